@@ -1,0 +1,29 @@
+"""The errors that healthagent raises, each translated once at the edge where it came in.
+
+HealthagentError
+├── ConfigurationError      a file, variable, flag or static target that cannot be used
+├── AgentUnreachable        the CLI found no agent to ask
+└── UnknownTarget           no target has that name or id, or several have
+"""
+
+from __future__ import annotations
+
+
+class HealthagentError(Exception):
+    """Base of all errors meant for people: its text names what is wrong and what to do."""
+
+
+class ConfigurationError(HealthagentError):
+    """The configuration cannot be used. ``faults`` lists every fault, each with its remedy."""
+
+    def __init__(self, faults: tuple[str, ...]) -> None:
+        super().__init__("\n".join(faults))
+        self.faults = faults
+
+
+class AgentUnreachable(HealthagentError):
+    """No agent answered at the address that the CLI asked."""
+
+
+class UnknownTarget(HealthagentError):
+    """A target was asked for that is not watched, or is not named clearly."""
