@@ -1,0 +1,228 @@
+"""``dbos``: does exactly one live DBOS executor, under the expected id, stand for this replica?
+
+What an executor leaves in Postgres is the name of its connections, one of them that LISTENs, and
+steady polling: see :mod:`healthagent.core.executors`.
+"""
+
+from __future__ import annotations
+
+from healthagent.core.attribution import Ledger, ledger
+from healthagent.core.check import Check, Group, Witness
+from healthagent.core.executors import PREFIX, Executors, executors, is_cut, named
+from healthagent.core.observation import (
+    Backend,
+    ClientPorts,
+    Database,
+    DatabaseSession,
+    Fleet,
+    Observation,
+    PendingWorkflows,
+    Unseen,
+)
+from healthagent.core.target import Target
+from healthagent.core.verdict import Verdict, degraded, failed, ok, unknown
+
+FRESH = 5.0
+"""Seconds of silence from which an executor counts as stale; idle ones poll every second."""
+
+LOCAL = "local"
+"""The executor id of a process to which none was given."""
+
+NAMED = 3
+"""How many executors of orphaned workflows are named."""
+
+SET_ID = "set executorID in DBOS.setConfig(), or DBOS__VMID"
+
+
+def applies(target: Target) -> bool:
+    declared = target.pools.dbos is not None or target.executor is not None
+    return target.database is not None and declared
+
+
+def judge(seen: Observation) -> Verdict:
+    session, fleet = seen.see(DatabaseSession), seen.see(Fleet)
+    if isinstance(session, Unseen) or isinstance(fleet, Unseen):
+        return unknown("unseen", str(session if isinstance(session, Unseen) else fleet))
+    if not isinstance(session.outcome, Database):
+        return unknown("no_session", "the database gave the agent no session; see postgres")
+    account = ledger(session.outcome, fleet)
+    held = account.held_by(seen.target, seen.see(ClientPorts))
+    if isinstance(held, Unseen):
+        return unknown("unseen", str(held))
+    everyone, target = executors(account), seen.target
+    mine = tuple(backend for backend in held if backend.application.startswith(PREFIX))
+    if mine:
+        return judge_executor(mine, target, everyone)
+    listening = tuple(backend for backend in held if backend.listens_dbos)
+    if listening:
+        return _nameless(listening)
+    return _elsewhere(target, account, everyone) or _absent(target, everyone)
+
+
+def judge_executor(mine: tuple[Backend, ...], target: Target, everyone: Executors) -> Verdict:
+    """The verdict on a replica whose executor's connections are known, the worst fault first."""
+    names = sorted({backend.application for backend in mine})
+    return (
+        _stale(mine)
+        or next(filter(None, (_identity(name, mine, target, everyone) for name in names)), None)
+        or _mixed(target, everyone)
+        or _orphaned(target, everyone)
+        or ok(f"executor {names[0]} is registered{_unlooked(everyone)}", backends=len(mine))
+    )
+
+
+def _nameless(listening: tuple[Backend, ...]) -> Verdict:
+    """The app gave DBOS a pool of its own, which DBOS does not name."""
+    return _stale(listening) or degraded(
+        "unnamed",
+        "a DBOS executor listens, but its pool is the app's own and bears no id; set "
+        f"application_name to {PREFIX}<executor id>_<version> on systemDatabasePool",
+    )
+
+
+def _elsewhere(target: Target, account: Ledger, everyone: Executors) -> Verdict | None:
+    """No executor connects from the replica's address. Behind a pooler, such as PgBouncer, all
+    connections come from the pooler's: the name alone tells then."""
+    outside = tuple(b for b in account.outsiders if b.application.startswith(PREFIX))
+    if not outside:
+        return None
+    if target.executor is None:
+        return unknown(
+            "behind_pooler",
+            f"executors are connected from {outside[0].client_address}, which is no replica's "
+            "address: whose they are cannot be told; declare healthagent.dbos.executor",
+        )
+    mine = tuple(backend for backend in outside if named(backend.application, target.executor))
+    return judge_executor(mine, target, everyone) if mine else None
+
+
+def _absent(target: Target, everyone: Executors) -> Verdict:
+    waiting = sum(each.count for each in everyone.orphans if each.executor == target.executor)
+    wait = f"; {waiting} PENDING workflows wait for its return" if waiting else ""
+    evidence = {"orphans": waiting} if waiting else {}
+    return failed(
+        "not_registered",
+        f"no DBOS executor of this replica is connected{wait}; "
+        "look at the app's log for DBOS.launch()",
+        **evidence,
+    )
+
+
+def _stale(mine: tuple[Backend, ...]) -> Verdict | None:
+    idle = [backend.idle_for for backend in mine if backend.idle_for is not None]
+    if idle and min(idle) > FRESH:
+        return failed(
+            "stale",
+            f"the executor has not spoken to Postgres for {min(idle):.0f} s; "
+            "its process is stuck or cut off",
+            idle_s=round(min(idle), 1),
+        )
+    return None
+
+
+def _identity(
+    name: str, mine: tuple[Backend, ...], target: Target, everyone: Executors
+) -> Verdict | None:
+    processes = _processes(name, mine, target, everyone)
+    fault = _local(name, processes, target) or _shared(name, processes) or _misnamed(name, target)
+    if fault is None:
+        return None
+    code, reason = fault
+    judged = failed if "dbos" in target.enforce else degraded
+    return judged(code, reason, application=name)
+
+
+def _processes(name: str, mine: tuple[Backend, ...], target: Target, everyone: Executors) -> int:
+    """How many processes bear the name, as far as can be told: each has one connection that
+    listens (none with ``useListenNotify: false``), or is seen under another address or port."""
+    same = everyone.by_name.get(name, ())
+    listening = sum(backend.listens_dbos for backend in same)
+    if target.executor is not None and is_cut(target.executor):
+        return sum(backend.listens_dbos for backend in mine)  # other ids may be cut to the same
+    own = {backend.pid for backend in mine}
+    elsewhere = {backend.client_address for backend in same if backend.pid not in own}
+    return max(listening, 1 + len(elsewhere))
+
+
+def _local(name: str, processes: int, target: Target) -> tuple[str, str] | None:
+    meant = target.executor is not None and named(name, target.executor)
+    if meant or not named(name, LOCAL):
+        return None
+    if processes > 1:
+        return "local_shared", (
+            f"{processes} processes run as executor 'local', the id of all that are given none: "
+            "each takes the others' PENDING workflows and runs them a second time, while the "
+            f"first still does; {SET_ID}, to an id of each replica's own"
+        )
+    return "local_id", (
+        "the executor id is 'local', the id of all processes that are given none: a second one "
+        f"will take its workflows and run them twice; {SET_ID}"
+    )
+
+
+def _shared(name: str, processes: int) -> tuple[str, str] | None:
+    if processes < 2:
+        return None
+    return "shared_id", (
+        f"{processes} processes share the executor {name!r} and will run each other's "
+        "workflows twice; give each replica an id of its own"
+    )
+
+
+def _misnamed(name: str, target: Target) -> tuple[str, str] | None:
+    if target.executor is None or named(name, target.executor):
+        return None
+    return "unexpected_id", (
+        f"the executor calls itself {name!r}, expected id {target.executor!r}; {SET_ID}, "
+        "or correct the label healthagent.dbos.executor"
+    )
+
+
+def _mixed(target: Target, everyone: Executors) -> Verdict | None:
+    versions = everyone.versions(target.service)
+    if len(versions) < 2:
+        return None
+    listed = ", ".join(repr(v) if v else "a computed one" for v in sorted(versions))
+    return degraded("mixed_versions", f"executors of one service run versions {listed}")
+
+
+def _orphaned(target: Target, everyone: Executors) -> Verdict | None:
+    """Workflows that nobody goes on with. They are told of the replica whose id it is; where no
+    watched replica has that id, of all, since any of them may be started under it."""
+    orphans = [
+        each
+        for each in everyone.orphans
+        if each.executor == target.executor or each.executor not in everyone.expected
+    ]
+    if not orphans:
+        return None
+    count = sum(each.count for each in orphans)
+    return degraded(
+        "orphaned",
+        f"{count} PENDING workflows have no living executor: {_listed(orphans)}; "
+        "start a process under that id and version, and it recovers them",
+        orphans=count,
+        executor=orphans[0].executor,
+        version=orphans[0].version,
+    )
+
+
+def _listed(orphans: list[PendingWorkflows]) -> str:
+    most = sorted(orphans, key=lambda each: -each.count)
+    said = [f"{each.count} of {each.executor!r} version {each.version!r}" for each in most[:NAMED]]
+    return ", ".join(said) + (f" and {len(most) - NAMED} more" if len(most) > NAMED else "")
+
+
+def _unlooked(everyone: Executors) -> str:
+    pending = everyone.ledger.database.pending
+    return f" (orphaned workflows: {pending})" if isinstance(pending, Unseen) else ""
+
+
+CHECK = Check(
+    name="dbos",
+    groups=frozenset({Group.STARTUP, Group.READINESS}),
+    witness=Witness.AGENT,
+    needs=(DatabaseSession, Fleet, ClientPorts),
+    applies=applies,
+    judge=judge,
+)

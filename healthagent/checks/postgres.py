@@ -1,0 +1,62 @@
+"""``postgres``: does the database give a session, and in time?
+
+The agent asks with a connection of its own, so this is its word, not the replica's.
+"""
+
+from __future__ import annotations
+
+from healthagent.core.check import Check, Group, Witness
+from healthagent.core.observation import DatabaseDown, DatabaseSession, Observation, Unseen
+from healthagent.core.target import Target
+from healthagent.core.verdict import Verdict, degraded, failed, ok, unknown
+
+SLOW = 0.5
+"""Share of the timeout from which an answer counts as slow."""
+
+MEANING = {
+    "refused": "nothing listens at {where}; is Postgres started?",
+    "timeout": "{where} did not answer in time",
+    "unreachable": "no way to {where}; is Postgres started, and the agent on its network?",
+    "name": "the name of {where} does not resolve; is the agent on its network?",
+    "tls": "{where} and the agent do not agree on TLS",
+    "starting": "{where} is starting up",
+    "recovering": "{where} replays its log after a crash",
+    "stopping": "{where} is shutting down",
+    "absent": "{where} has no such database",
+    "exhausted": "{where} has no connection left (53300): exhausted, not down; see budget",
+    "rejected": "{where} refused the session",
+    "lost": "{where} ended the connection",
+}
+
+
+def applies(target: Target) -> bool:
+    return target.database is not None
+
+
+def judge(seen: Observation) -> Verdict:
+    session = seen.see(DatabaseSession)
+    if isinstance(session, Unseen):
+        return unknown("unseen", str(session))
+    outcome = session.outcome
+    if isinstance(outcome, DatabaseDown):
+        meaning = MEANING[outcome.error].format(where=f"{outcome.ref.host}:{outcome.ref.port}")
+        detail = f" ({outcome.detail})" if outcome.detail else ""
+        evidence = {"sqlstate": outcome.sqlstate} if outcome.sqlstate else {}
+        return failed(outcome.error, meaning + detail, **evidence)
+    ms = round(outcome.elapsed * 1000, 1)
+    if outcome.in_recovery:
+        return degraded("standby", f"{outcome.ref} is a standby and takes no writes", ms=ms)
+    if outcome.elapsed > SLOW * seen.target.timing.timeout:
+        return degraded("slow", f"{outcome.ref} took {ms:g} ms to answer", ms=ms)
+    return ok(f"{outcome.ref} answered", ms=ms)
+
+
+CHECK = Check(
+    name="postgres",
+    groups=frozenset({Group.READINESS}),
+    witness=Witness.AGENT,
+    needs=(DatabaseSession,),
+    applies=applies,
+    judge=judge,
+    shared=True,
+)

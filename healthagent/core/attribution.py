@@ -1,0 +1,106 @@
+"""Whose a Postgres backend is: the replica that holds it, told from outside."""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property, lru_cache
+from itertools import chain
+
+from healthagent.core.observation import Backend, ClientPorts, Database, Fleet, Unseen
+from healthagent.core.target import Target
+
+Ports = Mapping[str, ClientPorts | Unseen]
+"""The client ports of targets by id: needed only for those that share an address."""
+
+Held = tuple[Backend, ...] | Unseen
+"""The backends that a target holds, or why they cannot be told from others'."""
+
+NOT_LOOKED_AT = Unseen("its ports were not looked at")
+
+HIDDEN = Unseen(
+    "the agent's role may not see other roles' connections",
+    "GRANT pg_monitor TO the agent's role",
+)
+
+
+@dataclass(frozen=True, eq=False)
+class Ledger:
+    """Who holds what of one server at one time.
+
+    It is made once for a round of the database and serves every replica that shares it: what is
+    true of all is worked out once, and a replica's own part costs no more with more replicas.
+    """
+
+    database: Database
+    sharing: tuple[Target, ...]
+
+    def held_by(self, target: Target, ports: ClientPorts | Unseen) -> Held:
+        """What ``target`` holds, the agent's own connections left out.
+
+        A container has an address of its own, and none, hence no connection, while it does not
+        run; local processes share one and are told apart by the ports of their connections.
+        """
+        if self._is_hidden:
+            return HIDDEN
+        if not target.addresses:
+            return () if target.is_container else Unseen("the replica has no address")
+        held = [self._by_address.get(address, ()) for address in dict.fromkeys(target.addresses)]
+        here = held[0] if len(held) == 1 else tuple(chain.from_iterable(held))
+        if not self.shares_address(target):
+            return here
+        if isinstance(ports, Unseen):
+            return Unseen(
+                f"others share the address {target.addresses[0]}, and {ports.reason}", ports.remedy
+            )
+        return tuple(backend for backend in here if backend.client_port in ports.ports)
+
+    def shares_address(self, target: Target) -> bool:
+        """True where others may be seen under the same address: another watched replica or, under
+        a loopback address, any process of the host."""
+        return any(_is_loopback(a) or self._seen_under[a] > 1 for a in target.addresses)
+
+    def owners(self, ports: Ports) -> Mapping[str, Held]:
+        """What each target holds, by its id."""
+        return {
+            target.id: self.held_by(target, ports.get(target.id, NOT_LOOKED_AT))
+            for target in self.sharing
+        }
+
+    @cached_property
+    def outsiders(self) -> tuple[Backend, ...]:
+        """Backends from no address of a watched replica: a job, a person, a pooler in between."""
+        return tuple(
+            backend
+            for address, backends in self._by_address.items()
+            if address not in self._seen_under
+            for backend in backends
+            if backend.visible
+        )
+
+    @cached_property
+    def _by_address(self) -> Mapping[str | None, tuple[Backend, ...]]:
+        found: dict[str | None, list[Backend]] = defaultdict(list)
+        for backend in self.database.clients:
+            found[backend.client_address].append(backend)
+        return {address: tuple(backends) for address, backends in found.items()}
+
+    @cached_property
+    def _seen_under(self) -> Counter[str]:
+        """How many replicas are seen under each address."""
+        return Counter(address for target in self.sharing for address in set(target.addresses))
+
+    @cached_property
+    def _is_hidden(self) -> bool:
+        return any(not backend.visible for backend in self.database.clients)
+
+
+@lru_cache(maxsize=4)
+def ledger(database: Database, fleet: Fleet) -> Ledger:
+    """The ledger of a round: the same one for all who ask with the same round and fleet."""
+    return Ledger(database, fleet.sharing(database.ref))
+
+
+def _is_loopback(address: str) -> bool:
+    return address.startswith("127.") or address == "::1"

@@ -1,0 +1,262 @@
+"""How many Postgres connections are planned, held and allowed.
+
+The sum is ``replicas x (prisma + dbos) + agent + others``, and for the time of a rollout the surge:
+the replicas that stand beside those they replace. The server allows ``max_connections -
+superuser_reserved_connections - reserved_connections`` to ordinary roles; a role and a database may
+have a CONNECTION LIMIT each, which counts in the same way.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import lru_cache
+from typing import Literal
+
+from healthagent.core.attribution import Held, Ledger
+from healthagent.core.observation import Backend, Unseen
+from healthagent.core.target import Target
+
+
+@dataclass(frozen=True, slots=True)
+class ReplicaBudget:
+    """One replica's share. ``declared`` is ``None`` where it declares no pool; ``held`` is
+    ``None`` where its backends cannot be told from others'. ``role`` is ``None`` where it is not
+    known. ``surge`` is how many replicas more a rollout of its service adds for a while."""
+
+    name: str
+    service: str
+    declared: int | None
+    held: int | None
+    role: str | None = None
+    database: str | None = None
+    surge: int = 1
+
+    @property
+    def share(self) -> int:
+        """What it is planned to take: where it declares nothing, what it holds now."""
+        return self.declared if self.declared is not None else self.held or 0
+
+
+@dataclass(frozen=True, slots=True)
+class Limit:
+    """A bound on connections: the server's, or a CONNECTION LIMIT of a role or a database.
+
+    ``held``, ``agent`` and ``others`` count those that the limit counts.
+    """
+
+    kind: Literal["server", "role", "database"]
+    name: str
+    allowed: int
+    held: int
+    agent: int
+    others: int
+
+    def binds(self, replica: ReplicaBudget) -> bool:
+        match self.kind:
+            case "server":
+                return True
+            case "role":
+                return replica.role == self.name
+            case "database":
+                return replica.database == self.name
+
+    def __str__(self) -> str:
+        if self.kind == "server":
+            return "the server"
+        return f"the CONNECTION LIMIT of {self.kind} {self.name}"
+
+
+@dataclass(frozen=True, slots=True)
+class Budget:
+    """One Postgres server's connections.
+
+    ``planned`` is the sum if every pool is full, the agent's own and the ``others`` that are held
+    now by nobody watched included; ``surge`` is what a rollout of one service at a time adds.
+    ``undeclared`` names replicas that count only with what they hold now. ``limits`` are the
+    CONNECTION LIMITs that bind a replica.
+    """
+
+    server: str
+    allowed: int
+    held: int
+    agent: int
+    others: int
+    replicas: tuple[ReplicaBudget, ...]
+    limits: tuple[Limit, ...] = ()
+
+    @property
+    def bounds(self) -> tuple[Limit, ...]:
+        """All that must hold: the server's own limit first."""
+        whole = Limit("server", self.server, self.allowed, self.held, self.agent, self.others)
+        return (whole, *self.limits)
+
+    @property
+    def declared(self) -> int:
+        return sum(replica.declared or 0 for replica in self.replicas)
+
+    @property
+    def planned(self) -> int:
+        return self.planned_within(self.bounds[0])
+
+    @property
+    def surge(self) -> int:
+        return self.surge_within(self.bounds[0])
+
+    @property
+    def fits(self) -> bool:
+        """Whether all pools may be full at once, and in the middle of a rollout."""
+        return all(self.overrun(limit) <= 0 for limit in self.bounds)
+
+    @property
+    def undeclared(self) -> tuple[str, ...]:
+        return tuple(replica.name for replica in self.replicas if replica.declared is None)
+
+    def planned_within(self, limit: Limit) -> int:
+        """What is planned of those that a limit binds, the surge left out."""
+        return sum(r.share for r in self.replicas if limit.binds(r)) + limit.agent + limit.others
+
+    def surge_within(self, limit: Limit) -> int:
+        """What a rollout adds to that: of the service that adds the most, since one goes at a
+        time."""
+        return max((r.surge * r.share for r in self.replicas if limit.binds(r)), default=0)
+
+    def overrun(self, limit: Limit) -> int:
+        """How many connections too many a limit is planned to bear; what is free where negative."""
+        return self.planned_within(limit) + self.surge_within(limit) - limit.allowed
+
+    def scaled(self, service: str, count: int) -> Budget:
+        """The same budget if ``service`` had ``count`` replicas like the ones it has.
+
+        Raises ``KeyError`` where no replica of that service uses this server.
+        """
+        ours, rest = self._of(service)
+        like, kept = max(ours, key=lambda replica: replica.share), ours[:count]
+        added = (
+            replace(like, name=f"{service} (planned {n})", held=0, declared=like.share)
+            for n in range(len(kept) + 1, count + 1)
+        )
+        return replace(self, replicas=(*rest, *kept, *added))
+
+    def largest(self, service: str) -> int:
+        """The most replicas of ``service`` with which all fits.
+
+        Raises ``KeyError`` where the service does not use this server, ``ValueError`` where its
+        replicas declare no pool, so that no number would be the largest.
+        """
+        ours, _ = self._of(service)
+        like = max(ours, key=lambda replica: replica.declared or 0)
+        share = like.declared or 0
+        if share == 0:
+            raise ValueError(f"{service} declares no pool")
+        without = self.scaled(service, 0)
+        rooms = (
+            limit.allowed
+            - without.planned_within(limit)
+            - max(without.surge_within(limit), like.surge * share)
+            for limit in self.bounds
+            if limit.binds(like)
+        )
+        return max(0, min(rooms) // share)
+
+    def _of(self, service: str) -> tuple[list[ReplicaBudget], list[ReplicaBudget]]:
+        """The replicas of a service, and the others."""
+        ours = [replica for replica in self.replicas if replica.service == service]
+        if not ours:
+            raise KeyError(service)
+        return ours, [replica for replica in self.replicas if replica.service != service]
+
+
+def budget(ledger: Ledger, held: Mapping[str, Held]) -> Budget:
+    """The budget of one server. ``held`` has what each of the targets that share it holds."""
+    database, foreign = ledger.database, strangers(ledger, held)
+    replicas = _with_roles([_replica(target, held[target.id]) for target in ledger.sharing])
+    databases = {target.database.name for target in ledger.sharing if target.database}
+    return Budget(
+        server=f"{database.ref.host}:{database.ref.port}",
+        allowed=database.limits.allowed,
+        held=len(database.backends),
+        agent=max(1, len(databases)),
+        others=len(foreign),
+        replicas=replicas,
+        limits=tuple(_limits(ledger, replicas, foreign)),
+    )
+
+
+@lru_cache(maxsize=4)
+def plans(ledger: Ledger) -> tuple[tuple[Limit, int], ...]:
+    """Each limit with what is planned within it, as far as addresses alone tell: worked out once
+    for all who share the ledger."""
+    whole = budget(ledger, ledger.owners({}))
+    return tuple((limit, whole.planned_within(limit)) for limit in whole.bounds)
+
+
+def strangers(ledger: Ledger, held: Mapping[str, Held]) -> tuple[Backend, ...]:
+    """The backends that are known to be nobody's that is watched, and not the agent's.
+
+    One that may be a replica's, but cannot be told from others', is not among them: it is in that
+    replica's declared share already.
+    """
+    known = {
+        backend.pid
+        for holding in held.values()
+        if not isinstance(holding, Unseen)
+        for backend in holding
+    }
+    unclear = {
+        address
+        for target in ledger.sharing
+        if isinstance(held[target.id], Unseen)
+        for address in target.addresses
+    }
+    return tuple(
+        backend
+        for backend in ledger.database.clients
+        if backend.visible and backend.pid not in known and backend.client_address not in unclear
+    )
+
+
+def _replica(target: Target, held: Held) -> ReplicaBudget:
+    roles = set() if isinstance(held, Unseen) else {backend.role for backend in held}
+    return ReplicaBudget(
+        name=target.name,
+        service=target.service,
+        declared=target.pools.total,
+        held=None if isinstance(held, Unseen) else len(held),
+        role=target.role or (roles.pop() if len(roles) == 1 else None),
+        database=target.database.name if target.database else None,
+        surge=target.surge,
+    )
+
+
+def _with_roles(replicas: Sequence[ReplicaBudget]) -> tuple[ReplicaBudget, ...]:
+    """Replicas of a service share their role: one that holds nothing yet has its siblings'."""
+    known = {replica.service: replica.role for replica in replicas if replica.role}
+    return tuple(r if r.role else replace(r, role=known.get(r.service)) for r in replicas)
+
+
+def _limits(
+    ledger: Ledger, replicas: Sequence[ReplicaBudget], foreign: Sequence[Backend]
+) -> Iterator[Limit]:
+    """The CONNECTION LIMITs that bind one of the replicas."""
+    database, agent = ledger.database, ledger.database.agent_role
+    backends = database.backends
+    for role in sorted({r.role for r in replicas if r.role} & database.limits.role_limits.keys()):
+        yield Limit(
+            kind="role",
+            name=role,
+            allowed=database.limits.role_limits[role],
+            held=sum(backend.role == role for backend in backends),
+            agent=int(role == agent),
+            others=sum(backend.role == role for backend in foreign),
+        )
+    names = {r.database for r in replicas if r.database}
+    for name in sorted(names & database.limits.database_limits.keys()):
+        yield Limit(
+            kind="database",
+            name=name,
+            allowed=database.limits.database_limits[name],
+            held=sum(backend.database == name for backend in backends),
+            agent=1,
+            others=sum(backend.database == name for backend in foreign),
+        )

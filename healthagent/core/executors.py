@@ -1,0 +1,120 @@
+"""Which DBOS executors are alive, told from what they leave in Postgres.
+
+DBOS keeps no table of executors. What stands for one is the application_name of its system pool,
+``dbos_transact_<executor id>_<application version>``, cut by Postgres at 63 bytes, with nothing for
+a version that DBOS computed. Both parts may hold underscores, so that a name alone does not say
+where the id ends. Seen with DBOS Transact for TypeScript 5.3.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterator, Mapping, Sequence, Set
+from dataclasses import dataclass
+from functools import cached_property, lru_cache
+
+from healthagent.core.attribution import Ledger
+from healthagent.core.observation import Backend, PendingWorkflows, Unseen
+
+PREFIX = "dbos_transact_"
+LONGEST_NAME = 63
+"""Bytes of an application_name that Postgres keeps (NAMEDATALEN - 1)."""
+
+
+def named(application: str, executor: str) -> bool:
+    """Whether an application_name may stand for that executor id, as far as Postgres kept it."""
+    return application.startswith(_beginning(executor))
+
+
+def is_cut(executor: str) -> bool:
+    """Whether Postgres cuts the name within the id, so that others may look the same."""
+    return len(f"{PREFIX}{executor}_".encode()) > LONGEST_NAME
+
+
+@dataclass(frozen=True, eq=False)
+class Executors:
+    """All executors of one server at one time; what is true of all is worked out once."""
+
+    ledger: Ledger
+
+    @cached_property
+    def by_name(self) -> Mapping[str, Sequence[Backend]]:
+        """The backends of each application_name that is an executor's."""
+        found: dict[str, list[Backend]] = defaultdict(list)
+        for backend in self.ledger.database.clients:
+            if backend.application.startswith(PREFIX):
+                found[backend.application].append(backend)
+        return dict(found)
+
+    @cached_property
+    def expected(self) -> Set[str]:
+        """The ids that watched replicas should have."""
+        return {target.executor for target in self.ledger.sharing if target.executor is not None}
+
+    def versions(self, service: str) -> Set[str]:
+        """The versions that run under an id which a replica of the service should have."""
+        return self._versions.get(service, frozenset())
+
+    @cached_property
+    def orphans(self) -> tuple[PendingWorkflows, ...]:
+        """Pending workflows that no living executor will go on with.
+
+        Where a pool bears no name, its executor may be the owner: nothing is called an orphan then.
+        """
+        pending = self.ledger.database.pending
+        if isinstance(pending, Unseen) or self._has_nameless:
+            return ()
+        return tuple(workflows for workflows in pending if not self._has_owner(workflows))
+
+    def _has_owner(self, pending: PendingWorkflows) -> bool:
+        """A computed version is missing from the name, so that any name of the id alone may be
+        the owner's."""
+        exact = _cut(f"{PREFIX}{pending.executor}_{pending.version}")
+        return exact in self.by_name or _cut(f"{PREFIX}{pending.executor}_") in self.by_name
+
+    @cached_property
+    def _has_nameless(self) -> bool:
+        return any(
+            backend.listens_dbos and not backend.application.startswith(PREFIX)
+            for backend in self.ledger.database.clients
+        )
+
+    @cached_property
+    def _versions(self) -> Mapping[str, Set[str]]:
+        services: dict[str, set[str]] = defaultdict(set)
+        for target in self.ledger.sharing:
+            if target.executor is not None:
+                services[target.executor].add(target.service)
+        found: dict[str, set[str]] = defaultdict(set)
+        for name in self.by_name:
+            for executor, version in _readings(name):
+                for service in services.get(executor, ()):
+                    found[service].add(version)
+        return found
+
+
+@lru_cache(maxsize=4)
+def executors(ledger: Ledger) -> Executors:
+    """The executors of a ledger: the same ones for all who share it."""
+    return Executors(ledger)
+
+
+@lru_cache(maxsize=4096)
+def _beginning(executor: str) -> str:
+    """What the names of an executor's connections begin with, as far as Postgres keeps it."""
+    return _cut(f"{PREFIX}{executor}_")
+
+
+def _cut(name: str) -> str:
+    """A name as Postgres keeps it: whole characters, 63 bytes at most."""
+    return name.encode()[:LONGEST_NAME].decode(errors="ignore")
+
+
+def _readings(application: str) -> Iterator[tuple[str, str]]:
+    """Every id and version that a name may be made of, since either may hold underscores: none
+    where the name was cut."""
+    if len(application.encode()) >= LONGEST_NAME:
+        return
+    words = application.removeprefix(PREFIX).split("_")
+    for end in range(1, len(words)):
+        yield "_".join(words[:end]), "_".join(words[end:])

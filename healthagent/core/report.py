@@ -1,0 +1,300 @@
+"""What the surfaces publish: every target's state with its reasons, judged as a whole.
+
+This is where the laws that need more than one check are kept: readiness includes liveness, a
+starting replica gets no traffic, what only the agent sees never takes a service below its quorum.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from enum import StrEnum
+from functools import lru_cache
+from itertools import groupby
+
+from healthagent.core.budget import Budget
+from healthagent.core.check import Check, Group, Witness
+from healthagent.core.observation import ContainerState
+from healthagent.core.target import Target
+from healthagent.core.timeline import PENDING, Timeline
+from healthagent.core.verdict import Evidence, Status
+
+
+class Phase(StrEnum):
+    """Where a replica stands, in a word, the worst first."""
+
+    NOT_LIVE = "not live"
+    NOT_READY = "not ready"
+    STARTING = "starting"
+    UNKNOWN = "unknown"
+    DEGRADED = "degraded"
+    READY = "ready"
+
+
+@dataclass(frozen=True, slots=True)
+class CheckReport:
+    """One check of one target as it is published.
+
+    ``status`` is what to show (``unknown`` once stale); ``holds`` is the last known one, which
+    routing keeps to. ``since`` is when it began. ``awaited`` marks a check whose first success the
+    replica must still show before it gets traffic. ``excused`` marks a failure that only the agent
+    sees and that all replicas share, or that would cost the service its quorum: it is loud, but
+    takes nobody out.
+    """
+
+    name: str
+    groups: frozenset[Group]
+    witness: Witness
+    status: Status
+    holds: Status
+    code: str
+    reason: str
+    evidence: Evidence
+    since: float
+    conclusive: bool = False
+    awaited: bool = False
+    excused: bool = False
+
+    @property
+    def blocks(self) -> bool:
+        """True where this check's failure keeps its replica out of rotation."""
+        return self.holds is Status.FAILED and not self.excused
+
+    @property
+    def well(self) -> bool:
+        return self.status is Status.OK and not self.awaited
+
+
+@dataclass(frozen=True, slots=True)
+class TargetReport:
+    """One replica: whether it lives, whether it may serve, and why.
+
+    ``starting`` is true during the grace after a start, until the start-up checks have passed.
+    ``container`` is Docker's own view, shown and never judged.
+    """
+
+    target: Target
+    checks: tuple[CheckReport, ...]
+    starting: bool
+    container: ContainerState | None = None
+
+    @property
+    def live(self) -> bool:
+        """What a liveness probe is told. A replica that starts is given its time."""
+        return self.starting or not any(
+            check.blocks for check in self.checks if Group.LIVENESS in check.groups
+        )
+
+    @property
+    def ready(self) -> bool:
+        """What routing goes by: nothing known speaks against the replica, and it once passed."""
+        if self.starting:
+            return False
+        for check in self.checks:
+            if check.blocks or (check.awaited and check.witness is Witness.REPLICA):
+                return False
+        return True
+
+    @property
+    def phase(self) -> Phase:
+        if self.starting:
+            return Phase.STARTING
+        if not self.live:
+            return Phase.NOT_LIVE
+        if any(check.blocks for check in self.checks):
+            return Phase.NOT_READY
+        if not self.ready or any(
+            check.status is Status.UNKNOWN
+            for check in self.checks
+            if check.witness is Witness.REPLICA
+        ):
+            return Phase.UNKNOWN
+        return Phase.READY if all(check.well for check in self.checks) else Phase.DEGRADED
+
+    @property
+    def blame(self) -> CheckReport | None:
+        """The check that best explains the phase, or ``None`` where all is well."""
+        unwell = [check for check in self.checks if not check.well]
+        return min(unwell, key=_severity, default=None)
+
+    @property
+    def reason(self) -> str:
+        blame = self.blame
+        return f"{blame.name} {blame.code}: {blame.reason}" if blame else ""
+
+    @property
+    def since(self) -> float:
+        """When the check to blame came to its state; where all is well, when the last one did."""
+        blame = self.blame
+        return blame.since if blame else max((c.since for c in self.checks), default=0.0)
+
+    def group(self, group: Group) -> tuple[CheckReport, ...]:
+        """The checks a question asks for; readiness asks for all, since it includes liveness."""
+        if group is Group.READINESS:
+            return self.checks
+        return tuple(check for check in self.checks if group in check.groups)
+
+
+def _severity(check: CheckReport) -> int:
+    """Rank for blame, lowest first. ``min`` keeps the table's order among equals."""
+    if check.blocks:
+        return 0
+    if check.awaited:
+        return 1
+    return {Status.FAILED: 2, Status.DEGRADED: 3, Status.UNKNOWN: 4, Status.OK: 5}[check.status]
+
+
+@dataclass(frozen=True, slots=True)
+class ServiceReport:
+    """All replicas of one Compose service. ``quorum`` is the largest that a replica declares."""
+
+    name: str
+    targets: tuple[TargetReport, ...]
+
+    @property
+    def quorum(self) -> int:
+        return max((report.target.quorum for report in self.targets), default=1)
+
+    @property
+    def ready(self) -> tuple[TargetReport, ...]:
+        return tuple(report for report in self.targets if report.ready)
+
+    @property
+    def has_quorum(self) -> bool:
+        return len(self.ready) >= self.quorum
+
+
+@dataclass(frozen=True, slots=True)
+class Notice:
+    """Something wrong that is no replica's state: a label that cannot be read, a socket gone.
+
+    ``about`` is the container or part; ``key`` and ``value`` are the setting at fault, where there
+    is one; ``remedy`` is what to do.
+    """
+
+    about: str
+    problem: str
+    remedy: str
+    key: str = ""
+    value: str = ""
+
+    def __str__(self) -> str:
+        setting = f"{self.key}={self.value!r} " if self.key else ""
+        return f"{self.about}: {setting}{self.problem}; {self.remedy}"
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """The state of everything at one time, in seconds since the epoch.
+
+    ``settled`` is false until every target found at the start has been judged once. Before that a
+    surface that steers traffic must keep silent, or a restart of the agent would empty it.
+    """
+
+    at: float
+    settled: bool
+    services: tuple[ServiceReport, ...] = ()
+    budgets: tuple[Budget, ...] = ()
+    notices: tuple[Notice, ...] = ()
+
+    @property
+    def targets(self) -> tuple[TargetReport, ...]:
+        return tuple(report for service in self.services for report in service.targets)
+
+
+@dataclass(frozen=True, slots=True)
+class Subject:
+    """What the watcher knows of one target: the input of :func:`assess`.
+
+    ``timelines`` has one entry per check that applies. ``grace_until`` ends the start-up phase.
+    """
+
+    target: Target
+    timelines: Mapping[str, Timeline]
+    grace_until: float
+    container: ContainerState | None = None
+
+
+def assess(
+    subjects: Iterable[Subject], checks: Sequence[Check], now: float
+) -> tuple[ServiceReport, ...]:
+    """Fold all timelines into one consistent picture, service by service, in a stable order."""
+    ordered = sorted(subjects, key=lambda s: (s.target.service, natural(s.target.name)))
+    return tuple(
+        _service(name, tuple(_target(subject, checks, now) for subject in group))
+        for name, group in groupby(ordered, key=lambda s: s.target.service)
+    )
+
+
+@lru_cache(maxsize=4096)
+def natural(name: str) -> tuple[str | int, ...]:
+    """A sort key that puts ``app-10`` behind ``app-9``."""
+    return tuple(int(part) if part.isdigit() else part for part in re.split(r"(\d+)", name))
+
+
+def _target(subject: Subject, checks: Sequence[Check], now: float) -> TargetReport:
+    timelines, target = subject.timelines, subject.target
+    reports = tuple(
+        [
+            _check(each, timelines[each.name], target, now)
+            for each in checks
+            if each.name in timelines
+        ]
+    )
+    starting = (
+        now < subject.grace_until
+        and any(report.awaited for report in reports)
+        and not any(report.conclusive and report.blocks for report in reports)
+    )
+    return TargetReport(target, reports, starting, subject.container)
+
+
+def _check(check: Check, timeline: Timeline, target: Target, now: float) -> CheckReport:
+    shown = timeline.read(now, target.timing)
+    standing = timeline.standing or PENDING
+    return CheckReport(
+        check.name,
+        check.groups,
+        check.witness,
+        shown.status,
+        standing.status,
+        shown.code,
+        shown.reason,
+        shown.evidence,
+        timeline.since,
+        conclusive=standing.conclusive,
+        awaited=_awaited(check, timeline),
+        excused=check.shared and standing.status is Status.FAILED,
+    )
+
+
+def _awaited(check: Check, timeline: Timeline) -> bool:
+    """Whether the replica still owes this check its first success.
+
+    Where only the agent can see, its blindness is not held against the replica.
+    """
+    if Group.STARTUP not in check.groups or timeline.ever_passed:
+        return False
+    blind = timeline.standing is None and timeline.decided
+    return not (blind and check.witness is Witness.AGENT)
+
+
+def _service(name: str, targets: tuple[TargetReport, ...]) -> ServiceReport:
+    """Keep the seventh law: the agent's own evidence may not cost a service its quorum."""
+    service = ServiceReport(name, targets)
+    if service.has_quorum:
+        return service
+    return ServiceReport(name, tuple(_excused(report) for report in targets))
+
+
+def _excused(report: TargetReport) -> TargetReport:
+    return replace(
+        report,
+        checks=tuple(
+            replace(check, excused=True)
+            if check.witness is Witness.AGENT and check.holds is Status.FAILED
+            else check
+            for check in report.checks
+        ),
+    )

@@ -1,0 +1,112 @@
+"""Which of a replica's processes is the app, and what the others are.
+
+A process is known by its name and its command line alone: its program (/proc/PID/exe) and its
+variables can be read only with CAP_SYS_PTRACE (proc_pid_exe(5)). What a command line tells is
+remembered, since it seldom changes from one look to the next.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from functools import lru_cache
+from itertools import pairwise
+from pathlib import PurePath
+
+from healthagent.core.observation import Process, ProcessTree
+from healthagent.core.target import Runtime
+
+SHELLS = frozenset({"sh", "dash", "bash", "ash", "busybox"})
+INITS = frozenset({"docker-init", "tini", "dumb-init", "s6-svscan"})
+
+_REMEMBERED = 1024
+"""Command lines, of the newest."""
+
+_PM2 = frozenset({"pm2", "pm2-runtime", "pm2-docker", "pm2-dev"})
+_PACKAGE_MANAGERS = frozenset({"npm", "npx", "yarn", "pnpm", "npm-cli.js", "yarn.js", "pnpm.cjs"})
+
+
+def application(tree: ProcessTree, runtime: Runtime) -> Process | None:
+    """The process that is the app: the first of the declared runtime that is no mere launcher,
+    or the launcher where there is nothing below it yet."""
+    ours = [process for process in tree.processes if is_runtime(process, runtime)]
+    apps = [process for process in ours if not is_launcher(process, tree)]
+    return next(iter(apps or ours), None)
+
+
+def is_runtime(process: Process, runtime: Runtime) -> bool:
+    """By its name or its first word: who sets ``process.title`` may keep the one or the other, as
+    PM2 does when it calls a worker ``node /app/index.js``."""
+    return process.comm == runtime or _program(process.cmdline) == runtime
+
+
+def is_renamed(process: Process) -> bool:
+    """True for one that may have given itself its name: it then reads as a program without
+    arguments, and nothing tells which program it is."""
+    return len(process.cmdline) == 1 and process.comm == process.cmdline[0][: len(process.comm)]
+
+
+def is_launcher(process: Process, tree: ProcessTree) -> bool:
+    """True for what only starts the app and waits for it: ``bun run SCRIPT``, ``yarn start``.
+
+    It is told by what it was asked to run, which is no file, and by the app or a shell below it.
+    """
+    return _may_launch(process.cmdline) and any(
+        is_runtime(child, "bun") or is_runtime(child, "node") or child.comm in SHELLS
+        for child in tree.children(process.pid)
+    )
+
+
+def is_pm2(process: Process) -> bool:
+    """PM2 in any of its guises: the daemon, which calls itself ``PM2 vX: God Daemon``, its
+    commands, and the files of its own that it starts apps with."""
+    return _is_called_as_pm2(process.comm, process.cmdline)
+
+
+def is_worker_of(process: Process, app: Process) -> bool:
+    """True for a child of the app that runs the app's own script: a worker of ``node:cluster``, or
+    one that shares the port by ``reusePort``."""
+    mine, theirs = next(_scripts(process.cmdline), ""), next(_scripts(app.cmdline), "")
+    return process.ppid == app.pid and theirs != "" and _whole(mine).endswith(_whole(theirs))
+
+
+def _whole(script: str) -> str:
+    """A path that can be compared from its end: workers are told the whole of it."""
+    return f"/{PurePath(script)}"
+
+
+@lru_cache(_REMEMBERED)
+def _program(cmdline: tuple[str, ...]) -> str:
+    return PurePath(cmdline[0].split(" ")[0]).name if cmdline else ""
+
+
+@lru_cache(_REMEMBERED)
+def _may_launch(cmdline: tuple[str, ...]) -> bool:
+    """True where what it was asked to run is no file."""
+    asked = next(_scripts(cmdline), "")
+    return (
+        asked == "run"
+        or "--run" in cmdline[1:2]
+        or PurePath(asked).name in _PACKAGE_MANAGERS
+        or (asked != "" and not PurePath(asked).suffix and "/" not in asked)
+    )
+
+
+@lru_cache(_REMEMBERED)
+def _is_called_as_pm2(comm: str, cmdline: tuple[str, ...]) -> bool:
+    title = cmdline[0] if cmdline else comm
+    if comm.startswith("PM2 ") or title.startswith("PM2") or PurePath(title).name in _PM2:
+        return True
+    return any(_is_of_pm2(PurePath(script)) for script in _scripts(cmdline))
+
+
+def _is_of_pm2(script: PurePath) -> bool:
+    parts = script.parts
+    return script.name in _PM2 or ("node_modules", "pm2") in pairwise(parts)
+
+
+def _scripts(cmdline: tuple[str, ...]) -> Iterator[str]:
+    """The word that the runtime was asked to run, and what follows a ``run``."""
+    words = [word for word in cmdline[1:] if not word.startswith("-")]
+    yield from words[:1]
+    if words[:1] in (["run"], ["x"], ["exec"]):
+        yield from words[1:2]

@@ -1,0 +1,104 @@
+"""What is watched: one replica of a service, as it was declared."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Literal
+
+Runtime = Literal["bun", "node"]
+Supervision = Literal["observe", "restart"]
+
+
+@dataclass(frozen=True, slots=True)
+class Timing:
+    """When to look and how often to look before believing it. Seconds, and counts of looks."""
+
+    interval: float = 1.0
+    timeout: float = 0.8
+    rise: int = 1
+    fall: int = 2
+    grace: float = 30.0
+
+    @property
+    def stale_after(self) -> float:
+        """How long the last known state holds when nothing new can be seen."""
+        return max(10.0, 5 * self.interval)
+
+
+@dataclass(frozen=True, slots=True)
+class Pools:
+    """The most connections one replica declares to hold; ``None`` where it declares nothing."""
+
+    prisma: int | None = None
+    dbos: int | None = None
+
+    @property
+    def total(self) -> int | None:
+        """The declared sum, or ``None`` where no pool is declared."""
+        declared = [size for size in (self.prisma, self.dbos) if size is not None]
+        return sum(declared) if declared else None
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class DatabaseRef:
+    """Which database a replica uses: the key under which the agent keeps its one connection."""
+
+    host: str
+    port: int
+    name: str
+
+    def __str__(self) -> str:
+        return f"{self.host}:{self.port}/{self.name}"
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """One replica: one container, or one local process.
+
+    ``id`` is the container's full id, or ``static:NAME``. ``addresses`` are all addresses that the
+    replica may be seen under (Postgres sees the one of the network it shares with the replica);
+    ``address`` is the one that the agent dials. ``pid`` is the process of a static target; a
+    container's is known from its state. ``role`` is the one in its DATABASE_URL. ``surge`` is how
+    many replicas more a rollout of its service adds for a while. ``origins`` says where each
+    declared value came from, for ``explain``. ``routing`` holds the labels that are Traefik's.
+    """
+
+    id: str
+    name: str
+    service: str
+    runtime: Runtime = "bun"
+    address: str | None = None
+    addresses: tuple[str, ...] = ()
+    port: int | None = None
+    livez: str | None = "/livez"
+    readyz: str | None = "/readyz"
+    pools: Pools = Pools()
+    database: DatabaseRef | None = None
+    role: str | None = None
+    executor: str | None = None
+    timing: Timing = Timing()
+    enforce: frozenset[str] = frozenset()
+    supervise: Supervision = "observe"
+    quorum: int = 1
+    surge: int = 1
+    pid: int | None = None
+    routing: Mapping[str, str] = field(default_factory=dict)
+    origins: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def is_container(self) -> bool:
+        return not self.id.startswith("static:")
+
+    @property
+    def short_id(self) -> str:
+        """The id as Docker prints it: the first twelve characters."""
+        return self.id[:12] if self.is_container else self.id
+
+    @property
+    def origin(self) -> str | None:
+        """``http://ADDRESS:PORT`` of the app, or ``None`` where it serves no HTTP."""
+        if self.address is None or self.port is None:
+            return None
+        host = f"[{self.address}]" if ":" in self.address else self.address
+        return f"http://{host}:{self.port}"

@@ -1,0 +1,77 @@
+"""How single verdicts become a state that holds.
+
+One timeline belongs to one check of one target. It is folded, never mutated, and is told the time.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+from healthagent.core.target import Timing
+from healthagent.core.verdict import Status, Verdict, unknown
+
+PENDING = unknown("pending", "not looked at yet")
+
+
+@dataclass(frozen=True, slots=True)
+class Timeline:
+    """The fold of a check's verdicts.
+
+    ``standing`` is the last state that was known and confirmed: it alone decides routing, and it
+    outlives the agent's blindness. ``candidate`` counts verdicts in a row that speak against it.
+    ``latest`` is the newest verdict, known or not. Times are seconds since the epoch.
+    """
+
+    standing: Verdict | None = None
+    since: float = 0.0
+    known_at: float | None = None
+    latest: Verdict = PENDING
+    candidate: int = 0
+    ever_passed: bool = False
+
+    def fold(self, verdict: Verdict, at: float, timing: Timing) -> Timeline:
+        """The timeline after ``verdict`` was reached at time ``at``."""
+        if verdict.status is Status.UNKNOWN:
+            return replace(self, latest=verdict)
+        standing = self.standing
+        goes_on = standing is not None and standing.status is verdict.status
+        if goes_on or self.candidate + 1 >= self._needed(verdict, timing):
+            return self._stand(verdict, at)
+        return replace(self, latest=verdict, known_at=at, candidate=self.candidate + 1)
+
+    def read(self, now: float, timing: Timing) -> Verdict:
+        """What to show at time ``now``: the standing verdict, or *unknown* once it is stale."""
+        if self.standing is None:
+            return self.latest
+        if self.known_at is not None and now - self.known_at <= timing.stale_after:
+            return self.standing
+        why = self.latest.reason if self.latest.status is Status.UNKNOWN else "nothing new was seen"
+        return unknown("stale", f"last known {self.standing.status} is stale: {why}")
+
+    @property
+    def decided(self) -> bool:
+        """True once there is a state to go by, or it is clear that none can be seen."""
+        return self.standing is not None or (
+            self.latest.status is Status.UNKNOWN and self.latest is not PENDING
+        )
+
+    def _needed(self, verdict: Verdict, timing: Timing) -> int:
+        """How many such verdicts in a row make it the standing one.
+
+        The first success is believed at once, the first failure is not: a restarted agent must
+        not take out a replica for one answer that came late.
+        """
+        standing = self.standing
+        if verdict.conclusive:
+            return 1
+        if standing is None:
+            return 1 if verdict.status.passing else timing.fall
+        if verdict.status.passing == standing.status.passing:
+            return 1
+        return timing.rise if verdict.status.passing else timing.fall
+
+    def _stand(self, verdict: Verdict, at: float) -> Timeline:
+        old = self.standing
+        same = old is not None and old.status is verdict.status and old.code == verdict.code
+        since = self.since if same else at
+        return Timeline(verdict, since, at, verdict, 0, self.ever_passed or verdict.status.passing)
