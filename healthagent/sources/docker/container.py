@@ -1,0 +1,179 @@
+"""What the Engine's inspect says of one container, and under which address it is reached.
+
+Shape: https://docs.docker.com/reference/api/engine/version/v1.41/#tag/Container
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, cast
+
+from healthagent.core.declaration import Candidate, is_enabled
+from healthagent.core.observation import ContainerState
+from healthagent.core.options import PREFIX, boolean
+from healthagent.core.report import Notice
+
+ENABLE = f"{PREFIX}enable"
+PROJECT = "com.docker.compose.project"
+SERVICE = "com.docker.compose.service"
+ONE_OFF = "com.docker.compose.oneoff"
+"""``True`` on what ``docker compose run`` started: it has the service's labels, and is none."""
+
+TRAEFIK_NETWORK = "traefik.docker.network"
+LOOPBACK = "127.0.0.1"
+
+Document = Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Network:
+    """One attachment: the name of a network and the container's addresses in it."""
+
+    name: str
+    addresses: tuple[str, ...]
+    gateway: str
+
+
+@dataclass(frozen=True, slots=True)
+class Vantage:
+    """From where the agent looks. ``networks`` are those that its own container is attached to, by
+    name; ``None`` where it runs on the host, which reaches all. ``host`` is the host's address."""
+
+    networks: frozenset[str] | None = None
+    host: str = LOOPBACK
+
+    def sees(self, network: Network) -> bool:
+        return self.networks is None or network.name in self.networks
+
+
+@dataclass(frozen=True, slots=True)
+class Container:
+    """One container as it was inspected."""
+
+    id: str
+    name: str
+    labels: Mapping[str, str]
+    environment: Mapping[str, str]
+    exposed: tuple[int, ...]
+    networks: tuple[Network, ...]
+    network_mode: str
+    state: ContainerState
+
+    @property
+    def is_replica(self) -> bool:
+        return is_enabled(self.labels) and self.labels.get(ONE_OFF) != "True"
+
+    def candidate(self, vantage: Vantage) -> Candidate:
+        """The container as a declaration reads it."""
+        address, addresses = self._addresses(vantage)
+        return Candidate(
+            id=self.id,
+            name=self.name,
+            service=self.labels.get(SERVICE, self.name),
+            settings={
+                key.removeprefix(PREFIX): value
+                for key, value in self.labels.items()
+                if key.startswith(PREFIX)
+            },
+            address=address,
+            addresses=addresses,
+            exposed=self.exposed,
+            environment=self.environment,
+            routing={key: v for key, v in self.labels.items() if key.startswith("traefik.")},
+        )
+
+    def _addresses(self, vantage: Vantage) -> tuple[str | None, tuple[str, ...]]:
+        """The address to dial, and all.
+
+        It is one on a network that the agent shares, the network that Traefik is told to use ahead
+        of others. Where none is shared any is tried, and the check that fails names the remedy.
+        """
+        if self.network_mode == "host":
+            return vantage.host, (vantage.host,)
+        told = self.labels.get(TRAEFIK_NETWORK)
+        ordered = sorted(
+            (network for network in self.networks if network.addresses),
+            key=lambda network: (not vantage.sees(network), network.name != told, network.name),
+        )
+        addresses = tuple(address for network in ordered for address in network.addresses)
+        return (addresses[0] if addresses else None), addresses
+
+
+def unreadable(container: Container) -> Notice | None:
+    """A notice where the label that asks to be watched cannot be read."""
+    value = container.labels.get(ENABLE, "false")
+    try:
+        boolean(value)
+    except ValueError:
+        return Notice(
+            about=container.name,
+            key=ENABLE,
+            value=value,
+            problem="cannot be read, so the container is not watched",
+            remedy="write true or false",
+        )
+    return None
+
+
+def parse(document: Document) -> Container:
+    """The container of an inspect document. What is missing there reads as empty."""
+    config = document.get("Config") or {}
+    settings = document.get("NetworkSettings") or {}
+    return Container(
+        id=document["Id"],
+        name=str(document.get("Name", "")).lstrip("/"),
+        labels=config.get("Labels") or {},
+        environment=_environment(config.get("Env") or ()),
+        exposed=_exposed(config.get("ExposedPorts") or {}),
+        networks=tuple(
+            _network(name, attached or {})
+            for name, attached in sorted((settings.get("Networks") or {}).items())
+        ),
+        network_mode=str((document.get("HostConfig") or {}).get("NetworkMode", "")),
+        state=_state(document),
+    )
+
+
+def _environment(pairs: Sequence[str]) -> Mapping[str, str]:
+    return dict(pair.split("=", 1) for pair in pairs if "=" in pair)
+
+
+def _exposed(ports: Mapping[str, Any]) -> tuple[int, ...]:
+    """TCP ports of ``{"3000/tcp": {}}``."""
+    split = (port.partition("/") for port in ports)
+    return tuple(sorted(int(n) for n, _, kind in split if kind == "tcp" and n.isdigit()))
+
+
+def _network(name: str, attached: Document) -> Network:
+    addresses = (attached.get("IPAddress"), attached.get("GlobalIPv6Address"))
+    return Network(
+        name,
+        tuple(str(address) for address in addresses if address),
+        str(attached.get("Gateway") or attached.get("IPv6Gateway") or ""),
+    )
+
+
+def _state(document: Document) -> ContainerState:
+    state = document.get("State") or {}
+    health = state.get("Health") or {}
+    return ContainerState(
+        status=cast("Any", state.get("Status", "dead")),
+        pid=int(state.get("Pid", 0)),
+        exit_code=int(state.get("ExitCode", 0)),
+        oom_killed=bool(state.get("OOMKilled", False)),
+        restart_count=int(document.get("RestartCount", 0)),
+        started_at=_seconds(state.get("StartedAt", "")),
+        finished_at=_seconds(state.get("FinishedAt", "")),
+        error=str(state.get("Error", "")),
+        health=health.get("Status"),
+    )
+
+
+def _seconds(text: str) -> float:
+    """Seconds since the epoch; 0 for ``0001-01-01T00:00:00Z``, which is Go's *never*."""
+    try:
+        return max(0.0, datetime.fromisoformat(text).timestamp())
+    except ValueError:
+        return 0.0

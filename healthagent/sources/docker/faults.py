@@ -1,0 +1,74 @@
+"""What may go wrong between the agent and the Docker Engine, in words for a person."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import requests
+import urllib3
+from docker.errors import DockerException
+
+from healthagent.core.report import Notice
+
+DEADLINE = 3
+"""Seconds that the Engine has for one answer."""
+
+FAULTS = (
+    DockerException,
+    requests.RequestException,
+    urllib3.exceptions.HTTPError,
+    OSError,
+    ValueError,  # no JSON
+)
+"""What a request to the Engine may raise."""
+
+_MEANING: tuple[tuple[tuple[type[Exception], ...], str, str], ...] = (
+    (
+        (FileNotFoundError,),
+        "there is no socket {where}",
+        "start the Docker Engine, or mount its socket into the agent's container",
+    ),
+    (
+        (PermissionError,),
+        "{where} may not be opened",
+        "add the agent's user to the socket's group (group_add in Compose)",
+    ),
+    ((ConnectionRefusedError,), "nothing listens at {where}", "start the Docker Engine"),
+    (
+        (TimeoutError, requests.Timeout),
+        f"the Engine at {{where}} does not answer within {DEADLINE} s",
+        "look at the log of dockerd",
+    ),
+    (
+        (ConnectionError, urllib3.exceptions.ProtocolError),
+        "the Engine at {where} ended the connection",
+        "start the Docker Engine if it does not come back by itself",
+    ),
+)
+"""The first kind that is among an error's causes explains it."""
+
+
+def explained(error: Exception, url: str) -> Notice:
+    """Why the Engine cannot be asked."""
+    where = url.removeprefix("unix://")
+    causes = list(_causes(error))
+    for kinds, problem, remedy in _MEANING:
+        if any(isinstance(cause, kinds) for cause in causes):
+            return Notice(about="docker", problem=problem.format(where=where), remedy=remedy)
+    if isinstance(error, FAULTS):
+        problem = f"the Engine at {where} cannot be asked: {error}"
+        return Notice(about="docker", problem=problem, remedy="look at the log of dockerd")
+    problem = f"healthagent's own source failed: {error!r}"
+    return Notice(about="docker", problem=problem, remedy="please report it")
+
+
+def _causes(error: BaseException) -> Iterator[BaseException]:
+    """The error and all it came from: requests and urllib3 carry theirs as arguments."""
+    pending: list[object] = [error]
+    seen: list[object] = []
+    while pending:
+        current = pending.pop(0)
+        if isinstance(current, BaseException) and current not in seen:
+            seen.append(current)
+            yield current
+            pending += [current.__cause__, current.__context__, *current.args]

@@ -1,0 +1,46 @@
+"""What the threads that talk to the Docker Engine tell the event loop."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from healthagent.core.report import Notice
+from healthagent.sources.docker.container import Container, Vantage
+from healthagent.sources.docker.event import Event
+
+
+@dataclass(frozen=True, slots=True)
+class Heard:
+    """An event came. ``at`` is by this process' monotonic clock."""
+
+    at: float
+    event: Event
+
+
+@dataclass(frozen=True, slots=True)
+class Inspected:
+    """One container as it was after ``asked`` (monotonic); ``None``: there is none of that id."""
+
+    asked: float
+    id: str
+    container: Container | None
+
+
+@dataclass(frozen=True, slots=True)
+class Surveyed:
+    """All labelled containers that there were after ``asked``, and from where they are seen."""
+
+    asked: float
+    vantage: Vantage
+    own: str | None
+    containers: tuple[Inspected, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Lost:
+    """The connection is at its end; nothing comes after this."""
+
+    notice: Notice
+
+
+Message = Heard | Inspected | Surveyed | Lost

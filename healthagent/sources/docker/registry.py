@@ -1,0 +1,144 @@
+"""What is known of the labelled containers: the fold of all that the Engine told, in order."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+
+from healthagent.core.declaration import declare
+from healthagent.core.observation import ContainerState
+from healthagent.core.report import Notice
+from healthagent.core.target import DatabaseRef, Target
+from healthagent.sources.docker import event as events
+from healthagent.sources.docker.container import ENABLE, PROJECT, Container, Vantage, unreadable
+from healthagent.sources.docker.event import Event
+from healthagent.sources.docker.exits import History
+from healthagent.sources.docker.messages import Heard, Inspected, Surveyed
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """One labelled container. ``target`` is ``None`` where it does not ask to be watched."""
+
+    state: ContainerState
+    target: Target | None
+    notices: tuple[Notice, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Survey:
+    """A wish to be told of all containers anew."""
+
+
+class Registry:
+    """Takes in what the Engine tells.
+
+    What an event itself says counts at once, and asks for an inspection that corrects it. An
+    inspection that was asked for earlier than that says nothing: it may be older than the event.
+    """
+
+    def __init__(
+        self,
+        project: str | None,
+        databases: Mapping[str, DatabaseRef],
+        defaults: Mapping[str, str],
+    ) -> None:
+        self._project = project
+        self._databases = databases
+        self._defaults = defaults
+        self._own: str | None = None
+        self._vantage = Vantage()
+        self._known: dict[str, Known] = {}
+        self._heard_at: dict[str, float] = {}
+        self._histories: dict[str, History] = {}
+        self._touched: set[str] = set()
+
+    @property
+    def known(self) -> Mapping[str, Known]:
+        """All labelled containers by id."""
+        return self._known
+
+    def history(self, id_: str) -> History:
+        """How the runs of a container ended, as far as it was seen."""
+        return self._histories.get(id_, History())
+
+    def take_touched(self) -> frozenset[str]:
+        """The ids about which something was heard since the last time."""
+        touched, self._touched = frozenset(self._touched), set()
+        return touched
+
+    def hear(self, heard: Heard) -> str | Survey | None:
+        """Fold an event; the answer is what to ask the Engine for: an id, all, or nothing."""
+        event, id_ = heard.event, heard.event.container
+        if id_ == self._own and event.action in ("connect", "disconnect"):
+            return Survey()  # the agent's own networks changed, and with them every address
+        if id_ not in self._known and not self._concerns(event):
+            return None
+        self._heard_at[id_] = heard.at
+        if event.action == "destroy":
+            self._known.pop(id_, None)
+            self._histories.pop(id_, None)
+            return None
+        self._histories[id_] = self._histories.get(id_, History()).hear(event)
+        known = self._known.get(id_)
+        if known is not None:
+            self._known[id_] = replace(known, state=events.after(known.state, event))
+            if event.action in events.TOUCHING:
+                self._touched.add(id_)
+        return id_
+
+    def take(self, inspected: Inspected) -> None:
+        """Fold an inspection."""
+        id_, container = inspected.id, inspected.container
+        if inspected.asked < self._heard_at.get(id_, 0.0):
+            return
+        if container is None:
+            self._known.pop(id_, None)
+            self._histories.pop(id_, None)
+            return
+        self._histories[id_] = self._histories.get(id_, History()).take(container.state)
+        before, now = self._known.get(id_), self._declared(container)
+        self._known[id_] = now
+        if before is not None and _differ(before.state, now.state):
+            self._touched.add(id_)
+
+    def take_all(self, survey: Surveyed) -> None:
+        """Fold a survey: what is not in it is gone, unless it was heard of since."""
+        self._vantage, self._own = survey.vantage, survey.own
+        present = {inspected.id for inspected in survey.containers}
+        for id_ in self._known.keys() - present:
+            if self._heard_at.get(id_, 0.0) < survey.asked:
+                del self._known[id_]
+        for inspected in survey.containers:
+            self.take(inspected)
+        self._heard_at = {
+            id_: at
+            for id_, at in self._heard_at.items()
+            if id_ in self._known or at >= survey.asked
+        }
+        self._histories = {
+            id_: history
+            for id_, history in self._histories.items()
+            if id_ in self._known or id_ in self._heard_at
+        }
+
+    def _concerns(self, event: Event) -> bool:
+        """An event of a container carries its labels; one of a network does not."""
+        labels = event.attributes
+        return ENABLE in labels and self._project in (None, labels.get(PROJECT))
+
+    def _declared(self, container: Container) -> Known:
+        if not container.is_replica:
+            notice = unreadable(container)
+            return Known(container.state, None, (notice,) if notice else ())
+        target, notices = declare(
+            container.candidate(self._vantage), self._databases, self._defaults
+        )
+        return Known(container.state, target, notices)
+
+
+def _differ(before: ContainerState, now: ContainerState) -> bool:
+    """Whether something happened that no event told, or that it told only in part."""
+    return (before.status, before.pid, before.started_at, before.exit_code, before.oom_killed) != (
+        now.status, now.pid, now.started_at, now.exit_code, now.oom_killed,
+    )  # fmt: skip

@@ -1,0 +1,71 @@
+"""How the agent connects: bounded in what it may cost the server, and never waited for in vain."""
+
+from __future__ import annotations
+
+from typing import Any, TypeVar
+
+import psycopg
+from psycopg import AsyncConnection
+from psycopg.abc import PQGen
+from psycopg.pq import TransactionStatus
+from psycopg.rows import DictRow, dict_row
+from psycopg.waiting import wait_async
+
+from healthagent.core.credentials import Credentials
+from healthagent.core.target import DatabaseRef
+
+SERVER_SETTINGS = {
+    "default_transaction_read_only": "on",
+    "search_path": "pg_catalog",
+    "statement_timeout": "5s",
+    "lock_timeout": "1s",
+}
+"""Bounds on what the server does for an agent that vanished in the middle of a round."""
+
+CONNECTION = {
+    "application_name": "healthagent",
+    "client_encoding": "utf8",
+    "options": " ".join(f"-c {name}={value}" for name, value in SERVER_SETTINGS.items()),
+    "keepalives_idle": 10,
+    "keepalives_interval": 5,
+    "keepalives_count": 3,
+    "tcp_user_timeout": 10_000,
+    "autocommit": True,
+    "row_factory": dict_row,
+}
+"""TLS is libpq's to choose: its variables, such as PGSSLMODE and PGSSLROOTCERT, hold."""
+
+T = TypeVar("T")
+
+
+def parameters(ref: DatabaseRef, login: Credentials) -> dict[str, Any]:
+    """What a connection to a database takes, the password included."""
+    return CONNECTION | {
+        "host": ref.host,
+        "port": ref.port,
+        "dbname": ref.name,
+        "user": login.user,
+        "password": login.password,
+    }
+
+
+class Connection(AsyncConnection[DictRow]):
+    """A connection whose waits end as soon as they are cancelled.
+
+    psycopg's own first asks the server to cancel the query and waits until it did, which a server
+    that hangs never does. So whoever holds one that was cancelled must close it: it is not idle.
+    """
+
+    @property
+    def is_idle(self) -> bool:
+        return self.info.transaction_status == TransactionStatus.IDLE
+
+    async def only_row(self, query: str) -> DictRow:
+        cursor = await self.execute(query.encode())
+        row = await cursor.fetchone()
+        if row is None:
+            raise psycopg.DataError("the server gave no row")
+        return row
+
+    async def wait(self, gen: PQGen[T], interval: float = 1.0, timeout: float | None = None) -> T:
+        return await wait_async(gen, self.pgconn.socket, interval=interval, timeout=timeout)

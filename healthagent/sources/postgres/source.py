@@ -1,0 +1,175 @@
+"""One line per database: its only connection, and the round that all of its targets share."""
+
+from __future__ import annotations
+
+import asyncio
+from time import monotonic
+from typing import Any
+
+import psycopg
+from psycopg.rows import DictRow
+from psycopg_pool import AsyncNullConnectionPool
+
+from healthagent.core.credentials import Credentials, FindCredentials
+from healthagent.core.observation import DatabaseSession, Unseen
+from healthagent.core.target import DatabaseRef, Target
+from healthagent.sources.postgres.connection import Connection, parameters
+from healthagent.sources.postgres.failure import down, translate
+from healthagent.sources.postgres.query import QUERY, read
+from healthagent.sources.postgres.workflows import Workflows
+
+IDLE = 60.0
+"""Seconds after which a database that nobody asks about any more is left."""
+
+FRESH = 0.9
+"""Share of its interval for which a target takes the round of another as its own."""
+
+
+class PostgresSource:
+    """Gives ``DatabaseSession``: how the last round with a target's database went.
+
+    ``credentials`` are asked for at each new connection. A database that nobody asked about for
+    ``idle`` seconds is left. Whoever makes the source must :meth:`aclose` it.
+    """
+
+    kind = DatabaseSession
+
+    def __init__(self, credentials: FindCredentials, idle: float = IDLE) -> None:
+        self._credentials = credentials
+        self._idle = idle
+        self._lines: dict[DatabaseRef, _Line] = {}
+        self._leaving: dict[DatabaseRef, asyncio.TimerHandle] = {}
+        self._closing: set[asyncio.Task[None]] = set()
+
+    async def look(self, target: Target, timeout: float) -> DatabaseSession | Unseen:
+        ref = target.database
+        if ref is None:
+            return Unseen("the replica declares no database")
+        line = self._lines.get(ref)
+        if line is None:
+            line = self._lines[ref] = _Line(ref, self._credentials)
+        self._stay(ref)
+        return await line.ask(FRESH * target.timing.interval, timeout)
+
+    async def aclose(self) -> None:
+        """End all rounds and connections, at once and without a word from the servers."""
+        for ref in tuple(self._lines):
+            self._leave(ref)
+        await asyncio.gather(*self._closing)
+
+    def _stay(self, ref: DatabaseRef) -> None:
+        """Keep the line for a while from now on."""
+        if ref in self._leaving:
+            self._leaving[ref].cancel()
+        loop = asyncio.get_running_loop()
+        self._leaving[ref] = loop.call_later(self._idle, self._rest, ref)
+
+    def _rest(self, ref: DatabaseRef) -> None:
+        if self._lines[ref].is_busy:
+            self._stay(ref)
+        else:
+            self._leave(ref)
+
+    def _leave(self, ref: DatabaseRef) -> None:
+        self._leaving.pop(ref).cancel()
+        task = asyncio.create_task(self._lines.pop(ref).aclose())
+        self._closing.add(task)
+        task.add_done_callback(self._closing.discard)
+
+
+class _Line:
+    """The agent's line to one database.
+
+    The pool bounds it to one connection. It is a pool that dials within the question, so that a
+    refusal is told at once and as it is; one that dials behind it hides the cause, and tries again
+    in times of its own.
+    """
+
+    def __init__(self, ref: DatabaseRef, credentials: FindCredentials) -> None:
+        self._ref = ref
+        self._credentials = credentials
+        self._login = Credentials("")
+        self._pool = AsyncNullConnectionPool(
+            connection_class=Connection,
+            kwargs=self._parameters,
+            max_size=1,
+            num_workers=1,
+            open=False,
+            name=f"healthagent {ref}",
+        )
+        self._workflows = Workflows(ref)
+        self._held: Connection | None = None
+        self._round: asyncio.Task[DatabaseSession | Unseen] | None = None
+        self._begun = 0.0
+        self._patience = 0.0
+
+    @property
+    def is_busy(self) -> bool:
+        return self._round is not None and not self._round.done()
+
+    async def ask(self, max_age: float, timeout: float) -> DatabaseSession | Unseen:
+        """The round that runs, or the last if it began less than ``max_age`` ago, or a new one.
+
+        A round takes the longest timeout of those who lately asked, and outlives each of them.
+        """
+        asked = monotonic()
+        self._patience = max(self._patience, timeout)
+        if self._round is None or (self._round.done() and asked - self._begun >= max_age):
+            self._round = asyncio.create_task(self._run(self._patience))
+            self._begun, self._patience = asked, timeout
+        running = self._round
+        await asyncio.wait({running}, timeout=timeout)
+        if not running.done():
+            return down(self._ref, "timeout", monotonic() - asked)
+        return Unseen("the agent stops") if running.cancelled() else running.result()
+
+    async def aclose(self) -> None:
+        if self._round is not None:
+            self._round.cancel()
+            await asyncio.wait({self._round})
+        await self._hang_up()
+        await self._pool.close(timeout=0.5)
+
+    async def _run(self, timeout: float) -> DatabaseSession | Unseen:
+        """One round. It leaves behind an idle connection or none."""
+        begun = monotonic()
+        try:
+            async with asyncio.timeout(timeout):
+                told = await self._told()
+                if isinstance(told, Unseen):
+                    return told
+                (connection, row), elapsed = told, monotonic() - begun
+                pending = await self._workflows.pending(connection, row, self._login.user, timeout)
+        except TimeoutError:
+            return down(self._ref, "timeout", monotonic() - begun)
+        except (psycopg.Error, UnicodeError) as error:
+            return translate(error, self._ref, self._login.user, monotonic() - begun)
+        finally:
+            if self._held is not None and not self._held.is_idle:
+                await self._hang_up()
+        return DatabaseSession(read(row, self._ref, elapsed, pending))
+
+    async def _told(self) -> tuple[Connection, DictRow] | Unseen:
+        """The round's row, by the connection that is held or, where that was lost, by a new one."""
+        if self._held is not None:
+            try:
+                return self._held, await self._held.only_row(QUERY)
+            except psycopg.OperationalError:
+                if not self._held.closed:
+                    raise
+                await self._hang_up()
+        login = self._credentials(self._ref)
+        if isinstance(login, Unseen):
+            return login
+        self._login = login
+        await self._pool.open()
+        self._held = await self._pool.getconn()
+        return self._held, await self._held.only_row(QUERY)
+
+    async def _parameters(self) -> dict[str, Any]:
+        return parameters(self._ref, self._login)
+
+    async def _hang_up(self) -> None:
+        held, self._held = self._held, None
+        if held is not None:
+            await self._pool.putconn(held)

@@ -1,0 +1,81 @@
+"""What the files of /proc say. Formats: proc(5), proc_pid_stat(5), proc_pid_status(5), proc_net(5).
+
+Nothing here reads a file, so that every quirk can be shown to a test.
+"""
+
+from __future__ import annotations
+
+import signal
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+_LISTEN = b"0A"
+
+_SIGTERM_BIT = 1 << (signal.SIGTERM - 1)
+
+
+@dataclass(frozen=True, slots=True)
+class Stat:
+    """Fields of /proc/PID/stat. ``ticks`` is utime + stime and ``started`` is starttime, both in
+    clock ticks (``sysconf(SC_CLK_TCK)``); ``started`` counts from boot."""
+
+    comm: str
+    state: str
+    ppid: int
+    ticks: int
+    started: int
+
+
+@dataclass(frozen=True, slots=True)
+class Status:
+    """Fields of /proc/PID/status. ``ns_pid`` is the last of NSpid: the pid in its own namespace."""
+
+    ns_pid: int | None
+    catches_sigterm: bool | None
+
+
+def stat(text: bytes) -> Stat:
+    """Raises ``ValueError`` where the text is none. The comm may hold spaces and parentheses, so
+    the last closing parenthesis ends it."""
+    opened, closed = text.index(b"("), text.rindex(b")")
+    rest = text[closed + 2 :].split()
+    if len(rest) < 20:
+        raise ValueError("a line of /proc/PID/stat has 22 fields or more")
+    return Stat(
+        comm=text[opened + 1 : closed].decode(errors="replace"),
+        state=rest[0].decode(),
+        ppid=int(rest[1]),
+        ticks=int(rest[11]) + int(rest[12]),
+        started=int(rest[19]),
+    )
+
+
+def status(text: bytes) -> Status:
+    ns_pid: int | None = None
+    catches: bool | None = None
+    for line in text.splitlines():
+        if line.startswith(b"NSpid:"):
+            ns_pid = int(line.split()[-1])
+        elif line.startswith(b"SigCgt:"):
+            catches = bool(int(line.split()[1], 16) & _SIGTERM_BIT)
+            break  # SigCgt stands behind NSpid
+    return Status(ns_pid, catches)
+
+
+def cmdline(text: bytes) -> tuple[str, ...]:
+    """The arguments. A process that retitles itself leaves NULs behind; a zombie has none."""
+    stripped = text.rstrip(b"\0 ")
+    return tuple(stripped.decode(errors="replace").split("\0")) if stripped else ()
+
+
+def accept_queues(rows: Iterable[bytes]) -> dict[int, int]:
+    """Connections that wait to be accepted, by listening port: rx_queue of the rows of
+    /proc/PID/net/tcp or tcp6, the heading left out. Rows of other sockets do not count, nor does
+    one cut short."""
+    queues: dict[int, int] = {}
+    for row in rows:
+        fields = row.split()
+        if len(fields) > 4 and fields[3] == _LISTEN:
+            port = int(fields[1].rpartition(b":")[2], 16)
+            queues[port] = queues.get(port, 0) + int(fields[4].partition(b":")[2], 16)
+    return queues

@@ -1,0 +1,149 @@
+"""``ProcessTree`` from /proc: the replica's processes, their CPU, and who waits at its door."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+from healthagent.core.observation import Process, ProcessTree, Unseen
+from healthagent.core.target import Target
+from healthagent.sources.procfs import files, parse
+from healthagent.sources.procfs.queues import AcceptQueues
+
+PidOf = Callable[[Target], int | None]
+"""The pid of a target's first process as the host counts; ``None`` where none is known."""
+
+HIDDEN = Unseen("the processes of containers cannot be seen from here", "run it with pid: host")
+
+_TICKS_PER_SECOND = os.sysconf("SC_CLK_TCK")
+_SHORTEST = 0.2
+"""Seconds below which a share of CPU would be mostly the rounding of ticks."""
+
+_SPINNING = 0.8
+"""Share of one core from which a tree is looked at more closely."""
+
+_FORGET = 300.0
+"""Seconds after which the sample of a target that nobody looks at is dropped."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Sample:
+    """Ticks of each process at a time, and the share that was told then."""
+
+    at: float
+    ticks: Mapping[tuple[int, int], int]
+    share: float | None
+
+
+class ProcessTreeSource:
+    """Looks at /proc. It never waits, so the deadline of a look is kept by doing it at once.
+
+    ``proc`` is where procfs is mounted. ``clock`` is monotonic, in seconds.
+    """
+
+    kind = ProcessTree
+
+    def __init__(
+        self, pid_of: PidOf, proc: str = "/proc", clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        self._pid_of = pid_of
+        self._proc = proc
+        self._clock = clock
+        self._children = files.children_in(proc)
+        self._samples: dict[str, _Sample] = {}
+        self._queues = AcceptQueues(proc, clock)
+        self._sees_containers = False
+
+    async def look(self, target: Target, timeout: float) -> ProcessTree | Unseen:  # noqa: ARG002
+        pid = self._pid_of(target)
+        if pid is None:
+            return Unseen("the pid of its first process is not known")
+        try:
+            root = self._located(target, pid) if target.is_container else pid
+            if isinstance(root, Unseen):
+                return root
+            return ProcessTree(()) if root is None else self._tree(target, root)
+        except PermissionError as error:
+            return Unseen(
+                f"{error.filename} may not be read",
+                "mount /proc without hidepid, or run the agent as root",
+            )
+
+    def _located(self, target: Target, pid: int) -> int | Unseen | None:
+        """The pid under which the container's first process is seen here.
+
+        A sidecar (``pid: service:app``) sees it as pid 1. ``None``: it has ended. A pid that is
+        not there says so only where containers were ever seen.
+        """
+        for candidate in (pid, 1):
+            if self._is_of(candidate, target.id):
+                self._sees_containers = True
+                return candidate
+        return None if self._sees_containers else HIDDEN
+
+    def _is_of(self, pid: int, container: str) -> bool:
+        """Whether the process is of that container: the container's id is part of its cgroup's
+        path, under cgroup v1 and v2 and both of Docker's cgroup drivers."""
+        try:
+            return container.encode() in files.read(f"{self._proc}/{pid}/cgroup")
+        except (FileNotFoundError, ProcessLookupError):
+            return False
+
+    def _tree(self, target: Target, root: int) -> ProcessTree:
+        uptime = time.clock_gettime(time.CLOCK_BOOTTIME)
+        processes: list[Process] = []
+        ticks: dict[tuple[int, int], int] = {}
+        for pid in files.family(root, self._children):
+            try:
+                stat = parse.stat(files.read(f"{self._proc}/{pid}/stat"))
+                status = parse.status(files.read(f"{self._proc}/{pid}/status"))
+                cmdline = parse.cmdline(files.read(f"{self._proc}/{pid}/cmdline"))
+            except (FileNotFoundError, ProcessLookupError):
+                if pid == root:
+                    return ProcessTree(())
+                continue
+            ticks[pid, stat.started] = stat.ticks
+            processes.append(
+                Process(
+                    pid=pid,
+                    ppid=stat.ppid,
+                    ns_pid=status.ns_pid,
+                    comm=stat.comm,
+                    cmdline=cmdline,
+                    state=stat.state,
+                    catches_sigterm=status.catches_sigterm,
+                    age=max(0.0, uptime - stat.started / _TICKS_PER_SECOND),
+                )
+            )
+        share = self._share(target.id, ticks)
+        unwell = any(process.state in "TtD" for process in processes) or (share or 0) >= _SPINNING
+        queues = self._queues.of(target, root, unwell)
+        return ProcessTree(tuple(processes), share, queues, self._queues.accepted(target))
+
+    def _share(self, target: str, ticks: Mapping[tuple[int, int], int]) -> float | None:
+        """The share of one core since the look before; a process that is new since then counts
+        with all it took, one that ended not at all."""
+        now, before = self._clock(), self._samples.get(target)
+        if before is None:
+            self._forget(now)
+            self._samples[target] = _Sample(now, ticks, None)
+            return None
+        elapsed = now - before.at
+        if elapsed < _SHORTEST:
+            return before.share
+        if not ticks.keys() & before.ticks.keys():
+            share = None  # none of them was there before: the replica was started anew
+        else:
+            taken = sum(count - before.ticks.get(key, 0) for key, count in ticks.items())
+            share = taken / _TICKS_PER_SECOND / elapsed
+        self._samples[target] = _Sample(now, ticks, share)
+        return share
+
+    def _forget(self, now: float) -> None:
+        """Drop what was kept of targets that nobody looks at any more."""
+        gone = [id_ for id_, sample in self._samples.items() if now - sample.at >= _FORGET]
+        for id_ in gone:
+            del self._samples[id_]
+            self._queues.forget(id_)
