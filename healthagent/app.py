@@ -1,0 +1,122 @@
+"""The agent as a whole: which parts there are, and how long each lives.
+
+This is the one file that names concrete classes. It reads as the life of the agent: open what
+observes, open what shows, watch until a signal, close in the opposite order.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import signal
+from collections.abc import Sequence
+from contextlib import AsyncExitStack
+from importlib.metadata import version
+
+import uvloop
+
+from healthagent.checks import CHECKS
+from healthagent.config import Settings
+from healthagent.core.observation import Livez, Readyz
+from healthagent.core.ports import Discovery, Source, Surface
+from healthagent.core.target import Target
+from healthagent.sources.docker import ContainerStateSource, DockerDiscovery, DockerTop, ExitsSource
+from healthagent.sources.first_seen import FirstSeen
+from healthagent.sources.http import HttpSource
+from healthagent.sources.postgres import PostgresSource
+from healthagent.sources.procfs import ClientPortsSource, ProcessTreeSource
+from healthagent.sources.static import StaticDiscovery
+from healthagent.surfaces import log
+from healthagent.surfaces.http import HttpSurface
+from healthagent.surfaces.otel import Telemetry, from_environment
+from healthagent.watcher import Watcher
+
+_log = logging.getLogger(__name__)
+
+
+def run(settings: Settings) -> int:
+    """Run the agent until SIGTERM or SIGINT. Returns its exit code: 0.
+
+    Raises :class:`~healthagent.errors.ConfigurationError` where an address cannot be bound.
+    """
+    lines = log.setup(settings.log.level)
+    try:
+        uvloop.run(_life(settings))
+    finally:
+        lines.close()
+    return 0
+
+
+async def _life(settings: Settings) -> None:
+    stop = _asked_to_stop()
+    async with AsyncExitStack() as stack:
+        http = HttpSurface(settings.listen, settings.public_listen)
+        bound = await stack.enter_async_context(http.serve())
+        postgres, otel = PostgresSource(settings.credentials), from_environment()
+        stack.push_async_callback(_close, postgres, otel)
+        surfaces: Sequence[Surface] = (log.LogSurface(), otel, http)
+        discoveries, sources = _eyes(settings, postgres)
+        _log.info("healthagent %s listens on %s:%d", version("healthagent"), *bound.listen)
+        await _watch(Watcher(discoveries, sources, CHECKS, surfaces), stop)
+    _log.info("healthagent has stopped; routing stays as it was")
+
+
+async def _watch(watcher: Watcher, stop: asyncio.Future[signal.Signals]) -> None:
+    """Watch until asked to stop. What ends the watcher by itself is a fault, and is raised."""
+    watching = asyncio.ensure_future(watcher.run())
+    await asyncio.wait((watching, stop), return_when=asyncio.FIRST_COMPLETED)
+    if stop.done():
+        _log.info("%s: stopping", stop.result().name)
+        watching.cancel()
+    try:
+        await watching
+    except asyncio.CancelledError:
+        if not stop.done():
+            raise
+
+
+def _asked_to_stop() -> asyncio.Future[signal.Signals]:
+    """Done with the signal that asks the agent to end; a second one changes nothing."""
+    loop = asyncio.get_running_loop()
+    asked: asyncio.Future[signal.Signals] = loop.create_future()
+
+    def ask(number: signal.Signals) -> None:
+        if not asked.done():
+            asked.set_result(number)
+
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, ask, number)
+    return asked
+
+
+async def _close(postgres: PostgresSource, otel: Telemetry) -> None:
+    """Both at once: each may take up to a second, and the agent is to stop within two."""
+    await asyncio.gather(postgres.aclose(), asyncio.to_thread(otel.close))
+
+
+def _eyes(settings: Settings, postgres: PostgresSource) -> tuple[list[Discovery], list[Source]]:
+    """Everything that observes, as the settings ask for it."""
+    targets, notices = settings.static_targets()
+    static = StaticDiscovery(targets, (*settings.notices, *notices), settings.pidfiles())
+    docker = DockerDiscovery(
+        settings.docker.host,
+        project=settings.docker.project,
+        databases=settings.database_refs(),
+        defaults=settings.defaults,
+    )
+
+    def pid_of(target: Target) -> int | None:
+        return docker.pid_of(target) if target.is_container else target.pid
+
+    processes = ProcessTreeSource(pid_of)
+    sources: list[Source] = [
+        HttpSource(Livez),
+        HttpSource(Readyz),
+        ClientPortsSource(pid_of),
+        postgres,
+    ]
+    if not settings.watches_docker:
+        return [static], [*sources, processes]
+    top = DockerTop(settings.docker.host, pid_of)
+    sources += [ContainerStateSource(docker), ExitsSource(docker), FirstSeen(processes, top)]
+    return [static, docker], sources

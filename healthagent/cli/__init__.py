@@ -1,0 +1,62 @@
+"""The command line: the table of commands, and the exit code of each error.
+
+0 is healthy or done, 1 unhealthy or refused, 2 usage or configuration, 3 agent not reachable.
+A command imports what is heavy only when it runs: ``status`` is to answer in under 200 ms.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from importlib import import_module
+from typing import NoReturn
+
+import click
+
+from healthagent.errors import AgentUnreachable, HealthagentError
+
+COMMANDS = (
+    "watch",
+    "status",
+    "explain",
+    "events",
+    "check",
+    "budget",
+    "probe",
+    "config",
+    "completion",
+)
+"""Each is the function of its name in the module of its name, in the order of the help."""
+
+
+class Commands(click.Group):
+    """Imports a command when it is asked for, so that none waits for what another needs."""
+
+    def list_commands(self, _ctx: click.Context) -> list[str]:
+        return list(COMMANDS)
+
+    def get_command(self, _ctx: click.Context, name: str) -> click.Command | None:
+        if name not in COMMANDS:
+            return None
+        found: click.Command = getattr(import_module(f"{__name__}.{name}"), name)
+        return found
+
+
+@click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(package_name="healthagent", prog_name="healthagent")
+def root() -> None:
+    """Tells Docker and Traefik the truth about every replica of an app, with reasons.
+
+    Exit codes: 0 healthy or done, 1 unhealthy or refused, 2 usage or configuration,
+    3 agent not reachable.
+    """
+
+
+def main(arguments: Sequence[str] | None = None) -> NoReturn:
+    """Run a command and exit with its code."""
+    try:
+        sys.exit(root.main(arguments, prog_name="healthagent"))
+    except HealthagentError as error:
+        for line in str(error).splitlines():
+            click.echo(f"healthagent: {line}", err=True)
+        sys.exit(3 if isinstance(error, AgentUnreachable) else 2)

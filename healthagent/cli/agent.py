@@ -1,0 +1,181 @@
+"""The agent, asked over HTTP with nothing but the standard library: it is quick to import."""
+
+from __future__ import annotations
+
+import http.client
+import json
+import os
+import time
+from collections.abc import Iterator, Mapping
+from difflib import get_close_matches
+from typing import Any, NamedTuple
+from urllib.parse import urlencode, urlsplit
+
+from healthagent.errors import AgentUnreachable, HealthagentError, UnknownTarget
+
+DEADLINE = 5.0
+"""Seconds for a whole answer."""
+
+SILENCE = 40.0
+"""Seconds without a byte after which a stream counts as cut; the agent sends one every 15 s."""
+
+SHORTEST_PREFIX = 4
+"""Characters from which an id may be cut short, as in the agent's own routes."""
+
+Document = dict[str, Any]
+
+
+class NotServed(HealthagentError):
+    """The agent does not serve that route here, as on its public listener."""
+
+
+class Agent:
+    """One agent at ``url``. Raises :class:`AgentUnreachable` where it does not answer."""
+
+    def __init__(self, url: str) -> None:
+        self.url = url.rstrip("/")
+        self._parts = urlsplit(self.url)
+
+    def health(self) -> Document:
+        """``/health``: 503 only says that something is not well."""
+        return self._document("/health", (200, 503))
+
+    def budget(self) -> Document:
+        """``/budget``. Raises :class:`NotServed` on a public listener."""
+        return self._document("/budget", (200,))
+
+    def past_events(self, target: str, count: int) -> list[Document]:
+        """The last transitions that the agent remembers of one target, oldest first."""
+        query = {"target": target, "replay": count, "follow": "false"}
+        status, body = self._get(f"/events?{urlencode(query)}")
+        if status != 200:
+            raise self._refused(status, body)
+        return [event.data for event in parse_events(iter(body.splitlines(keepends=True)))]
+
+    def events(self, query: Mapping[str, str], last_id: str) -> Iterator[Event]:
+        """The events as they come, until the stream is cut or ends."""
+        headers = {"Accept": "text/event-stream"} | ({"Last-Event-ID": last_id} if last_id else {})
+        connection = self._connect()
+        try:
+            try:
+                connection.request(
+                    "GET", self._path(f"/events?{urlencode(query)}"), headers=headers
+                )
+                socket = connection.sock
+                answer = connection.getresponse()
+                if answer.status != 200:
+                    raise self._refused(answer.status, answer.read())
+                socket.settimeout(SILENCE)
+            except (OSError, http.client.HTTPException) as error:
+                raise AgentUnreachable(self._silent(error)) from None
+            try:
+                yield from parse_events(iter(answer.readline, b""))
+            except (OSError, http.client.HTTPException):
+                return
+        finally:
+            connection.close()
+
+    def _document(self, path: str, expected: tuple[int, ...]) -> Document:
+        status, body = self._get(path)
+        if status == 404:
+            raise NotServed(f"{self.url}{path} is not served; ask the agent's first listener")
+        try:
+            document = json.loads(body)
+        except ValueError:
+            document = None
+        if status not in expected or not isinstance(document, dict):
+            raise self._refused(status, body)
+        return document
+
+    def _get(self, path: str) -> tuple[int, bytes]:
+        until = time.monotonic() + DEADLINE
+        connection = self._connect()
+        try:
+            connection.request("GET", self._path(path))
+            answer = connection.getresponse()
+            body = bytearray()
+            while part := answer.read1(65536):
+                body += part
+                if time.monotonic() > until:
+                    raise TimeoutError(f"no whole answer within {DEADLINE:g} s")
+            return answer.status, bytes(body)
+        except (OSError, http.client.HTTPException) as error:
+            raise AgentUnreachable(self._silent(error)) from None
+        finally:
+            connection.close()
+
+    def _connect(self) -> http.client.HTTPConnection:
+        secure = self._parts.scheme == "https"
+        kind = http.client.HTTPSConnection if secure else http.client.HTTPConnection
+        return kind(self._parts.hostname or "", self._parts.port, timeout=DEADLINE)
+
+    def _path(self, path: str) -> str:
+        return self._parts.path + path
+
+    def _silent(self, error: Exception) -> str:
+        why = os.strerror(error.errno) if isinstance(error, OSError) and error.errno else error
+        if isinstance(error, TimeoutError):
+            why = f"no answer within {DEADLINE:g} s"
+        return f"no agent answers at {self.url}: {why or type(error).__name__}\n{_ELSEWHERE}"
+
+    def _refused(self, status: int, body: bytes) -> AgentUnreachable:
+        """An answer that is not the one asked for: the agent says why, or it is none."""
+        try:
+            detail = json.loads(body)["detail"]  # RFC 9457
+        except (ValueError, KeyError, TypeError):
+            stranger = f"what answers at {self.url} is no healthagent (status {status})"
+            return AgentUnreachable(f"{stranger}\n{_ELSEWHERE}")
+        return AgentUnreachable(f"the agent at {self.url} refuses: {detail}")
+
+
+_ELSEWHERE = (
+    "start it with `healthagent watch`, or say where it is: --agent URL or HEALTHAGENT_AGENT_URL"
+)
+
+
+class Event(NamedTuple):
+    """One server-sent event: its id, and its data as the agent wrote it."""
+
+    id: str
+    data: Document
+
+
+def parse_events(lines: Iterator[bytes]) -> Iterator[Event]:
+    """The events of a stream (HTML standard, "Server-sent events"); comments are passed over."""
+    last_id, data = "", ""
+    for line in lines:
+        field, _, value = line.decode(errors="replace").rstrip("\r\n").partition(":")
+        value = value.removeprefix(" ")
+        match field:
+            case "id":
+                last_id = value
+            case "data":
+                data += value
+            case "" if data and not value:
+                yield Event(last_id, json.loads(data))
+                data = ""
+
+
+def find(targets: list[Document], reference: str) -> Document:
+    """The target with this name, else this id, else the only one whose id begins so.
+
+    Raises :class:`UnknownTarget`, with the names that are near.
+    """
+    found = [t for t in targets if reference in (t["name"], t["id"])]
+    if not found and len(reference) >= SHORTEST_PREFIX:
+        found = [t for t in targets if t["id"].startswith(reference)]
+    if len(found) == 1:
+        return found[0]
+    if found:
+        ids = ", ".join(t["short_id"] for t in found)
+        raise UnknownTarget(f"{reference!r} names {len(found)} targets; ask by id: {ids}")
+    names = [t["name"] for t in targets]
+    raise UnknownTarget(f"no target is called {reference!r}; {near(reference, names)}")
+
+
+def near(text: str, names: list[str]) -> str:
+    """What could have been meant, for the end of an error."""
+    if not names:
+        return "none is watched"
+    close = get_close_matches(text, names, n=3) or [name for name in names if text in name]
+    return f"did you mean {' or '.join(close)}?" if close else f"known: {', '.join(names)}"

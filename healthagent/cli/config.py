@@ -1,0 +1,72 @@
+"""``healthagent config``: what is set, from where, and what is wrong with it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from healthagent.cli import parameters
+from healthagent.cli.screen import Screen, print_json
+from healthagent.errors import ConfigurationError
+
+if TYPE_CHECKING:
+    from healthagent.config import Settings
+
+
+@click.group(short_help="check and show the agent's settings")
+def config() -> None:
+    """Check and show the settings that `healthagent watch` would run with here."""
+
+
+@config.command()
+@parameters.config
+@click.pass_context
+def check(ctx: click.Context, config: Path | None) -> None:
+    """Print every fault at once, or what is set and from where.
+
+    Exits 2 if there is any fault. A warning is no fault.
+    """
+    from healthagent.config import Settings
+
+    try:
+        settings = Settings.load(config)
+    except ConfigurationError as error:
+        for fault in error.faults:
+            click.echo(fault, err=True)
+        count = len(error.faults)
+        click.echo(f"{count} fault{'s' if count > 1 else ''}", err=True)
+        ctx.exit(2)
+    _show(settings, only_set=True)
+    for notice in settings.notices:
+        click.echo(f"warning: {notice}", err=True)
+    click.echo("no fault")
+
+
+@config.command()
+@parameters.config
+@parameters.as_json
+def show(config: Path | None, as_json: bool) -> None:
+    """Print every value, where it was written, and hide what is secret."""
+    from healthagent.config import Settings
+
+    settings = Settings.load(config)
+    if as_json:
+        from healthagent.config.shown import rows
+
+        shown = [{"key": r.key, "value": r.value, "origin": r.origin} for r in rows(settings)]
+        print_json(shown)
+    else:
+        _show(settings, only_set=False)
+
+
+def _show(settings: Settings, only_set: bool) -> None:
+    from healthagent.config.shown import rows
+
+    shown = [row for row in rows(settings) if row.origin or not only_set]
+    if not shown:
+        click.echo("nothing is set: every value is its default")
+        return
+    cells = [(row.key, row.value, row.origin or "default") for row in shown]
+    Screen().table(("KEY", "VALUE", "FROM"), cells)

@@ -1,0 +1,343 @@
+"""What a verdict means and what to do, for the person who was woken by it.
+
+The checks say what they saw and the nearest remedy. This adds what the state implies and the next
+commands to type. Keyed by check and code; a code that several checks share may stand alone.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+
+@dataclass(frozen=True, slots=True)
+class Advice:
+    """``means`` is one sentence; ``steps`` are in the order to try them.
+
+    ``{name}``, ``{logs}``, ``{inspect}`` and the evidence's own fields are filled in; a step whose
+    field is not there is left out.
+    """
+
+    means: str
+    steps: tuple[str, ...] = ()
+
+
+_LOGS = "read what it last said: {logs}"
+
+ADVICE: dict[str, Advice] = {
+    # The process
+    "stopped": Advice(
+        "The process exists and was halted by a signal; the kernel still takes its connections, "
+        "so clients hang rather than fail.",
+        ("let it go on: kill -CONT {pid}", "find who stopped it: a debugger, or kill -STOP"),
+    ),
+    "zombie": Advice("The app has ended and its parent has not noticed.", (_LOGS,)),
+    "uninterruptible": Advice(
+        "The process waits inside the kernel, as a rule for a disk or a network file system, and "
+        "cannot even be killed.",
+        ("look at the kernel's log: dmesg | tail", "see the load: cat /proc/pressure/io"),
+    ),
+    "wrong_runtime": Advice(
+        "What runs is not what was declared.",
+        ("compare the image's CMD with the label healthagent.runtime: {inspect}",),
+    ),
+    "pm2": Advice(
+        "PM2 hides the app's end from Docker and doubles every connection pool.",
+        ("start the app itself, as PID 1",),
+    ),
+    "second_process": Advice(
+        "Each process takes connection pools of its own, which no budget counts.",
+        ("see both: docker top {name}", "scale by replicas instead"),
+    ),
+    "cluster": Advice(
+        "Each worker takes connection pools of its own, which no budget counts, and one that dies "
+        "is hidden from Docker.",
+        ("see them: docker top {name}", "start no workers, and scale by replicas"),
+    ),
+    "process starting": Advice("Its entry script runs; the app is not there yet.", ()),
+    "renamed": Advice(
+        "The process gave itself a name, which hides what runs; routing stays as it was.",
+        ("leave process.title alone", "see it: docker top {name}"),
+    ),
+    "sigterm_lost": Advice(
+        "It works now; at the next stop or rollout the app will not shut down cleanly.",
+        ('write "start": "exec bun ..." in package.json, or start the app without `bun run`',),
+    ),
+    "sigterm_ignored": Advice(
+        "It works now; the next stop takes the whole grace period and ends in SIGKILL.",
+        ('handle it in the app: process.on("SIGTERM", ...)',),
+    ),
+    "zombies": Advice(
+        "Ended children pile up and will use up the process ids.",
+        ("see them: docker top {name}", "set init: true on the service, or wait for children"),
+    ),
+    "paused": Advice("Docker has frozen the container; clients hang.", ("docker unpause {name}",)),
+    "restarting": Advice("It ends soon after each start.", (_LOGS, "see its exit: {inspect}")),
+    "exited": Advice("The container does not run.", (_LOGS, "see its exit: {inspect}")),
+    "gone": Advice("The local process has ended.", ("start it again; its pid will be new",)),
+    "created": Advice("The container was made and never started.", ("docker start {name}",)),
+    "removing": Advice("Docker is removing the container.", ()),
+    "vanished": Advice("It ended in the middle of a look; the next one will tell.", ()),
+    # Its ends
+    "crash_loop": Advice(
+        "It ends again and again. It gets no traffic in between, and Docker waits ever longer, up "
+        "to a minute, before it starts it anew.",
+        (_LOGS, "see its exit: {inspect}", "to end the loop while you look: docker stop {name}"),
+    ),
+    "oom_killed": Advice(
+        "The kernel killed it: the container took more memory than it is allowed to. The app could "
+        "not say a last word.",
+        (
+            "compare its limit with what it takes: docker stats {name}",
+            "raise the service's mem_limit, or look for the leak with a heap snapshot",
+        ),
+    ),
+    "killed": Advice(
+        "Somebody on the host sent SIGKILL, or the kernel did for want of memory on the whole "
+        "machine.",
+        ("see whether it was the kernel: dmesg | grep -i oom", _LOGS),
+    ),
+    "terminated": Advice(
+        "Somebody sent it a signal, but not through Docker: another process in the container, or "
+        "somebody on the host.",
+        (_LOGS,),
+    ),
+    "crashed": Advice(
+        "The runtime itself crashed, or gave up for want of heap: no JavaScript error can do this.",
+        (_LOGS, "look for the runtime's own crash report there, and for an issue about it"),
+    ),
+    "error": Advice(
+        "An error that nothing caught, or the app's own process.exit().",
+        (_LOGS,),
+    ),
+    "ended": Advice(
+        "It ran out of things to do, or called process.exit(0); a server should do neither.",
+        (_LOGS, "compare the image's CMD with what should run: {inspect}"),
+    ),
+    "not_found": Advice(
+        "The image has no such program, or its interpreter is missing. No restart will mend it.",
+        ("compare the image's CMD and ENTRYPOINT with what is in it: {inspect}",),
+    ),
+    "not_executable": Advice(
+        "The file is there and is no program that may be run. No restart will mend it.",
+        ("set its mode in the image: chmod +x", "see which file it is: {inspect}"),
+    ),
+    "not_started": Advice(
+        "Docker could not make the container run; the app had no part in it.",
+        ("see Docker's own words: {inspect}", "try again: docker start {name}"),
+    ),
+    "killed_after_grace": Advice(
+        "SIGTERM did not end it, so that its last requests were cut off.",
+        (
+            'handle it in the app: process.on("SIGTERM", ...)',
+            "start the app itself as PID 1, or with exec, so that the signal reaches it",
+        ),
+    ),
+    "unclean_stop": Advice("Its shutdown did not end well.", (_LOGS,)),
+    "unclear": Advice(
+        "It ended before the agent looked, so it is not known whether somebody stopped it.",
+        (_LOGS, "see its exit: {inspect}"),
+    ),
+    # Silence
+    "blocked": Advice(
+        "JavaScript code runs and does not yield: no request is served, no timer fires.",
+        (_LOGS, "see what it does: perf top -p {pid}, or a CPU profile of the app"),
+    ),
+    "deadlocked": Advice(
+        "The process sleeps and serves nobody: its listener lives and its loop does not turn.",
+        (_LOGS, "see what it waits for: cat /proc/{pid}/wchan /proc/{pid}/stack"),
+    ),
+    "overloaded": Advice(
+        "The event loop turns, but is behind: each request waits for those before it. A restart "
+        "would only move the load to the others.",
+        (
+            "see who asks so much: the access log of Traefik, or of the app",
+            "add replicas: docker compose up -d --scale SERVICE=N, after healthagent budget",
+            "take long synchronous work off the event loop: a worker, or a DBOS queue",
+        ),
+    ),
+    "event_loop slow": Advice(
+        "It answers, and late: it shares its cores with others, or works in long stretches.",
+        (_LOGS, "see who takes the cores: docker stats"),
+    ),
+    "silent": Advice("It does not answer, and why cannot be seen from here.", (_LOGS,)),
+    "not_listening": Advice(
+        "The process runs and its port is closed: it still starts, or it has stopped serving.",
+        (_LOGS, "compare the port it listens on with the label healthagent.port"),
+    ),
+    "status": Advice("The replica itself says that it is not well.", (_LOGS,)),
+    "timeout": Advice(
+        "The connection is taken and no answer comes.",
+        (_LOGS, "see who waits for whom in Postgres: healthagent budget"),
+    ),
+    "reset": Advice("The app hangs up in the middle of its answer.", (_LOGS,)),
+    "invalid": Advice(
+        "What answers there does not speak HTTP.",
+        ("compare the port with the label healthagent.port",),
+    ),
+    "unreachable": Advice(
+        "The agent has no way to the replica, so it does not know how the replica is.",
+        ("attach the agent to one of the replica's networks",),
+    ),
+    # Postgres, as the agent sees it
+    "postgres refused": Advice(
+        "Every replica of that database is hit alike; restarting them mends nothing.",
+        ("start Postgres, or read its log",),
+    ),
+    "postgres timeout": Advice(
+        "Every replica of that database is hit alike; restarting them mends nothing.",
+        ("look at the server's load and network",),
+    ),
+    "postgres unreachable": Advice(
+        "Every replica of that database is hit alike; restarting them mends nothing.",
+        ("start Postgres, or attach the agent to its network",),
+    ),
+    "name": Advice(
+        "Only the agent is known not to find it.", ("attach the agent to the database's network",)
+    ),
+    "tls": Advice("Only the agent is known to be refused.", ("compare the server's ssl settings",)),
+    "starting": Advice("Postgres is not ready yet, or no longer.", ("wait, or read its log",)),
+    "exhausted": Advice(
+        "Postgres is up and every slot is taken: new queries fail, old ones go on.",
+        ("see who holds them: healthagent budget", "lower the pools or the replicas"),
+    ),
+    "recovering": Advice(
+        "A Postgres process crashed, and the server replays its log; it lets nobody in meanwhile.",
+        ("wait", "read the server's log: which process crashed, and was it out of memory?"),
+    ),
+    "stopping": Advice(
+        "Somebody stops or restarts Postgres; sessions end now.", ("wait, or read its log",)
+    ),
+    "absent": Advice(
+        "The server is well and holds no database of that name: a new volume, a typing error, or "
+        "the wrong server.",
+        (
+            "list what is there: psql -l",
+            "compare the name in the replica's DATABASE_URL, or the label healthagent.database",
+        ),
+    ),
+    "rejected": Advice(
+        "The server gave the agent's session an answer that is none of the known ones.",
+        ("read it above, and the server's own log",),
+    ),
+    "lost": Advice(
+        "The server ended the agent's connection: a restart, a failover, or an administrator.",
+        ("read the server's log",),
+    ),
+    "standby": Advice(
+        "Writes will fail there.", ("point DATABASE_URL at the primary, or promote this server",)
+    ),
+    "slow": Advice("Queries of the replicas are likely slow too.", ("look at the server's load",)),
+    "no_session": Advice("It cannot be known without Postgres: see the check postgres.", ()),
+    # Pools and DBOS
+    "over_declared": Advice(
+        "The sum that keeps the server within its limits no longer holds.",
+        (
+            "look for a second PrismaClient or pg.Pool in the app, or a max that was raised",
+            "see the sum: healthagent budget",
+        ),
+    ),
+    "leaking": Advice(
+        "Connections are lost to the app one after another; when all are, each request waits.",
+        (
+            "in the app: release every client in a finally; make one PrismaClient per process",
+            "for now, restart the replica",
+        ),
+    ),
+    "saturated": Advice(
+        "Postgres is up. It is the app's own pool that has nothing free, so requests queue in the "
+        "app.",
+        (
+            "see what they do: TABLE pg_stat_activity, where state is not idle",
+            "end one that is stuck: SELECT pg_terminate_backend(PID)",
+        ),
+    ),
+    "pool exhausted": Advice(
+        "No ordinary role gets another connection: new queries fail, old ones go on.",
+        (
+            "see who holds them: healthagent budget",
+            "end those that nobody needs: SELECT pg_terminate_backend(PID)",
+        ),
+    ),
+    "nearly_exhausted": Advice(
+        "Less than a tenth is left.",
+        ("see who holds them: healthagent budget",),
+    ),
+    "foreign_holders": Advice(
+        "The pools alone would fit; connections of others take their room.",
+        (
+            "find whose they are, by role and address above",
+            "give others a role of their own, with a CONNECTION LIMIT",
+        ),
+    ),
+    "over_planned": Advice(
+        "It works until the pools fill; then some replica gets no connection.",
+        ("see the sum, and what would fit: healthagent budget --replicas SERVICE=N",),
+    ),
+    "not_registered": Advice(
+        "The replica runs no durable workflow.", (_LOGS, "look for DBOS.launch() there")
+    ),
+    "unnamed": Advice(
+        "The executor runs, but its id cannot be read: nobody can tell whether another has the "
+        "same.",
+        ("set application_name where the app makes systemDatabasePool",),
+    ),
+    "behind_pooler": Advice(
+        "Every connection comes from the pooler's address, so that only names tell replicas apart.",
+        ("declare the id that each should have: healthagent.dbos.executor={{container_name}}",),
+    ),
+    "orphaned": Advice(
+        "These workflows began and stand still; no other executor will take them.",
+        (
+            "bring their owner back, with DBOS__VMID={executor} DBOS__APPVERSION={version}",
+            "or give them up: cancel them by DBOS.cancelWorkflow()",
+        ),
+    ),
+    "stale": Advice("What was known is too old to go by; routing stays as it was.", ()),
+    "dbos stale": Advice(
+        "Its workflows stand still, and no other replica takes them.",
+        (_LOGS, "restart it under the same executor id: it recovers its own workflows"),
+    ),
+    "unexpected_id": Advice(
+        "After a restart nobody recovers what this id has left behind.",
+        ("give the replica the id that it should have",),
+    ),
+    "local_id": Advice(
+        "It is alone with this id for now. The next process that is given none will take its "
+        "workflows while it runs them.",
+        ("give the replica an id of its own: DBOS__VMID",),
+    ),
+    "local_shared": Advice(
+        "A danger to what is durable, now: at its start each takes the PENDING workflows of all "
+        "and runs them again.",
+        (
+            "keep one replica, until each has an id: docker compose up -d --scale SERVICE=1",
+            "give each replica an id of its own: DBOS__VMID",
+        ),
+    ),
+    "shared_id": Advice(
+        "Replicas that share an id run each other's workflows twice.",
+        ("give each replica an id of its own",),
+    ),
+    "mixed_versions": Advice(
+        "Usual during a rollout. Workflows of the old version wait for a replica of it.",
+        ("finish the rollout",),
+    ),
+    # Blindness
+    "pending": Advice("It has not been looked at yet.", ()),
+    "unseen": Advice("The agent could not look; routing stays as it was.", ()),
+}
+
+
+def advice(check: str, code: str, fields: dict[str, Any]) -> Advice:
+    """The advice for a verdict, its fields filled in."""
+    found = ADVICE.get(f"{check} {code}") or ADVICE.get(code) or Advice("", (_LOGS,))
+    steps = tuple(filled for step in found.steps if (filled := _filled(step, fields)) is not None)
+    return Advice(found.means, steps)
+
+
+def _filled(step: str, fields: dict[str, Any]) -> str | None:
+    try:
+        return step.format_map(fields)
+    except KeyError:
+        return None

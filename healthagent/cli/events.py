@@ -1,0 +1,106 @@
+"""``healthagent events``: what changed and what changes, as it happens."""
+
+from __future__ import annotations
+
+import json
+import re
+import time
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+
+import click
+
+from healthagent.cli import parameters
+from healthagent.cli.agent import Agent, Document, Event
+from healthagent.cli.screen import Screen, clock, instant, styled
+from healthagent.errors import AgentUnreachable
+
+EVERYTHING = 1000
+"""As many transitions as the agent keeps."""
+
+FIRST_PAUSE, LONGEST_PAUSE = 0.5, 5.0
+"""Seconds between tries to reach the agent again."""
+
+
+UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
+
+
+def time_ago(text: str) -> datetime:
+    """The time that is ``10m`` ago."""
+    matched = re.fullmatch(r"(\d{1,6})([smhd])", text)
+    if matched is None:
+        raise click.BadParameter(f"{text!r} is no duration; write 90s, 10m, 2h or 1d")
+    return datetime.now(UTC) - timedelta(**{UNITS[matched[2]]: int(matched[1])})
+
+
+@click.command(short_help="what changed and what changes, as it happens")
+@click.option("--target", help="Only this replica: its name or id.")
+@click.option(
+    "--since",
+    metavar="DURATION",
+    type=time_ago,
+    help="Begin with what happened since then, such as 10m.",
+)
+@click.option("--replay", type=click.IntRange(0), help="Begin with the last N.", metavar="N")
+@click.option("--follow/--no-follow", default=True, help="Go on, or end with what is known.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON, one event a line.")
+@parameters.agent
+def events(
+    agent: Agent,
+    target: str | None,
+    since: datetime | None,
+    replay: int | None,
+    follow: bool,
+    as_json: bool,
+) -> None:
+    """Show every transition of a replica or of one of its checks, with its reason.
+
+    It follows until it is interrupted, and reaches for the agent again where the connection is cut,
+    from where it stood. With --no-follow and neither --since nor --replay it shows all that the
+    agent remembers.
+    """
+    if replay is None:
+        replay = EVERYTHING if since or not follow else 0
+    query = {"replay": str(replay), "follow": "true" if follow else "false"}
+    if target:
+        query["target"] = target
+    screen = None if as_json else Screen()
+    try:
+        for event in _stream(agent, query) if follow else agent.events(query, ""):
+            if since and instant(event.data["time"]) < since:
+                continue
+            if screen is None:
+                click.echo(json.dumps(event.data, ensure_ascii=False))
+            else:
+                _show(screen, event.data)
+    except KeyboardInterrupt:
+        click.echo(err=True)
+
+
+def _stream(agent: Agent, query: dict[str, str]) -> Iterator[Event]:
+    """All events, over as many connections as it takes. Only the first one may fail."""
+    last_id, pause = "", 0.0
+    while True:
+        try:
+            for event in agent.events(query, last_id):
+                last_id, pause = event.id, 0.0
+                yield event
+        except AgentUnreachable:
+            if not pause:
+                raise
+        else:
+            pause = 0.0
+        if not pause:
+            click.echo(
+                f"healthagent: {agent.url} ended the stream; reaching for it again", err=True
+            )
+        pause = min(LONGEST_PAUSE, 2 * pause or FIRST_PAUSE)
+        time.sleep(pause)
+
+
+def _show(screen: Screen, event: Document) -> None:
+    who = f"{event['target']} {event['check']}" if event["check"] else event["target"]
+    code = f"{event['code']}: " if event["check"] and event["code"] not in ("", "ok") else ""
+    said = f"  {code}{event['reason']}" if event["reason"] else ""
+    change = (styled(event["before"]), " -> ", styled(event["after"]))
+    screen.line((clock(event["time"]), "dim"), f"  {who}  ", *change, said)

@@ -1,0 +1,153 @@
+"""``healthagent explain``: one replica's diagnosis, for 3 a.m."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import click
+
+from healthagent.cli import parameters
+from healthagent.cli.agent import Agent, Document, find
+from healthagent.cli.diagnosis import advice
+from healthagent.cli.screen import STYLES, Screen, ago, clock, print_json, styled
+
+TRANSITIONS = 10
+"""How many of the last ones are shown."""
+
+DURATIONS = frozenset({"interval", "timeout", "grace"})
+"""Settings in seconds."""
+
+
+@click.command(short_help="why a replica is as it is, and what to do")
+@parameters.target(required=True)
+@parameters.as_json
+@parameters.agent
+@click.pass_context
+def explain(ctx: click.Context, target: str, agent: Agent, as_json: bool) -> None:
+    """Say how TARGET is, since when, what was seen, what it means and what to do.
+
+    TARGET is a replica's name, its container id, or the beginning of that. Every declared value is
+    shown with where it came from.
+
+    Exits 1 if the replica is not ready.
+    """
+    health = agent.health()
+    found = find(health["targets"], target)
+    past = agent.past_events(found["name"], TRANSITIONS)
+    if as_json:
+        print_json({"time": health["time"], "target": found, "transitions": past})
+    else:
+        _show(Screen(), found, past, health["time"])
+    ctx.exit(0 if found["ready"] else 1)
+
+
+def _show(screen: Screen, target: Document, past: list[Document], now: str) -> None:
+    since = f" for {ago(target['since'], now)}" if target["since"] else ""
+    screen.line((target["name"], "bold"), " is ", styled(target["phase"]), since)
+    screen.line(_identity(target))
+    screen.line(_consequence(target))
+    blame = next((c for c in target["checks"] if c["name"] == target["check"]), None)
+    if blame is not None:
+        _explain(screen, target, blame)
+    if target["disagreement"]:
+        screen.line(("note ", "yellow"), target["disagreement"])
+    if target["checks"]:
+        _heading(screen, "Checks")
+        screen.table(
+            ("CHECK", "STATUS", "SINCE", "REASON"),
+            [
+                (c["name"], styled(c["status"]), ago(c["since"], now), c["reason"] + _aside(c))
+                for c in target["checks"]
+            ],
+        )
+    if target["settings"]:
+        _heading(screen, "Declared")
+        screen.table(
+            ("OPTION", "VALUE", "FROM"),
+            [(key, _value(key, s["value"]), s["origin"]) for key, s in target["settings"].items()],
+        )
+    if past:
+        _heading(screen, "Last transitions")
+        for event in past:
+            change = (styled(event["before"]), " -> ", styled(event["after"]))
+            said = f"  {event['reason']}" if event["check"] and event["reason"] else ""
+            who = event["check"] or "replica"
+            screen.line((clock(event["time"]), "dim"), f"  {who}  ", *change, said)
+
+
+def _explain(screen: Screen, target: Document, blame: Document) -> None:
+    given = advice(blame["name"], blame["code"], _fields(target, blame))
+    _heading(screen, "What was seen")
+    style = STYLES.get(blame["status"], "")
+    screen.line("  ", (f"{blame['name']} {blame['code']}", style), f": {blame['reason']}")
+    if blame["evidence"]:
+        facts = ", ".join(f"{key} {value}" for key, value in blame["evidence"].items())
+        screen.line(f"  {facts}")
+    if given.means:
+        _heading(screen, "What it means")
+        screen.line(f"  {given.means}")
+    if given.steps:
+        _heading(screen, "What to do")
+        for number, step in enumerate(given.steps, 1):
+            screen.line(f"  {number}. {step}")
+
+
+def _heading(screen: Screen, text: str) -> None:
+    screen.line()
+    screen.line((text, "bold"))
+
+
+def _identity(target: Document) -> str:
+    container = target["container"]
+    if container is None:
+        return f"service {target['service']}, {target['id']}"
+    health = f", health {container['health']}" if container["health"] else ""
+    docker = f"Docker: {container['status']}{health}, {container['restart_count']} restarts"
+    return f"service {target['service']}, container {target['short_id']}, {docker}"
+
+
+def _consequence(target: Document) -> str:
+    if not target["ready"]:
+        return "It gets no traffic."
+    if any(check["excused"] for check in target["checks"]):
+        return (
+            "It keeps its traffic: only the agent sees this fault, and to take the replica out "
+            "would cost the service its quorum."
+        )
+    return "It gets traffic."
+
+
+def _aside(check: Document) -> str:
+    if check["excused"]:
+        return " (excused)"
+    if check["awaited"]:
+        return " (has not passed yet)"
+    return f" (last known: {check['holds']})" if check["holds"] != check["status"] else ""
+
+
+def _fields(target: Document, blame: Document) -> dict[str, Any]:
+    """What a step of advice may name; the commands of Docker only for a container."""
+    name = target["name"]
+    docker: dict[str, Any] = {"logs": "the app's own log"}
+    if target["container"] is not None:
+        state = "docker inspect --format '{{json .State}}'"
+        docker = {
+            "name": name,
+            "logs": f"docker logs --tail 50 {name}",
+            "inspect": f"{state} {name}",
+        }
+    return {**docker, **blame["evidence"]}
+
+
+def _value(key: str, value: object) -> str:
+    match value:
+        case int() | float() if key in DURATIONS:
+            return f"{value:g} s"
+        case None | []:
+            return "none"
+        case list():
+            return ", ".join(str(part) for part in value)
+        case float():
+            return f"{value:g}"
+        case _:
+            return str(value)

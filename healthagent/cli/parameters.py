@@ -1,0 +1,82 @@
+"""Flags and arguments that several commands share."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, TypeVar
+from urllib.parse import urlsplit
+
+import click
+from click.shell_completion import CompletionItem
+
+from healthagent.cli.agent import Agent
+from healthagent.errors import HealthagentError
+
+DEFAULT_URL = "http://127.0.0.1:9180"
+C = TypeVar("C", bound=Callable[..., Any])
+
+
+def agent_at(url: str) -> Agent:
+    """The agent at ``http://HOST:PORT``."""
+    try:
+        parts = urlsplit(url)
+        usable = parts.scheme in ("http", "https") and parts.hostname and parts.port != 0
+    except ValueError:
+        usable = False
+    if not usable:
+        raise click.BadParameter(f"{url!r} is no URL of an agent; write http://HOST:PORT")
+    return Agent(url)
+
+
+def agent(command: C) -> C:
+    """The agent that a command asks."""
+    return click.option(
+        "--agent",
+        metavar="URL",
+        type=agent_at,
+        envvar="HEALTHAGENT_AGENT_URL",
+        default=DEFAULT_URL,
+        show_default=True,
+        show_envvar=True,
+        help="The agent to ask.",
+    )(command)
+
+
+def config(command: C) -> C:
+    """The file of the agent's own settings."""
+    return click.option(
+        "--config",
+        type=click.Path(path_type=Path),
+        help="The file of settings, in place of HEALTHAGENT_CONFIG and the default one "
+        "(/etc/healthagent/healthagent.toml).",
+    )(command)
+
+
+def as_json(command: C) -> C:
+    return click.option(
+        "--json", "as_json", is_flag=True, help="Print JSON, whose members are stable."
+    )(command)
+
+
+def target(required: bool) -> Callable[[C], C]:
+    """A replica's name, container id, or the beginning of the id."""
+
+    def decorate(command: C) -> C:
+        return click.argument("target", required=required, shell_complete=_complete)(command)
+
+    return decorate
+
+
+def _complete(ctx: click.Context, _param: click.Parameter, incomplete: str) -> list[CompletionItem]:
+    """The names of replicas. A shell that completes is no place for an error."""
+    asked = ctx.params.get("agent") or Agent(DEFAULT_URL)
+    try:
+        targets = asked.health()["targets"]
+    except HealthagentError:
+        return []
+    return [
+        CompletionItem(t["name"], help=t["phase"])
+        for t in targets
+        if t["name"].startswith(incomplete)
+    ]

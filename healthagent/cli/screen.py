@@ -1,0 +1,134 @@
+"""What people see: tables, colours, times. Colour only on a terminal, and not where NO_COLOR is."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import sys
+import textwrap
+from collections.abc import Collection, Sequence
+from datetime import datetime
+from typing import Any
+
+import click
+
+STYLES = {
+    "ready": "green",
+    "ok": "green",
+    "starting": "cyan",
+    "degraded": "yellow",
+    "unknown": "magenta",
+    "not ready": "bold red",
+    "not live": "bold red",
+    "failed": "bold red",
+    "absent": "dim",
+}
+"""The colour of each phase of a target and each status of a check."""
+
+NARROWEST = 20
+"""Columns that the last cell of a row needs, to be folded rather than left to the terminal."""
+
+Part = str | tuple[str, str]
+"""A text, or a text with its style: a colour, ``bold`` or ``dim``, with blanks between."""
+
+
+class Screen:
+    """Prints to stdout. What is no terminal gets no colour, and no line is folded or cut.
+
+    Written on click alone: a library for tables takes longer to import than the agent to answer.
+    """
+
+    def __init__(self) -> None:
+        terminal = sys.stdout.isatty()
+        forced = bool(os.environ.get("FORCE_COLOR"))
+        self._coloured = (terminal or forced) and not os.environ.get("NO_COLOR")
+        self._width = shutil.get_terminal_size().columns if terminal else sys.maxsize
+
+    def line(self, *parts: Part) -> None:
+        click.echo("".join(self._painted(part) for part in parts).rstrip(), color=True)
+
+    def table(
+        self,
+        heads: Sequence[str],
+        rows: Sequence[Sequence[Part]],
+        numbers: Collection[str] = (),
+    ) -> None:
+        """A table whose columns are as wide as they need to be; a text in the last one folds.
+
+        ``numbers`` are the heads of columns that are aligned to the right. A column that stays
+        empty is left out.
+        """
+        shown = [n for n in range(len(heads)) if any(_plain(row[n]) for row in rows)]
+        widths = [max(len(_plain(row[n])) for row in (heads, *rows)) for n in shown]
+        for row in ([(head, "bold") for head in heads], *rows):
+            parts: list[Part] = []
+            column = 0
+            for n, width in zip(shown, widths, strict=True):
+                gap = " " * (width - len(_plain(row[n])))
+                cell = self._folded(row[n], column) if n == shown[-1] else row[n]
+                parts += (gap, cell) if heads[n] in numbers else (cell, gap)
+                parts.append("   ")
+                column += width + 3
+            self.line(*parts)
+
+    def _folded(self, cell: Part, column: int) -> Part:
+        """A cell that begins at ``column``, folded where the terminal ends."""
+        text, room = _plain(cell), self._width - column
+        if room < NARROWEST or len(text) <= room:
+            return cell
+        return f"\n{' ' * column}".join(textwrap.wrap(text, room))
+
+    def _painted(self, part: Part) -> str:
+        text, style = (part, "") if isinstance(part, str) else part
+        # What others wrote may hold a terminal's escapes.
+        clean = "".join(
+            c if c.isprintable() or c == "\n" else "\N{REPLACEMENT CHARACTER}" for c in text
+        )
+        words = style.split()
+        colour = next((word for word in words if word not in ("bold", "dim")), None)
+        if not words or not self._coloured:
+            return clean
+        return click.style(
+            clean, fg=colour, bold="bold" in words or None, dim="dim" in words or None
+        )
+
+
+def _plain(part: Part) -> str:
+    return part if isinstance(part, str) else part[0]
+
+
+def styled(state: str) -> tuple[str, str]:
+    """A phase or status in its colour."""
+    return state, STYLES.get(state, "")
+
+
+def ago(then: str | None, now: str | None) -> str:
+    """The time from ``then`` to ``now``, RFC 3339 both, in the two largest units."""
+    if then is None or now is None:
+        return ""
+    seconds = max(0, int((instant(now) - instant(then)).total_seconds()))
+    for size, unit, rest, small in (
+        (86400, "d", 3600, "h"),
+        (3600, "h", 60, "m"),
+        (60, "m", 1, "s"),
+    ):
+        if seconds >= size:
+            return f"{seconds // size}{unit} {seconds % size // rest}{small}"
+    return f"{seconds}s"
+
+
+def clock(time: str) -> str:
+    """The local time of day, with the date where that is not today."""
+    local = instant(time).astimezone()
+    today = local.date() == datetime.now().astimezone().date()
+    return local.strftime("%H:%M:%S" if today else "%Y-%m-%d %H:%M:%S")
+
+
+def instant(text: str) -> datetime:
+    return datetime.fromisoformat(text)
+
+
+def print_json(document: Any) -> None:
+    """A whole document, for programs."""
+    click.echo(json.dumps(document, indent=2, ensure_ascii=False))

@@ -1,0 +1,101 @@
+"""``healthagent status``: every replica in a table, worst news first to the eye."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import click
+
+from healthagent.cli import parameters
+from healthagent.cli.agent import Agent, Document, NotServed
+from healthagent.cli.screen import Screen, ago, print_json, styled
+
+
+@click.command(short_help="every replica, with its state and the reason")
+@parameters.as_json
+@parameters.agent
+@click.pass_context
+def status(ctx: click.Context, agent: Agent, as_json: bool) -> None:
+    """Show every replica, service by service: its state, since when, and why.
+
+    POOL is connections held of those declared. DOCKER is Docker's own view, shown and never
+    judged. With --json it prints the agent's /health.
+
+    Exits 1 if any replica is not ready or not judged yet, or if the agent itself is stuck.
+    """
+    health = agent.health()
+    if as_json:
+        print_json(health)
+    else:
+        _show(Screen(), health, _pools(agent))
+    all_ready = all(target["ready"] for target in health["targets"])
+    ctx.exit(0 if health["settled"] and health["status"] != "fail" and all_ready else 1)
+
+
+def _pools(agent: Agent) -> dict[str, Document]:
+    """Each replica's share of its server's connections; none on a public listener."""
+    try:
+        servers = agent.budget()["servers"]
+    except NotServed:
+        return {}
+    return {replica["name"]: replica for server in servers for replica in server["replicas"]}
+
+
+def _show(screen: Screen, health: Document, pools: dict[str, Document]) -> None:
+    now = health["time"]
+    if not health["targets"]:
+        screen.line("No replica is watched. Label a service healthagent.enable=true.")
+    else:
+        rows = [_row(target, pools.get(target["name"], {}), now) for target in health["targets"]]
+        screen.table(("REPLICA", "STATE", "SINCE", "POOL", "DOCKER", "REASON"), rows)
+        screen.line()
+    for service in health["services"]:
+        screen.line(*_summary(service))
+    if not health["settled"]:
+        screen.line(("The agent has just started and has not judged every replica yet.", "cyan"))
+    for notice in health["notices"]:
+        screen.line(("warning ", "yellow"), notice["text"])
+    if health["status"] == "fail" and all(service["has_quorum"] for service in health["services"]):
+        screen.line((health["output"], "bold red"))
+
+
+def _row(target: Document, pool: Document, now: str) -> tuple[str | tuple[str, str], ...]:
+    return (
+        target["name"],
+        styled(target["phase"]),
+        ago(target["since"], now),
+        held(pool),
+        docker(target),
+        target["reason"],
+    )
+
+
+def held(pool: Document) -> str:
+    """``3/8``: held of declared; ``?`` where one cannot be told, empty where neither can."""
+    counts: list[Any] = [pool.get("held"), pool.get("declared")]
+    if counts == [None, None]:
+        return ""
+    return "/".join("?" if count is None else str(count) for count in counts)
+
+
+def docker(target: Document) -> str:
+    """Docker's own words: the state, and the health status where it has one."""
+    container = target["container"]
+    if container is None:
+        return ""
+    health = container["health"]
+    running = container["status"] == "running"
+    return health if running and health else str(container["status"])
+
+
+def _summary(service: Document) -> tuple[str | tuple[str, str], ...]:
+    ready, all_of_them = service["ready"], service["replicas"]
+    if not service["has_quorum"]:
+        style = "bold red"
+    else:
+        style = "green" if ready == all_of_them else "yellow"
+    return (
+        f"{service['name']}: ",
+        (f"{ready} of {all_of_them} ready", style),
+        f", quorum {service['quorum']}",
+    )

@@ -1,0 +1,153 @@
+"""What is wrong with the settings, each fault a line: key, value, problem, remedy."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Collection, Iterator, Mapping
+from difflib import get_close_matches
+from typing import Any
+
+from pydantic import ValidationError
+
+from healthagent.config import tables
+from healthagent.config.layers import Gathered
+from healthagent.core.options import OPTIONS, Option
+
+_TABLES = ("docker", "log", "postgres", "databases", "databases.NAME", "defaults")
+_OPTIONS = {option.key: option for option in OPTIONS}
+
+
+def of_schema(error: ValidationError, gathered: Gathered) -> Iterator[str]:
+    """The faults that the schema found."""
+    for fault in error.errors(include_url=False, include_context=True):
+        path: tables.Path = fault["loc"]
+        match fault["type"]:
+            case "extra_forbidden":
+                yield _unknown(path, gathered, _siblings(path))
+            case "missing":
+                yield _line(path, gathered, "is missing", _write(path))
+            case "value_error" if tables.key_of(path) is None:
+                yield _line(path, gathered, *str(fault["ctx"]["error"]).split("; ", 1))
+            case _:
+                yield _line(path, gathered, "cannot be read", _write(path), fault["input"])
+
+
+def of_options(gathered: Gathered) -> Iterator[str]:
+    """The faults in ``[defaults]`` and in what ``[[targets]]`` declare beside their own keys."""
+    defaults = gathered.values.get("defaults")
+    if isinstance(defaults, Mapping):
+        known = _OPTIONS.keys() - {"enable"}
+        yield from _of_texts(("defaults",), defaults, {}, known, gathered)
+    targets = gathered.values.get("targets")
+    for number, target in enumerate(targets if isinstance(targets, list) else ()):
+        if isinstance(target, Mapping):
+            yield from _of_target(("targets", number), target, gathered)
+
+
+def _of_target(path: tables.Path, target: Mapping[str, Any], gathered: Gathered) -> Iterator[str]:
+    own = tables.StaticTarget.model_fields.keys()
+    declared = {key: value for key, value in target.items() if key not in own}
+    environment = target.get("environment")
+    variables = environment if isinstance(environment, Mapping) else {}
+    yield from _of_texts(path, declared, variables, _OPTIONS.keys() | own, gathered)
+    name = target.get("name")
+    if [other for other in gathered.values["targets"][: path[1]] if _named(other, name)]:
+        remedy = "give each target a name of its own"
+        yield _line((*path, "name"), gathered, "is another target's too", remedy, name)
+    database, databases = declared.get("database"), gathered.values.get("databases")
+    known = databases if isinstance(databases, Mapping) else {}
+    if database is not None and "database_url" not in target and database not in known:
+        remedy = f"add [databases.{database}], or set database_url"
+        yield _line((*path, "database"), gathered, "is not in [databases]", remedy, database)
+
+
+def _of_texts(
+    path: tables.Path,
+    table: Mapping[str, object],
+    variables: Mapping[str, object],
+    known: Collection[str],
+    gathered: Gathered,
+) -> Iterator[str]:
+    for key, text in tables.texts(table):
+        option = _OPTIONS.get(key)
+        if option is None or key not in known:
+            yield _unknown((*path, key), gathered, known)
+        elif text.startswith("env:"):
+            name = text.removeprefix("env:")
+            if path[0] == "targets" and name not in variables:
+                remedy = f"set environment.{name} of this target"
+                yield _line((*path, key), gathered, f"has no variable {name}", remedy, text)
+        elif not _readable(option, text):
+            yield _line((*path, key), gathered, "cannot be read", f"write {option.expects}", text)
+
+
+def _readable(option: Option, text: str) -> bool:
+    try:
+        option.read(text)
+    except ValueError:
+        return False
+    return True
+
+
+def _named(target: object, name: object) -> bool:
+    return name is not None and isinstance(target, Mapping) and target.get("name") == name
+
+
+def _siblings(path: tables.Path) -> Collection[str]:
+    """What could have been meant: the keys and tables beside an unknown one."""
+    match path:
+        case (_,):
+            return tables.Tables.model_fields.keys()
+        case ("databases", _, _):
+            return tables.Database.model_fields.keys()
+        case _:
+            inside = f"{path[0]}."
+            return [key.removeprefix(inside) for key in tables.KEYS if key.startswith(inside)]
+
+
+def _unknown(path: tables.Path, gathered: Gathered, known: Collection[str]) -> str:
+    """No value: what was mistyped may have been a password."""
+    near = get_close_matches(str(path[-1]), known, n=1)
+    remedy = f"did you mean {near[0]}?" if near else "remove it, or read docs/configuration.md"
+    return _line(path, gathered, "is no setting", remedy)
+
+
+def _write(path: tables.Path) -> str:
+    key = tables.key_of(path)
+    if key is not None:
+        return f"write {key.setting.expects}"
+    named = f"[[{path[0]}]]" if path[0] == "targets" else f"[{'.'.join(map(str, path))}]"
+    return f"write it as a table, {named}"
+
+
+def _line(
+    path: tables.Path, gathered: Gathered, problem: str, remedy: str, value: object = None
+) -> str:
+    key = tables.key_of(path)
+    shown = ""
+    if value is not None:
+        hidden = key is not None and key.setting.secret
+        shown = " = ***" if hidden else f" = {json.dumps(value, default=str, ensure_ascii=False)}"
+    where = _where(path, gathered.origins)
+    return f"{_spelled(path, gathered.values)}{shown}{where}: {problem}; {remedy}"
+
+
+def _where(path: tables.Path, origins: Mapping[str, str]) -> str:
+    """Where a value was written, or the nearest one around it."""
+    for end in range(len(path), 0, -1):
+        here = ".".join(str(part) for part in path[:end])
+        for key, origin in origins.items():
+            if key == here or key.startswith(f"{here}."):
+                return f" ({origin})"
+    return ""
+
+
+def _spelled(path: tables.Path, values: Mapping[str, Any]) -> str:
+    """A dotted path, with a target's name in the place of its number where it has one."""
+    match path:
+        case ("targets", int(number), *rest):
+            target = values["targets"][number]
+            name = target.get("name") if isinstance(target, Mapping) else None
+            return ".".join((f"targets[{name or number}]", *(str(part) for part in rest)))
+        case _:
+            return ".".join(str(part) for part in path)

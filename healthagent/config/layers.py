@@ -1,0 +1,144 @@
+"""Where settings come from: the file, then variables, then flags; the later wins."""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from difflib import get_close_matches
+from pathlib import Path
+from typing import Any
+
+from healthagent.config import tables
+from healthagent.core.report import Notice
+from healthagent.errors import ConfigurationError
+
+DEFAULT_FILE = Path("/etc/healthagent/healthagent.toml")
+FILE_VARIABLE = "HEALTHAGENT_CONFIG"
+PREFIX = "HEALTHAGENT_"
+
+_VARIABLES = {key.variable: key for key in (*tables.GENERAL, *tables.DEFAULTS)}
+_FIELDS = {key.path.split(".")[-1].upper() for key in tables.DATABASE}
+_OF_DATABASE = re.compile(rf"{PREFIX}DATABASES_(.+?)_({'|'.join(sorted(_FIELDS))})")
+_NOT_SETTINGS = {FILE_VARIABLE, "HEALTHAGENT_AGENT_URL"}
+"""Variables of the command line itself."""
+
+
+@dataclass(frozen=True, slots=True)
+class Leaf:
+    """One value at one place, and where it was written."""
+
+    path: tables.Path
+    value: object
+    where: str
+
+
+@dataclass(slots=True)
+class Gathered:
+    """All layers in one. ``origins`` names by dotted path where the winner was written."""
+
+    values: dict[str, Any] = field(default_factory=dict)
+    origins: dict[str, str] = field(default_factory=dict)
+    faults: list[str] = field(default_factory=list)
+    notices: list[Notice] = field(default_factory=list)
+
+    def add(self, leaves: Iterable[Leaf]) -> None:
+        for leaf in leaves:
+            self._put(leaf)
+
+    def _put(self, leaf: Leaf) -> None:
+        *parents, last = leaf.path
+        table: Any = self.values
+        for name in parents:
+            table = table.setdefault(name, {})
+            if not isinstance(table, dict):
+                return  # a fault of the layer below, which is told as such
+        if leaf.value == {} and isinstance(table.get(last), dict):
+            return
+        table[last] = leaf.value
+        self.origins[".".join(str(part) for part in leaf.path)] = leaf.where
+
+
+def gather(
+    config: Path | None,
+    flags: Mapping[str, str],
+    environ: Mapping[str, str],
+    default_file: Path = DEFAULT_FILE,
+) -> Gathered:
+    """Everything that is set. A file that is named must be there; the default one need not be."""
+    gathered = Gathered()
+    if environ.get("DOCKER_HOST"):
+        gathered.add([Leaf(("docker", "host"), environ["DOCKER_HOST"], "DOCKER_HOST")])
+    named = config or (Path(environ[FILE_VARIABLE]) if environ.get(FILE_VARIABLE) else None)
+    if named or default_file.exists():
+        file = named or default_file
+        try:
+            gathered.add(_leaves(read(file), str(file)))
+        except ConfigurationError as error:
+            gathered.faults.extend(error.faults)
+    databases = gathered.values.get("databases")
+    gathered.add(_variables(environ, databases if isinstance(databases, dict) else {}))
+    gathered.notices.extend(_unheard_of(environ))
+    gathered.add(
+        Leaf(tuple(key.split(".")), value, "--" + key.replace(".", "-"))
+        for key, value in flags.items()
+    )
+    return gathered
+
+
+def read(file: Path) -> dict[str, Any]:
+    """The file's tables. Raises :class:`ConfigurationError` with the line of a syntax error."""
+    try:
+        return tomllib.loads(file.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise ConfigurationError(
+            (f"config = {file}: {error.strerror}; name a file that can be read, or none",)
+        ) from None
+    except UnicodeDecodeError as error:
+        raise ConfigurationError(
+            (f"config = {file}: byte {error.start} is not UTF-8; save it as UTF-8",)
+        ) from None
+    except tomllib.TOMLDecodeError as error:
+        raise ConfigurationError(
+            (f"config = {file}: is no TOML: {error}; correct that line",)
+        ) from None
+
+
+def _leaves(table: Mapping[str, Any], where: str, path: tables.Path = ()) -> Iterator[Leaf]:
+    for key, value in table.items():
+        here = (*path, *key.split(".")) if path[:1] == ("defaults",) else (*path, key)
+        if isinstance(value, Mapping) and value:
+            yield from _leaves(value, where, here)
+        else:
+            yield Leaf(here, value, where)
+
+
+def _variables(environ: Mapping[str, str], databases: Mapping[str, object]) -> Iterator[Leaf]:
+    """An empty variable counts as not set, as Compose passes ``${NAME:-}``."""
+    names = {re.sub(r"\W", "_", name).upper(): name for name in databases}
+    for variable, value in environ.items():
+        if not value:
+            continue
+        if variable in _VARIABLES:
+            yield Leaf(tuple(_VARIABLES[variable].path.split(".")), value, variable)
+        elif matched := _OF_DATABASE.fullmatch(variable):
+            name = names.get(matched[1], matched[1].lower())
+            yield Leaf(("databases", name, matched[2].lower()), value, variable)
+
+
+def _unheard_of(environ: Mapping[str, str]) -> Iterator[Notice]:
+    """A stranger's variable may begin as ours do, so it is a notice and no fault."""
+    for variable in environ:
+        if not variable.startswith(PREFIX) or variable in _VARIABLES or variable in _NOT_SETTINGS:
+            continue
+        if _OF_DATABASE.fullmatch(variable):
+            continue
+        near = get_close_matches(variable, _VARIABLES, n=1, cutoff=0.8)
+        yield Notice(
+            about="the agent's variables",
+            problem=f"{variable} sets nothing",
+            remedy=f"did you mean {near[0]}?"
+            if near
+            else "remove it, or read docs/configuration.md",
+        )

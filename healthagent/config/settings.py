@@ -1,0 +1,124 @@
+"""The settings that the rest of the agent sees."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+
+from pydantic import PrivateAttr, ValidationError
+
+from healthagent.config import faults
+from healthagent.config.layers import DEFAULT_FILE, gather
+from healthagent.config.static import pidfiles, static_targets
+from healthagent.config.tables import Login, Tables
+from healthagent.core.credentials import Credentials
+from healthagent.core.observation import Unseen
+from healthagent.core.report import Notice
+from healthagent.core.target import DatabaseRef, Target
+from healthagent.errors import ConfigurationError
+
+
+class Settings(Tables):
+    """Everything that was set, checked as a whole.
+
+    ``origins`` names by dotted key where each value was written; a key that is missing there has
+    its default. ``notices`` are warnings that stop nothing.
+    """
+
+    _origins: dict[str, str] = PrivateAttr(default_factory=dict)
+    _notices: tuple[Notice, ...] = PrivateAttr(default=())
+
+    @classmethod
+    def load(
+        cls,
+        config: Path | None = None,
+        flags: Mapping[str, str] | None = None,
+        environ: Mapping[str, str] | None = None,
+        default_file: Path = DEFAULT_FILE,
+    ) -> Settings:
+        """The settings of this process. ``flags`` are values by dotted key.
+
+        Raises :class:`ConfigurationError` with all faults of all layers at once.
+        """
+        gathered = gather(
+            config, flags or {}, os.environ if environ is None else environ, default_file
+        )
+        found = [*gathered.faults, *faults.of_options(gathered)]
+        try:
+            settings = cls.model_validate(gathered.values)
+        except ValidationError as error:
+            found += faults.of_schema(error, gathered)
+        if found:
+            raise ConfigurationError(tuple(found)) from None
+        settings._origins = gathered.origins
+        settings._notices = tuple(gathered.notices)
+        return settings
+
+    @property
+    def origins(self) -> Mapping[str, str]:
+        return self._origins
+
+    @property
+    def notices(self) -> tuple[Notice, ...]:
+        return self._notices + tuple(
+            Notice(name, login.reason, login.remedy)
+            for name, table in (("postgres", self.postgres), *self.databases.items())
+            if table.user and isinstance(login := _credentials(table, table.user), Unseen)
+        )
+
+    @property
+    def watches_docker(self) -> bool:
+        """Whether to look for containers; the socket may well come later than the agent."""
+        if self.docker.enabled is not None:
+            return self.docker.enabled
+        socket = self.docker.host.removeprefix("unix://")
+        return not self.targets or socket == self.docker.host or Path(socket).exists()
+
+    def database_refs(self) -> Mapping[str, DatabaseRef]:
+        """The databases of ``[databases]`` by name."""
+        return {
+            name: DatabaseRef(table.host, table.port, table.dbname or name)
+            for name, table in self.databases.items()
+        }
+
+    def credentials(self, ref: DatabaseRef) -> Credentials | Unseen:
+        """The agent's own role for a database, its password as it is now.
+
+        That of ``[databases]`` where the database has an entry with a user, else ``[postgres]``.
+        """
+        own = [name for name, other in self.database_refs().items() if other == ref]
+        logins: list[Login] = [*(self.databases[name] for name in own), self.postgres]
+        for login in logins:
+            if login.user is not None:
+                return _credentials(login, login.user)
+        return Unseen(
+            f"the agent has no role of its own for {ref}",
+            "set HEALTHAGENT_POSTGRES_USER and HEALTHAGENT_POSTGRES_PASSWORD_FILE",
+        )
+
+    def static_targets(self) -> tuple[tuple[Target, ...], tuple[Notice, ...]]:
+        """The static targets, and a notice for each setting that cannot be read."""
+        return static_targets(self.targets, self.database_refs(), self.defaults)
+
+    def pidfiles(self) -> Mapping[str, Path]:
+        """The files that name processes of static targets, by the target's id."""
+        return pidfiles(self.targets)
+
+
+def _credentials(login: Login, user: str) -> Credentials | Unseen:
+    if login.password_file is None:
+        password = login.password
+        return Credentials(user, password.get_secret_value() if password else None)
+    try:
+        text = login.password_file.read_text(encoding="utf-8").rstrip("\r\n")
+    except OSError as error:
+        return Unseen(
+            f"the password file {login.password_file} cannot be read: {error.strerror}",
+            f"let user id {os.geteuid()} read it",
+        )
+    except UnicodeDecodeError:
+        return Unseen(f"the password file {login.password_file} is not UTF-8", "save it as UTF-8")
+    if not text:
+        return Unseen(f"the password file {login.password_file} is empty", "write the password")
+    return Credentials(user, text)

@@ -1,0 +1,7 @@
+"""HTTP: liveness, readiness, reasons, metrics, events, and Traefik's dynamic configuration."""
+
+from __future__ import annotations
+
+from healthagent.surfaces.http.server import Address, Bound, HttpSurface
+
+__all__ = ["Address", "Bound", "HttpSurface"]

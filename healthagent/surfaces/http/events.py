@@ -1,0 +1,133 @@
+"""``/events``: every transition as a server-sent event, with the last ones kept for replay.
+
+The stream is that of the HTML standard, section "Server-sent events".
+"""
+
+from __future__ import annotations
+
+import asyncio
+import heapq
+from collections import deque
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+import orjson
+
+from healthagent.core.transition import Transition
+from healthagent.surfaces.transition_text import document
+
+KEPT = 500
+"""Transitions to the worse that are kept, and again as many others: so that a fleet that recovers
+many times never pushes out what went wrong."""
+
+MOST_WAITING = 1000
+"""Events that may wait for one reader before it is let go."""
+
+MOST_READERS = 100
+
+KEEP_ALIVE = b": keep-alive\n\n"
+"""A comment: it shows both ends, and what stands between, that the connection lives."""
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """A transition and its number in this life of the agent, from 1 on."""
+
+    number: int
+    transition: Transition
+
+
+class Crowded(Exception):
+    """As many readers as may be are there already."""
+
+
+class Subscription:
+    """One reader's events, in order. ``lost`` is true once it fell too far behind."""
+
+    def __init__(self) -> None:
+        self.lost = False
+        self._waiting: asyncio.Queue[Event | None] = asyncio.Queue(MOST_WAITING)
+
+    def put(self, event: Event | None) -> None:
+        try:
+            self._waiting.put_nowait(event)
+        except asyncio.QueueFull:
+            self.lost = True
+
+    async def next(self) -> Event | None:
+        """The next event; ``None`` ends the stream."""
+        return await self._waiting.get()
+
+
+class Feed:
+    """Keeps recent transitions and hands new ones to whoever reads.
+
+    ``life`` tells the agent's lives apart: an id from another one cannot be resumed from.
+    """
+
+    def __init__(self, life: str) -> None:
+        self.life = life
+        self._number = 0
+        self._worse: deque[Event] = deque(maxlen=KEPT)
+        self._others: deque[Event] = deque(maxlen=KEPT)
+        self._readers: set[Subscription] = set()
+        self._closed = False
+
+    def publish(self, transitions: tuple[Transition, ...]) -> None:
+        for transition in transitions:
+            self._number += 1
+            event = Event(self._number, transition)
+            (self._worse if transition.worse else self._others).append(event)
+            for reader in self._readers:
+                reader.put(event)
+
+    def kept(self) -> Iterator[Event]:
+        """What is remembered, oldest first."""
+        return heapq.merge(self._worse, self._others, key=lambda event: event.number)
+
+    def since(self, last_id: str) -> Iterator[Event]:
+        """What is remembered after the event with this id; all, where the id is of another life."""
+        life, _, number = last_id.partition("-")
+        after = int(number) if life == self.life and number.isdecimal() else 0
+        return (event for event in self.kept() if event.number > after)
+
+    @contextmanager
+    def subscribe(self) -> Iterator[Subscription]:
+        """From here on nothing is missed. Raises :class:`Crowded`."""
+        if len(self._readers) >= MOST_READERS:
+            raise Crowded
+        subscription = Subscription()
+        if self._closed:
+            subscription.put(None)
+        self._readers.add(subscription)
+        try:
+            yield subscription
+        finally:
+            self._readers.discard(subscription)
+
+    def close(self) -> None:
+        """End every stream: the agent stops."""
+        self._closed = True
+        for reader in self._readers:
+            reader.put(None)
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """The transitions that a reader asked for; an empty set asks for all."""
+
+    targets: frozenset[str] = frozenset()
+    services: frozenset[str] = frozenset()
+
+    def __contains__(self, transition: Transition) -> bool:
+        target = transition.target
+        return (not self.targets or bool(self.targets & {target.name, target.id})) and (
+            not self.services or target.service in self.services
+        )
+
+
+def encode(event: Event, life: str, show: Callable[[Transition], Transition]) -> bytes:
+    """One event as it goes over the wire."""
+    data = orjson.dumps(document(show(event.transition)), default=str)
+    return b"id: %s-%d\nevent: transition\ndata: %s\n\n" % (life.encode(), event.number, data)

@@ -1,0 +1,204 @@
+"""The routes of the HTTP contract: each finds what is meant, renders it, and sets the status.
+
+``docs/http.md`` describes them for users, ``openapi.py`` for machines.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from http import HTTPStatus
+from typing import Any
+
+import orjson
+from aiohttp import web
+
+from healthagent.core.check import Group
+from healthagent.core.report import TargetReport
+from healthagent.core.verdict import Status
+from healthagent.surfaces.http import budget, health, kubernetes, openapi, stream
+from healthagent.surfaces.http.lookup import (
+    find_by_address,
+    find_check,
+    find_service,
+    find_target,
+)
+from healthagent.surfaces.http.problem import Handler, Problem, problems
+from healthagent.surfaces.http.state import State
+from healthagent.surfaces.http.view import View
+
+SETTLE_WITHIN = 1.0
+"""Seconds for which Traefik's poll is held while the agent makes its first judgement: after each
+error Traefik waits longer before it asks again. Well under Traefik's own pollTimeout, 5 s."""
+
+HEADERS = {"Cache-Control": "no-store", "X-Content-Type-Options": "nosniff"}
+
+
+@dataclass(frozen=True, slots=True)
+class Route:
+    """One GET route. ``public`` is whether a public listener has it too."""
+
+    path: str
+    handler: Handler
+    public: bool
+
+
+class Routes:
+    """The handlers. ``view`` is what this listener may show; what is asked for is found in all."""
+
+    def __init__(self, state: State, view: View) -> None:
+        self._state = state
+        self._view = view
+
+    def table(self) -> tuple[Route, ...]:
+        """Every route there is, in the order of the contract."""
+        return (
+            Route("/", self.index, public=True),
+            Route("/livez", self.agent_livez, public=True),
+            Route("/readyz", self.agent_readyz, public=True),
+            Route("/targets/{target}/livez", self.target_livez, public=True),
+            Route("/targets/{target}/readyz", self.target_readyz, public=True),
+            Route("/targets/{target}/readyz/{check}", self.target_check, public=True),
+            Route("/self/livez", self.self_livez, public=True),
+            Route("/self/readyz", self.self_readyz, public=True),
+            Route("/services/{service}/readyz", self.service_readyz, public=True),
+            Route("/health", self.health, public=True),
+            Route("/events", self.events, public=True),
+            Route("/budget", self.budget, public=False),
+            Route("/traefik", self.traefik, public=False),
+            Route("/metrics", self.metrics, public=False),
+            Route("/openapi.json", self.openapi, public=True),
+        )
+
+    def application(self, public: bool) -> web.Application:
+        app = web.Application(middlewares=[problems])
+        app.on_response_prepare.append(_signed)
+        self._paths = [route.path for route in self.table() if route.public or not public]
+        for route in self.table():
+            if route.path in self._paths:
+                app.router.add_get(route.path, route.handler)
+        return app
+
+    # The agent itself
+
+    async def agent_livez(self, request: web.Request) -> web.Response:
+        return _answered(request, kubernetes.of_agent("livez", [self._alive()], _exclude(request)))
+
+    async def agent_readyz(self, request: web.Request) -> web.Response:
+        settled = self._state.report.settled
+        why = "" if settled else "not every replica has been judged yet"
+        lines = [self._alive(), kubernetes.Line("settled", settled, why)]
+        return _answered(request, kubernetes.of_agent("readyz", lines, _exclude(request)))
+
+    def _alive(self) -> kubernetes.Line:
+        stale = self._state.stale_for
+        why = "" if stale is None else f"the last report is {stale:.0f} s old"
+        return kubernetes.Line("reports", stale is None, why)
+
+    # One replica
+
+    async def target_livez(self, request: web.Request) -> web.Response:
+        return self._probe(request, self._target(request), Group.LIVENESS)
+
+    async def target_readyz(self, request: web.Request) -> web.Response:
+        return self._probe(request, self._target(request), Group.READINESS)
+
+    async def self_livez(self, request: web.Request) -> web.Response:
+        return self._probe(request, self._asking(request), Group.LIVENESS)
+
+    async def self_readyz(self, request: web.Request) -> web.Response:
+        return self._probe(request, self._asking(request), Group.READINESS)
+
+    async def target_check(self, request: web.Request) -> web.Response:
+        target = self._target(request)
+        find_check(target, request.match_info["check"])
+        shown = find_check(self._view.target(target), request.match_info["check"])
+        answer = kubernetes.of_check(shown, target.starting)
+        self._must_be_judged(target, answer)
+        return _answered(request, answer)
+
+    def _target(self, request: web.Request) -> TargetReport:
+        return find_target(self._state.report, request.match_info["target"])
+
+    def _asking(self, request: web.Request) -> TargetReport:
+        return find_by_address(self._state.report, request.remote)
+
+    def _probe(self, request: web.Request, target: TargetReport, group: Group) -> web.Response:
+        answer = kubernetes.of_target(self._view.target(target), group, _exclude(request))
+        self._must_be_judged(target, answer)
+        return _answered(request, answer)
+
+    def _must_be_judged(self, target: TargetReport, answer: kubernetes.Answer) -> None:
+        """An agent that has just started has no opinion: that is not the replica's failure, and
+        503 would say that it is."""
+        undecided = any(check.holds is Status.UNKNOWN for check in target.checks)
+        if not answer.passed and not self._state.report.settled and undecided:
+            detail = f"the agent has just started and has not judged {target.target.name} yet"
+            raise Problem(HTTPStatus.NOT_FOUND, detail, headers={"Retry-After": "1"})
+
+    # All of them
+
+    async def service_readyz(self, request: web.Request) -> web.Response:
+        service = find_service(self._state.report, request.match_info["service"])
+        shown = self._view.service(service)
+        return _answered(request, kubernetes.of_service(shown, _exclude(request)))
+
+    async def health(self, _request: web.Request) -> web.Response:
+        state = self._state
+        report, notices = self._view.report(state.report), self._view.notices(state.notices)
+        document = health.document(report, notices, state.stale_for)
+        failed = document["status"] == health.FAIL
+        return _json(document, 503 if failed else 200, "application/health+json")
+
+    async def budget(self, _request: web.Request) -> web.Response:
+        return _json(budget.document(self._state.report.budgets))
+
+    async def metrics(self, request: web.Request) -> web.Response:
+        body, content_type = self._state.metrics.exposition(request.headers.get("Accept", ""))
+        return web.Response(body=body, headers={**HEADERS, "Content-Type": content_type})
+
+    async def traefik(self, request: web.Request) -> web.Response:
+        if not await self._state.settled(SETTLE_WITHIN):
+            detail = "the agent has just started; Traefik keeps the configuration that it has"
+            raise Problem(HTTPStatus.SERVICE_UNAVAILABLE, detail, headers={"Retry-After": "1"})
+        body = orjson.dumps(self._state.routing.configuration)
+        tag = hashlib.blake2s(body, digest_size=8).hexdigest()
+        known = {etag.value for etag in request.if_none_match or ()}
+        response = web.Response(body=body, content_type="application/json", headers=HEADERS)
+        if tag in known:
+            response = web.Response(status=304, headers=HEADERS)
+        response.etag = tag
+        return response
+
+    async def events(self, request: web.Request) -> web.StreamResponse:
+        return await stream.answer(request, self._state.feed, self._view.transition, HEADERS)
+
+    # About the API
+
+    async def openapi(self, _request: web.Request) -> web.Response:
+        return _json(openapi.document(self._paths))
+
+    async def index(self, _request: web.Request) -> web.Response:
+        lines = [f"{path:33} {openapi.summary(path)}" for path in self._paths]
+        return web.Response(text="\n".join(lines) + "\n", headers=HEADERS)
+
+
+async def _signed(_request: web.Request, response: web.StreamResponse) -> None:
+    """aiohttp's own Server header names the versions of Python and aiohttp to everybody."""
+    response.headers["Server"] = "healthagent"
+
+
+def _answered(request: web.Request, answer: kubernetes.Answer) -> web.Response:
+    text = answer.text(verbose="verbose" in request.query)
+    return web.Response(text=text, status=200 if answer.passed else 503, headers=HEADERS)
+
+
+def _json(
+    document: dict[str, Any], status: int = 200, content_type: str = "application/json"
+) -> web.Response:
+    body = orjson.dumps(document, default=str)
+    return web.Response(body=body, status=status, content_type=content_type, headers=HEADERS)
+
+
+def _exclude(request: web.Request) -> frozenset[str]:
+    return frozenset(request.query.getall("exclude", []))

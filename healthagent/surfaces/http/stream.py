@@ -1,0 +1,112 @@
+"""Sends the feed of transitions to one reader, for as long as it reads."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from contextlib import contextmanager
+from http import HTTPStatus
+
+from aiohttp import web
+
+from healthagent.core.transition import Transition
+from healthagent.surfaces.http.events import (
+    KEEP_ALIVE,
+    MOST_READERS,
+    Crowded,
+    Event,
+    Feed,
+    Subscription,
+    Wanted,
+    encode,
+)
+from healthagent.surfaces.http.problem import Problem
+
+KEEP_ALIVE_EVERY = 15.0
+"""Seconds; the HTML standard's advice against proxies that drop a silent connection."""
+
+WRITE_WITHIN = 10.0
+"""Seconds that a reader may leave its socket full before it is let go."""
+
+Show = Callable[[Transition], Transition]
+
+
+async def answer(
+    request: web.Request, feed: Feed, show: Show, headers: Mapping[str, str]
+) -> web.StreamResponse:
+    """First the past that the reader asks for, then whatever happens.
+
+    ``show`` is what this listener tells of a transition. Raises :class:`Problem` 400 for a query
+    that cannot be read, and 503 where too many readers are there.
+    """
+    wanted = _wanted(request)
+    with _place(feed) as subscription:
+        past = _past(request, feed, wanted)
+        response = web.StreamResponse(headers=headers)
+        response.content_type = "text/event-stream"
+        await response.prepare(request)
+        if request.method == "HEAD":
+            return response
+        for event in past:
+            await _write(response, encode(event, feed.life, show))
+        if request.query.get("follow") != "false":
+            async for data in _coming(subscription, feed.life, wanted, show):
+                await _write(response, data)
+    return response
+
+
+def _past(request: web.Request, feed: Feed, wanted: Wanted) -> list[Event]:
+    last_id = request.headers.get("Last-Event-ID")
+    if last_id is not None:
+        return [event for event in feed.since(last_id) if event.transition in wanted]
+    count = _count(request, "replay")
+    kept = [event for event in feed.kept() if event.transition in wanted]
+    return kept[-count:] if count else []
+
+
+async def _coming(
+    subscription: Subscription, life: str, wanted: Wanted, show: Show
+) -> AsyncIterator[bytes]:
+    """What to send, until the agent stops or the reader has fallen too far behind."""
+    while not subscription.lost:
+        try:
+            async with asyncio.timeout(KEEP_ALIVE_EVERY):
+                event = await subscription.next()
+        except TimeoutError:
+            yield KEEP_ALIVE
+            continue
+        if event is None:
+            return
+        if event.transition in wanted:
+            yield encode(event, life, show)
+
+
+async def _write(response: web.StreamResponse, data: bytes) -> None:
+    """Raises ``ConnectionError`` where the reader is gone or does not read."""
+    try:
+        async with asyncio.timeout(WRITE_WITHIN):
+            await response.write(data)
+    except TimeoutError:
+        raise ConnectionResetError("the reader does not read") from None
+
+
+@contextmanager
+def _place(feed: Feed) -> Iterator[Subscription]:
+    try:
+        with feed.subscribe() as subscription:
+            yield subscription
+    except Crowded:
+        detail = f"{MOST_READERS} readers are there already; close one"
+        raise Problem(HTTPStatus.SERVICE_UNAVAILABLE, detail) from None
+
+
+def _wanted(request: web.Request) -> Wanted:
+    query = request.query
+    return Wanted(frozenset(query.getall("target", [])), frozenset(query.getall("service", [])))
+
+
+def _count(request: web.Request, name: str) -> int:
+    text = request.query.get(name, "0")
+    if not (text.isascii() and text.isdecimal()):
+        raise Problem(HTTPStatus.BAD_REQUEST, f"{name}={text!r}: write a whole number from 0 on")
+    return int(text)

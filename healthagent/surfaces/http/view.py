@@ -1,0 +1,79 @@
+"""What a listener shows: everything to operators, states alone to the public.
+
+Every answer is rendered from what a view leaves of a report, so that on a public listener no
+renderer can tell a reason, an address or a setting by mistake.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Protocol
+
+from healthagent.core.observation import ContainerState
+from healthagent.core.report import Notice, Report, ServiceReport, TargetReport
+from healthagent.core.target import Target
+from healthagent.core.transition import Transition
+
+
+class View(Protocol):
+    """What is left of each thing that a listener shows."""
+
+    def report(self, report: Report) -> Report: ...
+    def service(self, service: ServiceReport) -> ServiceReport: ...
+    def target(self, target: TargetReport) -> TargetReport: ...
+    def transition(self, transition: Transition) -> Transition: ...
+    def notices(self, notices: tuple[Notice, ...]) -> tuple[Notice, ...]: ...
+
+
+class Everything:
+    """The view of operators."""
+
+    def report(self, report: Report) -> Report:
+        return report
+
+    def service(self, service: ServiceReport) -> ServiceReport:
+        return service
+
+    def target(self, target: TargetReport) -> TargetReport:
+        return target
+
+    def transition(self, transition: Transition) -> Transition:
+        return transition
+
+    def notices(self, notices: tuple[Notice, ...]) -> tuple[Notice, ...]:
+        return notices
+
+
+class StatesAlone:
+    """The public's view: no reasons, evidence, addresses, settings, budgets or notices."""
+
+    def report(self, report: Report) -> Report:
+        services = tuple(self.service(service) for service in report.services)
+        return replace(report, services=services, budgets=(), notices=())
+
+    def service(self, service: ServiceReport) -> ServiceReport:
+        return replace(service, targets=tuple(self.target(target) for target in service.targets))
+
+    def target(self, target: TargetReport) -> TargetReport:
+        return replace(
+            target,
+            target=_named(target.target),
+            checks=tuple(replace(c, code="", reason="", evidence={}) for c in target.checks),
+            container=_status(target.container),
+        )
+
+    def transition(self, transition: Transition) -> Transition:
+        bare = _named(transition.target)
+        return replace(transition, target=bare, code="", reason="", evidence={})
+
+    def notices(self, notices: tuple[Notice, ...]) -> tuple[Notice, ...]:
+        del notices
+        return ()
+
+
+def _named(target: Target) -> Target:
+    return Target(id=target.id, name=target.name, service=target.service, quorum=target.quorum)
+
+
+def _status(container: ContainerState | None) -> ContainerState | None:
+    return ContainerState(container.status, health=container.health) if container else None

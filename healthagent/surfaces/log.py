@@ -1,0 +1,134 @@
+"""JSON lines on stdout: the agent's own words, every transition, and every notice.
+
+All of it goes through the standard ``logging``, so that one handler writes and one level filters.
+A thread does the writing: a reader of stdout that stops reading, or goes away, costs lines and
+never a delay or a traceback.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import queue
+import threading
+from typing import Any
+
+import orjson
+
+from healthagent.core.report import Report
+from healthagent.core.transition import Transition
+from healthagent.surfaces.notices import Noticeboard
+from healthagent.surfaces.transition_text import document, rfc3339, sentence
+
+MOST_WAITING = 10_000
+"""Lines kept for a reader that is slow; later ones are counted and dropped."""
+
+LAST_WORDS = 0.5
+"""Seconds that closing waits for what is still to be written."""
+
+_log = logging.getLogger("healthagent.transitions")
+
+
+class LogSurface:
+    """Logs each transition as a line of its own, and each notice when it appears and is gone."""
+
+    def __init__(self) -> None:
+        self._notices = Noticeboard()
+
+    def publish(self, report: Report, changes: tuple[Transition, ...]) -> None:
+        for change in changes:
+            level = logging.WARNING if change.worse else logging.INFO
+            _log.log(level, "%s", sentence(change), extra={"fields": document(change)})
+        self._notices.post(report.notices)
+
+
+def setup(level: str | int = "info", fd: int = 1) -> logging.Handler:
+    """Send all of ``logging`` as JSON lines to a file descriptor; stdout, unless told otherwise.
+
+    It replaces the handlers that stand. Python closes the returned handler at exit by itself;
+    whoever wants the last lines earlier may close it. Raises ``ValueError`` for an unknown level.
+    """
+    handler = LineHandler(fd)
+    handler.setFormatter(JsonFormatter())
+    logging.basicConfig(
+        level=level.upper() if isinstance(level, str) else level, handlers=[handler], force=True
+    )
+    logging.raiseExceptions = False
+    return handler
+
+
+class JsonFormatter(logging.Formatter):
+    """One log record as one line of JSON. ``extra={"fields": {...}}`` becomes members of it."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        line: dict[str, Any] = {
+            "time": rfc3339(record.created),
+            "level": record.levelname.lower(),
+            "event": "log",
+            "logger": record.name,
+            "message": record.getMessage(),
+            **getattr(record, "fields", {}),
+        }
+        if record.exc_info:
+            line["exception"] = self.formatException(record.exc_info)
+        try:
+            return orjson.dumps(line, default=str).decode()
+        except TypeError:  # a lone surrogate, or a number beyond 64 bits, as a file name may hold
+            return json.dumps(line, default=str)
+
+
+class LineHandler(logging.Handler):
+    """Hands lines to a thread that writes them; never waits, never raises."""
+
+    def __init__(self, fd: int) -> None:
+        super().__init__()
+        self._fd = fd
+        self._lines: queue.Queue[bytes | None] = queue.Queue(MOST_WAITING)
+        self._dropped = 0
+        self._thread = threading.Thread(target=self._write_all, name="log", daemon=True)
+        self._thread.start()
+
+    def emit(self, record: logging.LogRecord) -> None:
+        line = self.format(record).encode() + b"\n"
+        try:
+            self._lines.put_nowait(line)
+        except queue.Full:
+            self._dropped += 1
+
+    def flush(self) -> None:
+        """Nothing to do: the thread writes each line as soon as it comes."""
+
+    def close(self) -> None:
+        """Wait a moment for what is still to be written, then leave it."""
+        super().close()
+        if self._thread.is_alive():
+            try:
+                self._lines.put_nowait(None)
+            except queue.Full:
+                return
+            self._thread.join(LAST_WORDS)
+
+    def _write_all(self) -> None:
+        readable = True
+        while (line := self._lines.get()) is not None:
+            readable = readable and self._write(line)
+            if self._dropped and self._lines.empty():
+                lost, self._dropped = self._dropped, 0
+                readable = readable and self._write(self._confession(lost))
+
+    def _write(self, line: bytes) -> bool:
+        """False where nobody can ever read what is written here: then lines are only taken."""
+        try:
+            while line:
+                line = line[os.write(self._fd, line) :]
+        except OSError:
+            return False
+        return True
+
+    def _confession(self, lost: int) -> bytes:
+        message = f"{lost} lines were dropped: nobody read standard output"
+        record = logging.makeLogRecord(
+            {"name": __name__, "levelno": logging.WARNING, "levelname": "WARNING", "msg": message}
+        )
+        return self.format(record).encode() + b"\n"

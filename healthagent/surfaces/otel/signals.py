@@ -1,0 +1,210 @@
+"""From reports and transitions to OpenTelemetry's data model.
+
+Each container is a resource of its own, as the semantic conventions describe one (``container.id``,
+``container.name``, ``service.name``, ``service.instance.id``): see decisions/0003-otel.md.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from importlib.metadata import version
+
+from opentelemetry._logs import LogRecord, SeverityNumber
+from opentelemetry.sdk._logs import ReadableLogRecord
+from opentelemetry.sdk.metrics.export import (
+    Gauge,
+    Metric,
+    MetricsData,
+    NumberDataPoint,
+    ResourceMetrics,
+    ScopeMetrics,
+)
+from opentelemetry.sdk.resources import Resource
+from opentelemetry.sdk.util.instrumentation import InstrumentationScope
+
+from healthagent.core.budget import Budget
+from healthagent.core.report import Phase, Report, TargetReport
+from healthagent.core.target import Target
+from healthagent.core.transition import Transition
+from healthagent.core.verdict import Status
+from healthagent.surfaces.transition_text import sentence
+
+SCOPE = InstrumentationScope("healthagent", version("healthagent"))
+
+Attributes = Mapping[str, str | int]
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """One gauge of one resource. ``name`` stands without ``healthagent.``; ``unit`` is UCUM's."""
+
+    name: str
+    unit: str
+    description: str
+    points: list[tuple[Attributes, int]]
+
+
+def agent_resource() -> Resource:
+    """The agent itself: what the process' variables say, named ``healthagent`` unless they name it
+    otherwise."""
+    named = Resource.create()
+    if str(named.attributes["service.name"]).startswith("unknown_service"):
+        named = named.merge(Resource({"service.name": "healthagent"}))
+    return named.merge(Resource({"service.version": version("healthagent")}))
+
+
+def target_resource(target: Target, agent: Resource) -> Resource:
+    """A replica: what the variables say of where it all runs, and who it is itself."""
+    own = {"service.name": target.service, "service.instance.id": target.id}
+    if target.is_container:
+        own |= {"container.id": target.id, "container.name": target.name}
+    rest = {key: value for key, value in agent.attributes.items() if not key.startswith("service.")}
+    return Resource({**rest, **own})
+
+
+def metrics_data(report: Report, agent: Resource) -> MetricsData:
+    """All gauges of one report, at the report's time."""
+    at = nanoseconds(report.at)
+    described = [(agent, _of_agent(report))]
+    described += [
+        (target_resource(target.target, agent), _of_target(target, report.budgets))
+        for target in report.targets
+    ]
+    return MetricsData([_stamped(resource, gauges, at) for resource, gauges in described])
+
+
+def log_record(transition: Transition, agent: Resource) -> ReadableLogRecord:
+    """A transition as an event: the body is for people, the attributes are for queries."""
+    severity = severity_of(transition)
+    evidence = {f"healthagent.evidence.{key}": value for key, value in transition.evidence.items()}
+    record = LogRecord(
+        timestamp=nanoseconds(transition.at),
+        observed_timestamp=nanoseconds(transition.at),
+        severity_number=severity,
+        severity_text=severity.name,
+        body=sentence(transition),
+        event_name="healthagent.transition",
+        attributes={
+            "healthagent.check.name": transition.check,
+            "healthagent.before": str(transition.before),
+            "healthagent.after": str(transition.after),
+            "healthagent.code": transition.code,
+            "healthagent.reason": transition.reason,
+            **evidence,
+        },
+    )
+    resource = target_resource(transition.target, agent)
+    return ReadableLogRecord(record, resource, instrumentation_scope=SCOPE)
+
+
+def severity_of(transition: Transition) -> SeverityNumber:
+    """ERROR where a replica is out or a check fails, WARN for what is merely not well."""
+    if transition.after in (Phase.NOT_LIVE, Phase.NOT_READY, Status.FAILED):
+        return SeverityNumber.ERROR
+    return SeverityNumber.WARN if transition.worse else SeverityNumber.INFO
+
+
+def nanoseconds(at: float) -> int:
+    """Seconds since the epoch in nanoseconds; beyond a microsecond a float holds no truth."""
+    return round(at * 1e6) * 1000
+
+
+def _stamped(resource: Resource, gauges: Sequence[Reading], at: int) -> ResourceMetrics:
+    metrics = [
+        Metric(
+            name=f"healthagent.{gauge.name}",
+            description=gauge.description,
+            unit=gauge.unit,
+            data=Gauge([NumberDataPoint(about, at, at, value) for about, value in gauge.points]),
+        )
+        for gauge in gauges
+        if gauge.points
+    ]
+    return ResourceMetrics(resource, [ScopeMetrics(SCOPE, metrics, "")], "")
+
+
+def _of_agent(report: Report) -> list[Reading]:
+    at = [(_server(budget), budget) for budget in report.budgets]
+    return [
+        _one("settled", "1", "1 once every replica has been judged", report.settled),
+        _one("notices", "{notice}", "Notices that hold", len(report.notices)),
+        Reading(
+            "service.replicas.ready",
+            "{replica}",
+            "Replicas that may serve",
+            [({"service.name": s.name}, len(s.ready)) for s in report.services],
+        ),
+        Reading(
+            "service.quorum",
+            "{replica}",
+            "Ready replicas that the service needs",
+            [({"service.name": s.name}, s.quorum) for s in report.services],
+        ),
+        Reading(
+            "server.connections.allowed",
+            "{connection}",
+            "Postgres connections open to ordinary roles",
+            [(server, budget.allowed) for server, budget in at],
+        ),
+        Reading(
+            "server.connections.planned",
+            "{connection}",
+            "Postgres connections if every pool is full",
+            [(server, budget.planned) for server, budget in at],
+        ),
+        Reading(
+            "server.connections.held",
+            "{connection}",
+            "Postgres connections held now, by anybody",
+            [(server, budget.held) for server, budget in at],
+        ),
+    ]
+
+
+def _of_target(report: TargetReport, budgets: Sequence[Budget]) -> list[Reading]:
+    ours = [
+        (_server(budget), replica)
+        for budget in budgets
+        for replica in budget.replicas
+        if replica.name == report.target.name
+    ]
+    return [
+        _one("target.ready", "1", "1 if the replica may serve", report.ready),
+        _one("target.live", "1", "1 if the replica lives", report.live),
+        Reading(
+            "check.status",
+            "1",
+            "1 for the status shown, 0 for the others",
+            [
+                (
+                    {"healthagent.check.name": check.name, "healthagent.check.status": str(status)},
+                    int(status is check.status),
+                )
+                for check in report.checks
+                for status in Status
+            ],
+        ),
+        Reading(
+            "pool.connections.declared",
+            "{connection}",
+            "Postgres connections that the replica may take",
+            [(server, r.declared) for server, r in ours if r.declared is not None],
+        ),
+        Reading(
+            "pool.connections.held",
+            "{connection}",
+            "Postgres connections that the replica holds",
+            [(server, r.held) for server, r in ours if r.held is not None],
+        ),
+    ]
+
+
+def _one(name: str, unit: str, description: str, value: float) -> Reading:
+    return Reading(name, unit, description, [({}, int(value))])
+
+
+def _server(budget: Budget) -> Attributes:
+    """The conventions' ``server.address`` and ``server.port``."""
+    host, _, port = budget.server.rpartition(":")
+    return {"server.address": host, "server.port": int(port)}

@@ -1,0 +1,288 @@
+"""The watcher: discover, look, judge, fold, publish.
+
+Every target is watched by a task of its own, so that no replica's check waits for another's. A
+round looks at all kinds of fact that the target's checks need, side by side, each under the
+target's deadline; a check is judged as soon as its own facts are there. What discovery heard about
+a target (its container died) starts its round anew at once.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from healthagent.core.attribution import ledger
+from healthagent.core.budget import Budget, budget
+from healthagent.core.check import Check
+from healthagent.core.observation import (
+    ClientPorts,
+    ContainerState,
+    Database,
+    DatabaseSession,
+    Fact,
+    Fleet,
+    Observation,
+    Unseen,
+)
+from healthagent.core.ports import Discovery, Sighting, Source, Surface
+from healthagent.core.report import Notice, Report, Subject, assess, natural
+from healthagent.core.target import Target
+from healthagent.core.timeline import Timeline
+from healthagent.core.transition import transitions
+from healthagent.core.verdict import Verdict, unknown
+
+TICK = 1.0
+"""Seconds after which a report is published even if nothing changed, so that age can be seen."""
+
+SLACK = 0.1
+"""Seconds beyond its deadline that a source has to say itself why it saw nothing."""
+
+
+@dataclass(slots=True)
+class _Replica:
+    """What the watcher keeps about one target. ``seen`` are the facts of its newest looks."""
+
+    target: Target
+    timelines: dict[str, Timeline]
+    grace_until: float
+    seen: dict[type[Fact], Fact | Unseen] = field(default_factory=dict)
+    started_at: float | None = None
+    task: asyncio.Task[None] | None = None
+
+    def newest(self, kind: type[Fact]) -> Fact | Unseen:
+        return self.seen.get(kind, Unseen("not looked at yet"))
+
+
+class Watcher:
+    """Owns the life of every observation, from discovery to the surfaces.
+
+    ``sources`` give facts by kind; a kind without a source is unseen. ``clock`` tells seconds since
+    the epoch. :meth:`run` goes on until it is cancelled.
+    """
+
+    def __init__(
+        self,
+        discoveries: Sequence[Discovery],
+        sources: Iterable[Source],
+        checks: Sequence[Check],
+        surfaces: Sequence[Surface],
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        self._discoveries = discoveries
+        self._sources: Mapping[type[Fact], Source] = {source.kind: source for source in sources}
+        self._checks = checks
+        self._surfaces = surfaces
+        self._clock = clock
+        self._replicas: dict[str, _Replica] = {}
+        self._sightings: dict[str, Sighting] = {}
+        self._fleet = Fleet(())
+        self._changed = asyncio.Event()
+        self._report = Report(at=clock(), settled=False)
+
+    async def run(self) -> None:
+        """Watch until cancelled."""
+        async with asyncio.TaskGroup() as group:
+            for discovery in self._discoveries:
+                group.create_task(self._discover(discovery, group))
+            group.create_task(self._publish())
+
+    async def _discover(self, discovery: Discovery, group: asyncio.TaskGroup) -> None:
+        async for sighting in discovery.sightings():
+            before = self._sightings.get(discovery.name)
+            complete = sighting.complete or (before is not None and before.complete)
+            self._sightings[discovery.name] = Sighting(
+                sighting.targets, sighting.touched, sighting.notices, complete
+            )
+            self._reconcile(sighting.touched, group)
+
+    def _reconcile(self, touched: frozenset[str], group: asyncio.TaskGroup) -> None:
+        """Bring the watched replicas in line with what was sighted last."""
+        targets = {
+            target.id: target
+            for sighting in self._sightings.values()
+            for target in sighting.targets
+        }
+        self._fleet = Fleet(tuple(sorted(targets.values(), key=lambda t: natural(t.name))))
+        for id_ in self._replicas.keys() - targets.keys():
+            self._stop(self._replicas.pop(id_))
+        for target in targets.values():
+            known = self._replicas.get(target.id)
+            if known is None or known.target != target or target.id in touched:
+                replica = self._redeclared(known, target)
+                self._replicas[target.id] = replica
+                self._stop(replica)
+                replica.task = group.create_task(self._watch(replica))
+        self._changed.set()
+
+    def _redeclared(self, known: _Replica | None, target: Target) -> _Replica:
+        """The replica under its present declaration; timelines of checks that stay are kept."""
+        replica = known or _Replica(target, {}, self._clock() + target.timing.grace)
+        replica.target = target
+        replica.timelines = {
+            check.name: replica.timelines.get(check.name, Timeline())
+            for check in self._checks
+            if check.applies(target)
+        }
+        return replica
+
+    @staticmethod
+    def _stop(replica: _Replica) -> None:
+        if replica.task is not None:
+            replica.task.cancel()
+
+    async def _watch(self, replica: _Replica) -> None:
+        """Rounds at the target's interval. A round that took longer is not made up for."""
+        loop = asyncio.get_running_loop()
+        while True:
+            begun = loop.time()
+            await self._round(replica)
+            await asyncio.sleep(max(0.0, begun + replica.target.timing.interval - loop.time()))
+
+    async def _round(self, replica: _Replica) -> None:
+        if replica.target.is_container:
+            self._incarnate(replica, await self._look(replica, ContainerState))
+        target, timelines = replica.target, replica.timelines
+        checks = [check for check in self._checks if check.name in timelines]
+        kinds = dict.fromkeys(kind for check in checks for kind in check.needs)
+        async with asyncio.TaskGroup() as group:
+            looks = {kind: group.create_task(self._look(replica, kind)) for kind in kinds}
+            for check in checks:
+                group.create_task(self._judge(target, timelines, check, looks))
+
+    def _incarnate(self, replica: _Replica, state: Fact | Unseen) -> None:
+        """A container that was started anew begins anew: its grace, and all that it must show."""
+        if not isinstance(state, ContainerState) or state.started_at == replica.started_at:
+            return
+        if replica.started_at is not None:
+            kept = {check.name for check in self._checks if check.outlives_restart}
+            replica.timelines = {
+                name: timeline if name in kept else Timeline()
+                for name, timeline in replica.timelines.items()
+            }
+        replica.started_at = state.started_at
+        replica.grace_until = state.started_at + replica.target.timing.grace
+
+    async def _look(self, replica: _Replica, kind: type[Fact]) -> Fact | Unseen:
+        """One kind of fact, within the target's deadline."""
+        if kind is Fleet:
+            return self._fleet
+        source = self._sources.get(kind)
+        if source is None:
+            return Unseen(f"nothing here can see {kind.__name__}")
+        timeout = replica.target.timing.timeout
+        try:
+            async with asyncio.timeout(timeout + SLACK):
+                fact = await source.look(replica.target, timeout)
+        except TimeoutError:
+            fact = Unseen(f"{kind.__name__} could not be looked at within {timeout:g} s")
+        except Exception as error:
+            fact = Unseen(f"healthagent's own source failed: {error!r}", "please report it")
+        replica.seen[kind] = fact
+        return fact
+
+    async def _judge(
+        self,
+        target: Target,
+        timelines: dict[str, Timeline],
+        check: Check,
+        looks: Mapping[type[Fact], asyncio.Task[Fact | Unseen]],
+    ) -> None:
+        """Judge by the declaration that the round began with.
+
+        A round that is about to be cancelled, since its target was declared anew, may still come to
+        this: it then folds into timelines that nobody keeps.
+        """
+        facts = {kind: await looks[kind] for kind in check.needs}
+        verdict = _verdict(check, Observation(target, facts))
+        before, now = timelines[check.name], self._clock()
+        after = before.fold(verdict, now, target.timing)
+        timelines[check.name] = after
+        if before.standing is not after.standing and _news(before, after):
+            self._changed.set()
+
+    async def _publish(self) -> None:
+        """Hand out a report whenever something changed, and at every tick."""
+        while True:
+            try:
+                async with asyncio.timeout(TICK):
+                    await self._changed.wait()
+            except TimeoutError:
+                pass
+            self._changed.clear()
+            before, self._report = self._report, self._assess()
+            changes = transitions(before, self._report)
+            for surface in self._surfaces:
+                surface.publish(self._report, changes)
+
+    def _assess(self) -> Report:
+        now = self._clock()
+        subjects = [
+            Subject(
+                replica.target,
+                replica.timelines,
+                replica.grace_until,
+                _container(replica),
+            )
+            for replica in self._replicas.values()
+        ]
+        return Report(
+            at=now,
+            settled=self._report.settled or self._is_settled(),
+            services=assess(subjects, self._checks, now),
+            budgets=self._budgets(),
+            notices=self._notices(),
+        )
+
+    def _is_settled(self) -> bool:
+        looked = all(
+            discovery.name in self._sightings and self._sightings[discovery.name].complete
+            for discovery in self._discoveries
+        )
+        return looked and all(
+            timeline.decided
+            for replica in self._replicas.values()
+            for timeline in replica.timelines.values()
+        )
+
+    def _notices(self) -> tuple[Notice, ...]:
+        return tuple(notice for sighting in self._sightings.values() for notice in sighting.notices)
+
+    def _budgets(self) -> tuple[Budget, ...]:
+        """One budget per server whose last round told its numbers, in the servers' order."""
+        rounds = {
+            (session.outcome.ref.host, session.outcome.ref.port): session.outcome
+            for replica in self._replicas.values()
+            if isinstance(session := replica.newest(DatabaseSession), DatabaseSession)
+            and isinstance(session.outcome, Database)
+        }
+        return tuple(self._budget(database) for _, database in sorted(rounds.items()))
+
+    def _budget(self, database: Database) -> Budget:
+        account = ledger(database, self._fleet)
+        ports = {
+            id_: seen if isinstance(seen, ClientPorts | Unseen) else Unseen("not looked at")
+            for id_, replica in self._replicas.items()
+            for seen in (replica.newest(ClientPorts),)
+        }
+        return budget(account, account.owners(ports))
+
+
+def _verdict(check: Check, seen: Observation) -> Verdict:
+    """The check's verdict. A fault of the agent's own code is not held against the replica."""
+    try:
+        return check.judge(seen)
+    except Exception as error:
+        return unknown("fault", f"healthagent's own check failed: {error!r}; please report it")
+
+
+def _news(before: Timeline, after: Timeline) -> bool:
+    """Whether the standing state changed in a way that a report shows."""
+    old, new = before.standing, after.standing
+    return old is None or new is None or (old.status, old.code) != (new.status, new.code)
+
+
+def _container(replica: _Replica) -> ContainerState | None:
+    state = replica.newest(ContainerState)
+    return state if isinstance(state, ContainerState) else None
