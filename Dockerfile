@@ -1,0 +1,25 @@
+# The agent's image. `python -m provision agent` fills build/image/ from uv.lock and builds this;
+# nothing is fetched here, so what runs is what the lock file names.
+FROM python:3.11-slim-bookworm
+
+RUN useradd --system --uid 10001 --no-create-home --shell /usr/sbin/nologin healthagent \
+ && python3 -m venv --without-pip /opt/healthagent \
+ && printf '#!/opt/healthagent/bin/python3\nfrom healthagent.cli import main\n\nmain()\n' \
+      > /opt/healthagent/bin/healthagent \
+ && chmod 755 /opt/healthagent/bin/healthagent
+
+# Two layers, since the dependencies change seldom. Compiled here: the user may write nothing.
+COPY build/image/dependencies/ /opt/healthagent/lib/python3.11/site-packages/
+RUN python3 -m compileall -q -j 0 /opt/healthagent/lib
+COPY build/image/project/ /opt/healthagent/lib/python3.11/site-packages/
+RUN python3 -m compileall -q /opt/healthagent/lib/python3.11/site-packages/healthagent
+
+ENV PATH=/opt/healthagent/bin:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin \
+    PYTHONUNBUFFERED=1
+EXPOSE 9180
+
+# To read the Docker socket without being root, give the container the socket's group:
+# group_add in a Compose file, --group-add on the command line.
+USER 10001
+ENTRYPOINT ["healthagent"]
+CMD ["watch"]

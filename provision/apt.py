@@ -1,0 +1,49 @@
+"""Installs Debian packages that are missing."""
+
+import os
+import shutil
+
+from provision.command import run
+from provision.errors import CommandFailed, Unavailable
+from provision.progress import Step
+
+_INSTALL = 600.0
+_UPDATE = 120.0
+
+
+def install(step: Step, *packages: str) -> None:
+    """Install ``packages`` without what they only recommend, fetching the lists if need be.
+
+    Raises Unavailable where there is no apt-get or no right to use it, CommandFailed where it
+    fails.
+    """
+    wanted = " ".join(packages)
+    if shutil.which("apt-get") is None:
+        raise Unavailable(
+            f"{wanted} cannot be installed: there is no apt-get here",
+            "install it with this system's own package manager",
+        )
+    if os.geteuid() != 0:
+        raise Unavailable(
+            f"{wanted} cannot be installed: that takes root",
+            f"run this as root, or have root run: apt-get install {wanted}",
+        )
+    step.say(f"installing {wanted} from Debian")
+    try:
+        _install(packages)
+    except CommandFailed:
+        # No package lists yet, or old ones that name files which are gone.
+        _apt("update", timeout=_UPDATE)
+        _install(packages)
+
+
+def _install(packages: tuple[str, ...]) -> None:
+    _apt("install", "--yes", "--no-install-recommends", *packages, timeout=_INSTALL)
+
+
+def _apt(*arguments: str, timeout: float) -> None:
+    run(
+        ["apt-get", "-q", "-o", "DPkg::Lock::Timeout=120", *arguments],
+        timeout=timeout,
+        environment={"DEBIAN_FRONTEND": "noninteractive"},
+    )

@@ -1,0 +1,54 @@
+"""Removes Compose projects by their label: all that they left, however they ended."""
+
+import json
+from typing import Final
+
+from provision import owner
+from provision.engine import Engine
+from provision.errors import CommandFailed
+
+_LABEL: Final = "com.docker.compose.project"
+_REMOVE: Final = 120.0
+
+
+def remove(engine: Engine, project: str) -> None:
+    """Remove the containers, networks and volumes of a Compose project; their images stay.
+
+    Needs neither the compose file nor a living container, and is quiet where nothing is left.
+    Raises CommandFailed.
+    """
+    for listing, removal in (
+        (("ps", "--all", "--quiet"), ("rm", "--force", "--volumes")),
+        (("network", "ls", "--quiet"), ("network", "rm")),
+        (("volume", "ls", "--quiet"), ("volume", "rm", "--force")),
+    ):
+        found = engine.docker(*listing, "--filter", f"label={_LABEL}={project}").split()
+        if not found:
+            continue
+        try:
+            engine.docker(*removal, *found, timeout=_REMOVE)
+        except CommandFailed as error:
+            # Somebody else, or the container's own end, was quicker.
+            gone = ("no such", "not found", "already in progress")
+            if not any(words in error.output.lower() for words in gone):
+                raise
+
+
+def sweep(engine: Engine) -> list[str]:
+    """Remove the projects of runs that were killed; return their names.
+
+    A project counts as such when ``owner.new_name`` made its name in a process that is gone.
+    """
+    abandoned = sorted(filter(owner.is_abandoned, _projects(engine)))
+    for project in abandoned:
+        remove(engine, project)
+    return abandoned
+
+
+def _projects(engine: Engine) -> set[str]:
+    found: set[str] = set()
+    for listing in (("ps", "--all"), ("network", "ls"), ("volume", "ls")):
+        template = f'{{{{json (.Label "{_LABEL}")}}}}'
+        lines = engine.docker(*listing, "--filter", f"label={_LABEL}", "--format", template)
+        found.update(json.loads(line) for line in lines.splitlines())
+    return found

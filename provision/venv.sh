@@ -1,0 +1,67 @@
+#!/bin/sh
+# Makes .venv as uv.lock says; does nothing when it already is so. uv is taken from PATH, else
+# installed below build/, where nothing else on the machine notices it.
+set -eu
+cd "$(dirname "$0")/.."
+
+UV_VERSION=0.13.8
+own=build/uv
+begun=$(date +%s)
+changed=
+
+say() { echo "· venv: $* ..." >&2; }
+
+# debian PACKAGE...: false where they cannot be installed.
+debian() {
+    [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null || return 1
+    say "installing $* from Debian"
+    export DEBIAN_FRONTEND=noninteractive
+    log=$(mktemp)
+    if ! { apt-get -q update && apt-get -q install --yes --no-install-recommends "$@"; } \
+        >"$log" 2>&1; then
+        cat "$log" >&2
+        rm -f "$log"
+        return 1
+    fi
+    rm -f "$log"
+}
+
+if [ -x "$own/bin/uv" ]; then
+    uv=$own/bin/uv
+elif command -v uv >/dev/null; then
+    uv=uv
+else
+    if ! python3 -c 'import ensurepip' 2>/dev/null && ! debian python3-venv; then
+        echo 'venv.sh: Python has no venv: install python3-venv, or uv, and try again' >&2
+        exit 1
+    fi
+    say "installing uv $UV_VERSION"
+    # Made beside its place and moved there when whole: an interrupted run leaves no half of it.
+    rm -rf "$own" "$own.new"
+    mkdir -p build
+    python3 -m venv "$own.new"
+    "$own.new/bin/python" -m pip --disable-pip-version-check install --quiet "uv==$UV_VERSION"
+    mv "$own.new" "$own"
+    uv=$own/bin/uv
+    changed=1
+fi
+
+if ! "$uv" sync --frozen --check --quiet 2>/dev/null; then
+    say "installing what uv.lock names"
+    "$uv" sync --frozen --quiet --compile-bytecode
+    changed=1
+fi
+
+# Cython's output includes Python.h. Where it cannot be had, all but the probe can be made.
+headers='import sys, sysconfig, pathlib
+pathlib.Path(sysconfig.get_path("include"), "Python.h").exists() or sys.exit(
+    "libpython%d.%d-dev" % sys.version_info[:2])'
+if ! package=$(.venv/bin/python -c "$headers" 2>&1); then
+    if debian "$package"; then
+        changed=1
+    else
+        echo "! venv: no Python.h, so healthprobe cannot be built here: install $package" >&2
+    fi
+fi
+
+[ -z "$changed" ] || echo "✓ venv: ready  ($(($(date +%s) - begun)) s)" >&2
