@@ -1,0 +1,97 @@
+"""The quickstart's stack in containers: a thin layer over ``docker compose``."""
+
+import os
+import signal
+from pathlib import Path
+from typing import Final
+
+from provision import projects
+from provision.command import run
+from provision.engine import Engine
+
+HERE: Final = Path(__file__).resolve().parent.parent
+PROJECT: Final = "quickstart"
+_UP: Final = 120.0
+_STOP: Final = 60.0
+
+
+class ComposeStack:
+    """The stack of compose.yaml under one project name, on an engine with its images."""
+
+    def __init__(self, engine: Engine, project: str = PROJECT) -> None:
+        self._engine = engine
+        self._project = project
+
+    def up(self) -> None:
+        """Start what does not run yet, and mend what an earlier tour left. Raises CommandFailed."""
+        run([HERE / "prepare.sh"], timeout=10, environment=self._variables)
+        self._compose("up", "--detach", "--no-build", timeout=_UP)
+        for replica in self.incarnations:
+            self.thaw(replica)
+
+    def down(self) -> None:
+        """Remove containers, network and volumes; the images and the passwords stay."""
+        for replica in self.incarnations:
+            self.thaw(replica)
+        projects.remove(self._engine, self._project)
+
+    @property
+    def url(self) -> str:
+        return f"http://{self._compose('port', 'traefik', '8000').strip()}"
+
+    @property
+    def agent_url(self) -> str:
+        return f"http://{self._compose('port', 'agent', '9180').strip()}"
+
+    @property
+    def incarnations(self) -> dict[str, str]:
+        listed = self._engine.docker(
+            "ps", "--all", "--quiet",
+            "--filter", f"label=com.docker.compose.project={self._project}",
+            "--filter", "label=com.docker.compose.service=app",
+        ).split()  # fmt: skip
+        if not listed:
+            return {}
+        template = "{{.Name}} {{.State.Running}} {{.Id}} {{.State.StartedAt}}"
+        lines = self._engine.docker("inspect", "--format", template, *listed).splitlines()
+        found = {}
+        for line in sorted(lines):
+            name, running, *identity = line.split()
+            found[name.removeprefix("/")] = " ".join(identity) if running == "true" else ""
+        return found
+
+    def freeze(self, replica: str) -> None:
+        self._signal(replica, signal.SIGSTOP)
+
+    def thaw(self, replica: str) -> None:
+        self._signal(replica, signal.SIGCONT)
+
+    def stop_database(self) -> None:
+        self._compose("stop", "postgres", timeout=_STOP)
+
+    def start_database(self) -> None:
+        self._compose("start", "postgres")
+
+    @property
+    def _variables(self) -> dict[str, str]:
+        socket = self._engine.socket
+        return self._engine.environment | ({"DOCKER_SOCKET": str(socket)} if socket else {})
+
+    def _compose(self, *arguments: str, timeout: float = 30.0) -> str:
+        command = ["docker", "compose", "--project-name", self._project]
+        files = ["--file", str(HERE / "compose.yaml")]
+        return run([*command, *files, *arguments], timeout=timeout, environment=self._variables)
+
+    def _signal(self, replica: str, number: signal.Signals) -> None:
+        """Signal the replica's process past Docker where that is allowed.
+
+        `docker kill --signal STOP` marks the container as stopped by hand (seen with Engine
+        20.10): were it to crash later, its restart policy would not bring it back.
+        """
+        pid = int(self._engine.docker("inspect", "--format", "{{.State.Pid}}", replica))
+        if pid == 0:
+            return
+        try:
+            os.kill(pid, number)
+        except (PermissionError, ProcessLookupError):
+            self._engine.docker("kill", "--signal", number.name.removeprefix("SIG"), replica)
