@@ -1,0 +1,207 @@
+"""What a round with a database tells, and what it costs the server: one connection."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import socket
+import time
+
+import psycopg
+import pytest
+
+from healthagent.core.credentials import Credentials
+from healthagent.core.observation import DatabaseSession, Unseen
+from healthagent.core.target import DatabaseRef
+from healthagent.sources.postgres.connection import Connection, parameters
+from provision.local_postgres import LocalPostgres
+from tests.contract.sources.postgres_server import (
+    MAX_CONNECTIONS,
+    PASSWORD,
+    PATIENCE,
+    ROLE,
+    TIMEOUT,
+    agents,
+    database,
+    down,
+    eventually,
+    freeze,
+    sourcing,
+    superuser,
+    told,
+    using,
+)
+
+
+async def test_fifty_targets_cost_one_connection(postgres: LocalPostgres) -> None:
+    targets = [using(database(postgres), f"app-{n}") for n in range(50)]
+    async with sourcing() as source:
+        for _ in range(3):
+            await asyncio.gather(*(source.look(target, PATIENCE) for target in targets))
+            held = agents(postgres)
+            assert len(held) == 1, f"one connection for all targets, but the server counts {held}"
+
+
+async def test_targets_that_ask_together_share_a_round(postgres: LocalPostgres) -> None:
+    ref = database(postgres)
+    async with sourcing() as source:
+        seen = await asyncio.gather(*(source.look(using(ref, f"{n}"), PATIENCE) for n in range(9)))
+    assert all(each is seen[0] for each in seen), "one round must serve all who asked meanwhile"
+
+
+async def test_a_round_is_shared_for_the_asking_targets_own_interval(
+    postgres: LocalPostgres,
+) -> None:
+    ref = database(postgres)
+    async with sourcing() as source:
+        first = await source.look(using(ref, interval=60.0), PATIENCE)
+        assert await source.look(using(ref, "app-2", interval=60.0), PATIENCE) is first
+        assert await source.look(using(ref, "app-3", interval=0.0), PATIENCE) is not first
+
+
+async def test_a_caller_that_is_cancelled_takes_no_other_with_it(postgres: LocalPostgres) -> None:
+    ref = database(postgres)
+    async with sourcing() as source:
+        hasty = asyncio.create_task(source.look(using(ref), PATIENCE))
+        patient = asyncio.create_task(source.look(using(ref), PATIENCE))
+        await asyncio.sleep(0)
+        hasty.cancel()
+        assert isinstance(await patient, DatabaseSession)
+        assert hasty.cancelled()
+
+
+async def test_databases_do_not_wait_for_one_another(postgres: LocalPostgres) -> None:
+    """The silent one here is a listener that never answers."""
+    listener = await asyncio.start_server(lambda reader, writer: None, "127.0.0.1", 0)
+    silent = DatabaseRef("127.0.0.1", listener.sockets[0].getsockname()[1], "app")
+    async with sourcing() as source, listener:
+        stuck = asyncio.create_task(source.look(using(silent), PATIENCE))
+        await told(source, database(postgres))
+        assert not stuck.done()
+
+
+async def test_a_round_tells_what_the_server_allows(postgres: LocalPostgres) -> None:
+    async with sourcing() as source:
+        seen = await told(source, database(postgres))
+    assert seen.limits.max_connections == MAX_CONNECTIONS
+    assert seen.limits.superuser_reserved == 2
+    assert seen.limits.role_limits == {"app": 9, "full_up": 0}
+    assert seen.limits.database_limits == {"closed": 7}
+    assert not seen.in_recovery
+    assert 0 < seen.elapsed < PATIENCE
+
+
+async def test_a_round_tells_who_holds_what(postgres: LocalPostgres) -> None:
+    app = f"postgresql://app:app@127.0.0.1:{postgres.port}/app"
+    stamped = f"{app}?application_name=dbos_transact_app-1_v1"
+    async with sourcing() as source:
+        with (
+            psycopg.connect(stamped, autocommit=True) as dbos,
+            psycopg.connect(app, autocommit=True) as prisma,
+        ):
+            dbos.execute("LISTEN dbos_streams_channel;")
+            prisma.execute("SELECT 'LISTEN dbos_streams_channel'")
+            seen = await told(source, database(postgres))
+            backends = {backend.pid: backend for backend in seen.backends}
+            listening, other = backends[dbos.info.backend_pid], backends[prisma.info.backend_pid]
+            assert listening.state == "idle"
+            assert {listening, other} <= set(seen.clients)
+            assert seen.agent_pid not in {backend.pid for backend in seen.clients}
+            assert listening.age is not None
+            assert listening.idle_for is not None
+            assert listening.age >= listening.idle_for
+            assert listening.client_port == local_port(dbos)
+    assert listening.application == "dbos_transact_app-1_v1"
+    assert (listening.role, listening.database) == ("app", "app")
+    assert listening.client_address == "127.0.0.1"
+    assert listening.visible
+    assert listening.idle_for is not None
+    assert 0 <= listening.idle_for < PATIENCE
+    assert (listening.listens_dbos, other.listens_dbos) == (True, False)
+    assert backends[seen.agent_pid].role == seen.agent_role == ROLE, "the agent counts itself"
+
+
+def local_port(connection: psycopg.Connection) -> int:
+    with socket.socket(fileno=os.dup(connection.fileno())) as wire:
+        return int(wire.getsockname()[1])
+
+
+async def test_only_client_connections_are_told(postgres: LocalPostgres) -> None:
+    async with sourcing() as source:
+        seen = await told(source, database(postgres))
+    assert {backend.role for backend in seen.backends} == {ROLE}
+
+
+async def test_a_role_without_pg_monitor_knows_that_it_cannot_see(postgres: LocalPostgres) -> None:
+    with superuser(postgres) as admin:
+        async with sourcing("blind") as source:
+            seen = await told(source, database(postgres))
+        visible = {backend.pid: backend.visible for backend in seen.backends}
+        assert visible == {seen.agent_pid: True, admin.info.backend_pid: False}
+
+
+@pytest.mark.parametrize(
+    ("setting", "value"),
+    [
+        ("application_name", "healthagent"),
+        ("default_transaction_read_only", "on"),
+        ("statement_timeout", "5s"),
+        ("lock_timeout", "1s"),
+        ("search_path", "pg_catalog"),
+    ],
+)
+async def test_the_agents_connection_is_read_only_and_bounded(
+    postgres: LocalPostgres, setting: str, value: str
+) -> None:
+    login = parameters(database(postgres), Credentials(ROLE, PASSWORD))
+    async with await Connection.connect(**login) as connection:
+        row = await connection.only_row(f"SELECT current_setting('{setting}') AS value")
+    assert row["value"] == value
+
+
+async def test_a_target_without_a_database_is_not_looked_at() -> None:
+    async with sourcing() as source:
+        assert isinstance(await source.look(using(None), PATIENCE), Unseen)
+
+
+async def test_a_session_that_was_terminated_is_made_anew_in_the_same_round(
+    postgres: LocalPostgres,
+) -> None:
+    async with sourcing() as source:
+        before = await told(source, database(postgres))
+        with superuser(postgres) as admin:
+            admin.execute("SELECT pg_terminate_backend(%s, 5000)", (before.agent_pid,))
+        after = await told(source, database(postgres))
+        assert after.agent_pid != before.agent_pid
+        assert agents(postgres) == [after.agent_pid]
+
+
+async def test_a_database_that_nobody_asks_about_is_left(postgres: LocalPostgres) -> None:
+    async with sourcing(idle=0.1) as source:
+        await told(source, database(postgres))
+        await eventually(lambda: agents(postgres) == [], "the idle connection is closed")
+        await told(source, database(postgres))
+
+
+async def test_a_database_is_not_left_in_the_middle_of_a_round(postgres: LocalPostgres) -> None:
+    async with sourcing(idle=0.01) as source:
+        freeze(postgres)
+        assert (await down(source, database(postgres), TIMEOUT)).error == "timeout"
+
+
+async def test_closing_leaves_no_connection_behind(postgres: LocalPostgres) -> None:
+    async with sourcing() as source:
+        await told(source, database(postgres))
+    await eventually(lambda: agents(postgres) == [], "the connection is closed")
+
+
+async def test_closing_waits_for_no_frozen_server(postgres: LocalPostgres) -> None:
+    async with sourcing() as source:
+        await told(source, database(postgres))
+        freeze(postgres)
+        asking = asyncio.create_task(source.look(using(database(postgres)), PATIENCE))
+        await asyncio.sleep(0)
+        begun = time.monotonic()
+        await source.aclose()
+        assert time.monotonic() - begun < 1.0, "the agent must stop, whatever its servers do"
+        assert await asking == Unseen("the agent stops")

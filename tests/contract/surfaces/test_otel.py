@@ -1,0 +1,395 @@
+"""OTLP over HTTP and gRPC to a real receiver, and to one that is not there."""
+
+from __future__ import annotations
+
+import logging
+import socket
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
+
+import grpc  # type: ignore[import-untyped]
+import pytest
+from opentelemetry.proto.collector.logs.v1 import logs_service_pb2, logs_service_pb2_grpc
+from opentelemetry.proto.collector.metrics.v1 import (
+    metrics_service_pb2,
+    metrics_service_pb2_grpc,
+)
+
+from healthagent.core.report import Report
+from healthagent.core.transition import transitions
+from healthagent.surfaces.otel import NoTelemetry, Telemetry, from_environment
+from tests.unit.surfaces.world import NOW, World
+
+SOON = 15.0
+NOBODY = Report(NOW, settled=True)
+LOGGER = "healthagent.surfaces.otel.exporter"
+
+
+@dataclass
+class Receiver:
+    """A collector that remembers what it was sent. While ``refusing``, it takes nothing."""
+
+    endpoint: str = ""
+    refusing: bool = False
+    metrics: list[Any] = field(default_factory=list)
+    logs: list[Any] = field(default_factory=list)
+    came: threading.Condition = field(default_factory=threading.Condition)
+
+    def take(self, kept: list[Any], resources: Any) -> bool:
+        with self.came:
+            if not self.refusing:
+                kept.extend(resources)
+            self.came.notify_all()
+            return not self.refusing
+
+    def until(self, condition: Callable[[], bool], what: str) -> None:
+        with self.came:
+            assert self.came.wait_for(condition, SOON), f"never came: {what}"
+
+    def changes(self) -> list[str]:
+        """The bodies of all log records."""
+        return [
+            record.body.string_value
+            for resource in self.logs
+            for scope in resource.scope_logs
+            for record in scope.log_records
+        ]
+
+
+def over_http(receiver: Receiver, port: int = 0) -> Callable[[], None]:
+    class Handler(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            body = self.rfile.read(int(self.headers["Content-Length"]))
+            if self.path == "/v1/metrics":
+                metrics = metrics_service_pb2.ExportMetricsServiceRequest.FromString(body)
+                taken = receiver.take(receiver.metrics, metrics.resource_metrics)
+            else:
+                logs = logs_service_pb2.ExportLogsServiceRequest.FromString(body)
+                taken = receiver.take(receiver.logs, logs.resource_logs)
+            self.send_response(200 if taken else 400)
+            self.send_header("Content-Length", "0")
+            self.end_headers()
+
+        def log_message(self, *args: object) -> None:
+            pass
+
+    server = ThreadingHTTPServer(("127.0.0.1", port), Handler)
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05})
+    thread.start()
+    receiver.endpoint = f"http://127.0.0.1:{server.server_port}"
+
+    def stop() -> None:
+        server.shutdown()
+        server.server_close()
+        thread.join()
+
+    return stop
+
+
+def over_grpc(receiver: Receiver) -> Callable[[], None]:
+    class Metrics(metrics_service_pb2_grpc.MetricsServiceServicer):
+        def Export(self, request: Any, context: Any) -> Any:  # noqa: N802 - gRPC's own name
+            receiver.take(receiver.metrics, request.resource_metrics)
+            return metrics_service_pb2.ExportMetricsServiceResponse()
+
+    class Logs(logs_service_pb2_grpc.LogsServiceServicer):
+        def Export(self, request: Any, context: Any) -> Any:  # noqa: N802 - gRPC's own name
+            receiver.take(receiver.logs, request.resource_logs)
+            return logs_service_pb2.ExportLogsServiceResponse()
+
+    server = grpc.server(ThreadPoolExecutor(2))
+    register: Any = metrics_service_pb2_grpc.add_MetricsServiceServicer_to_server
+    register(Metrics(), server)
+    register = logs_service_pb2_grpc.add_LogsServiceServicer_to_server
+    register(Logs(), server)
+    receiver.endpoint = f"http://127.0.0.1:{server.add_insecure_port('127.0.0.1:0')}"
+    server.start()
+    return lambda: server.stop(0).wait() and None
+
+
+@pytest.fixture(params=["http/protobuf", "grpc"])
+def receiver(request: pytest.FixtureRequest, environ: dict[str, str]) -> Iterator[Receiver]:
+    found = Receiver()
+    stop = over_grpc(found) if request.param == "grpc" else over_http(found)
+    environ["OTEL_EXPORTER_OTLP_PROTOCOL"] = request.param
+    environ["OTEL_EXPORTER_OTLP_ENDPOINT"] = found.endpoint
+    yield found
+    stop()
+
+
+@pytest.fixture
+def environ(monkeypatch: pytest.MonkeyPatch) -> Iterator[dict[str, str]]:
+    """The process' variables, which OpenTelemetry's exporters read by themselves."""
+    given = Environment(monkeypatch)
+    given["OTEL_METRIC_EXPORT_INTERVAL"] = "100"
+    given["OTEL_BLRP_SCHEDULE_DELAY"] = "50"
+    given["OTEL_EXPORTER_OTLP_TIMEOUT"] = "1"
+    yield given
+
+
+class Environment(dict[str, str]):
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        super().__init__()
+        self._monkeypatch = monkeypatch
+
+    def __setitem__(self, key: str, value: str) -> None:
+        super().__setitem__(key, value)
+        self._monkeypatch.setenv(key, value)
+
+
+@pytest.fixture
+def telemetry(receiver: Receiver) -> Iterator[Telemetry]:
+    surface = from_environment()
+    yield surface
+    surface.close()
+
+
+def attributes(holder: Any) -> dict[str, Any]:
+    return {
+        pair.key: getattr(pair.value, pair.value.WhichOneof("value")) for pair in holder.attributes
+    }
+
+
+def gauges(resource: Any) -> dict[tuple[str, frozenset[tuple[str, Any]]], int]:
+    return {
+        (metric.name, frozenset(attributes(point).items())): point.as_int
+        for scope in resource.scope_metrics
+        for metric in scope.metrics
+        for point in metric.gauge.data_points
+    }
+
+
+def test_each_container_is_a_resource_with_gauges_of_its_own(
+    receiver: Receiver, telemetry: Telemetry, world: World
+) -> None:
+    report = world.report(world.frozen("app-1"), world.replica("app-2"))
+    telemetry.publish(report, ())
+    receiver.until(lambda: len(receiver.metrics) >= 3, "metrics of the agent and two replicas")
+    found = {
+        attributes(metrics.resource)["service.instance.id"]: metrics
+        for metrics in receiver.metrics
+        if "service.instance.id" in attributes(metrics.resource)
+    }
+    one = found[report.targets[0].target.id]
+    assert (
+        attributes(one.resource).items()
+        >= {
+            "service.name": "app",
+            "container.id": report.targets[0].target.id,
+            "container.name": "app-1",
+        }.items()
+    )
+    measured = gauges(one)
+    process = ("healthagent.check.name", "process")
+    failed, ok = (("healthagent.check.status", status) for status in ("failed", "ok"))
+    assert measured["healthagent.target.ready", frozenset()] == 0
+    assert measured["healthagent.check.status", frozenset({process, failed})] == 1
+    assert measured["healthagent.check.status", frozenset({process, ok})] == 0
+    server = frozenset({("server.address", "postgres"), ("server.port", 5432)})
+    assert measured["healthagent.pool.connections.declared", server] == 8
+    assert gauges(found[report.targets[1].target.id])["healthagent.target.ready", frozenset()] == 1
+
+
+def test_the_agent_itself_is_a_resource_too(
+    receiver: Receiver, telemetry: Telemetry, world: World
+) -> None:
+    telemetry.publish(world.report(world.replica("app-1")), ())
+    receiver.until(lambda: bool(receiver.metrics), "metrics")
+    agent = next(m for m in receiver.metrics if "container.id" not in attributes(m.resource))
+    assert attributes(agent.resource)["service.name"] == "healthagent"
+    server = frozenset({("server.address", "postgres"), ("server.port", 5432)})
+    assert gauges(agent)["healthagent.server.connections.allowed", server] == 37
+
+
+def test_every_transition_is_a_log_record(
+    receiver: Receiver, telemetry: Telemetry, world: World
+) -> None:
+    well, sick = world.report(world.replica("app-1")), world.report(world.frozen("app-1"))
+    telemetry.publish(sick, transitions(well, sick))
+    receiver.until(lambda: len(receiver.changes()) >= 3, "three log records")
+    [logs] = receiver.logs
+    assert attributes(logs.resource)["container.name"] == "app-1"
+    record = logs.scope_logs[0].log_records[0]
+    assert record.event_name == "healthagent.transition"
+    assert (record.severity_text, record.severity_number) == ("ERROR", 17)
+    assert record.time_unix_nano == 1_767_323_045_678_000_000
+    assert record.body.string_value.startswith("app-1 process: ok -> failed: pid 100 is stopped")
+    assert (
+        attributes(record).items()
+        >= {
+            "healthagent.check.name": "process",
+            "healthagent.after": "failed",
+            "healthagent.code": "stopped",
+            "healthagent.evidence.pid": 100,
+        }.items()
+    )
+
+
+def test_variables_describe_where_it_all_runs(
+    receiver: Receiver, environ: dict[str, str], world: World
+) -> None:
+    environ["OTEL_RESOURCE_ATTRIBUTES"] = "deployment.environment.name=staging"
+    environ["OTEL_SERVICE_NAME"] = "watcher"
+    surface = from_environment()
+    surface.publish(world.report(world.replica("app-1")), ())
+    receiver.until(lambda: len(receiver.metrics) >= 2, "metrics")
+    surface.close()
+    described = [attributes(metrics.resource) for metrics in receiver.metrics[:2]]
+    assert [about["service.name"] for about in described] == ["watcher", "app"]
+    assert {about["deployment.environment.name"] for about in described} == {"staging"}
+
+
+def test_a_last_word_is_sent_when_the_agent_stops(
+    receiver: Receiver, environ: dict[str, str], world: World
+) -> None:
+    environ["OTEL_BLRP_SCHEDULE_DELAY"] = environ["OTEL_METRIC_EXPORT_INTERVAL"] = "600000"
+    surface = from_environment()
+    well, sick = world.report(world.replica("app-1")), world.report(world.frozen("app-1"))
+    surface.publish(sick, transitions(well, sick))
+    surface.close()
+    assert len(receiver.changes()) == 3
+    assert receiver.metrics
+
+
+def test_a_dead_collector_costs_one_warning_and_a_line_when_it_is_back(
+    environ: dict[str, str], world: World, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.DEBUG)
+    receiver = Receiver()
+    over_http(receiver)()  # takes a free port, and leaves it
+    port = int(receiver.endpoint.rpartition(":")[2])
+    environ["OTEL_EXPORTER_OTLP_ENDPOINT"] = receiver.endpoint
+    environ["OTEL_EXPORTER_OTLP_TIMEOUT"] = "2"  # long enough for a second attempt
+    well, sick = world.report(world.replica("app-1")), world.report(world.frozen("app-1"))
+    surface = from_environment()
+    surface.publish(sick, transitions(well, sick))
+    heard = Heard(LOGGER)
+    heard.until(1)
+    surface.publish(well, transitions(sick, well))
+    stop = over_http(receiver, port)
+    receiver.until(lambda: len(receiver.changes()) == 6, "all that waited for the collector")
+    heard.until(2)
+    surface.close()
+    stop()
+    told = [r for r in caplog.records if r.name.startswith(("opentelemetry", LOGGER))]
+    assert [(r.name, r.levelname) for r in told] == [(LOGGER, "WARNING"), (LOGGER, "INFO")]
+    assert "Connection refused" in told[0].getMessage()
+    assert [r for r in caplog.records if r.exc_info] == [], "no traceback"
+
+
+def test_a_collector_that_refuses_is_told_with_its_own_words(
+    environ: dict[str, str], world: World, caplog: pytest.LogCaptureFixture
+) -> None:
+    receiver = Receiver(refusing=True)
+    stop = over_http(receiver)
+    environ["OTEL_EXPORTER_OTLP_ENDPOINT"] = receiver.endpoint
+    surface = from_environment()
+    surface.publish(world.report(world.replica("app-1")), ())
+    Heard(LOGGER).until(1)
+    surface.close()
+    stop()
+    [warning] = [r.getMessage() for r in caplog.records if r.name == LOGGER]
+    assert "400" in warning
+    assert "look at OTEL_EXPORTER_OTLP_ENDPOINT" in warning
+
+
+@pytest.mark.parametrize("protocol", ["http/protobuf", "grpc"])
+def test_a_collector_that_hangs_delays_neither_reports_nor_the_end(
+    environ: dict[str, str], world: World, protocol: str, capfd: pytest.CaptureFixture[str]
+) -> None:
+    well, sick = world.report(world.replica("app-1")), world.report(world.frozen("app-1"))
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        environ["OTEL_EXPORTER_OTLP_ENDPOINT"] = f"http://127.0.0.1:{silent.getsockname()[1]}"
+        environ["OTEL_EXPORTER_OTLP_PROTOCOL"] = protocol
+        environ["OTEL_EXPORTER_OTLP_TIMEOUT"] = "30"
+        surface = from_environment()
+        surface.publish(sick, transitions(well, sick))
+        silent.settimeout(SOON)
+        connection, _ = silent.accept()  # the exporter now waits for an answer
+        with connection:
+            began = time.monotonic()
+            for _ in range(1000):
+                surface.publish(sick, transitions(well, sick))
+            surface.close()
+            assert time.monotonic() - began < 1
+    assert "Traceback" not in capfd.readouterr().err
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        {},
+        {"OTEL_EXPORTER_OTLP_ENDPOINT": ""},
+        {"OTEL_EXPORTER_OTLP_ENDPOINT": "http://c:4318", "OTEL_SDK_DISABLED": "TRUE"},
+        {
+            "OTEL_EXPORTER_OTLP_ENDPOINT": "http://c:4318",
+            "OTEL_METRICS_EXPORTER": "none",
+            "OTEL_LOGS_EXPORTER": "none",
+        },
+        {"OTEL_EXPORTER_OTLP_TRACES_ENDPOINT": "http://c:4318"},
+    ],
+)
+def test_nobody_who_does_not_ask_gets_telemetry(given: dict[str, str]) -> None:
+    assert isinstance(from_environment(given), NoTelemetry)
+
+
+def test_a_signal_may_have_an_endpoint_of_its_own(environ: dict[str, str], world: World) -> None:
+    receiver = Receiver()
+    stop = over_http(receiver)
+    environ["OTEL_EXPORTER_OTLP_LOGS_ENDPOINT"] = f"{receiver.endpoint}/v1/logs"
+    well, sick = world.report(world.replica("app-1")), world.report(world.frozen("app-1"))
+    surface = from_environment()
+    surface.publish(sick, transitions(well, sick))
+    receiver.until(lambda: bool(receiver.logs), "logs")
+    surface.close()
+    stop()
+    assert receiver.metrics == []
+
+
+def test_a_variable_that_cannot_be_used_is_told_and_never_stops_the_agent(
+    environ: dict[str, str], caplog: pytest.LogCaptureFixture
+) -> None:
+    environ["OTEL_EXPORTER_OTLP_ENDPOINT"] = "http://127.0.0.1:1"
+    environ["OTEL_EXPORTER_OTLP_PROTOCOL"] = "carrier-pigeon"
+    environ["OTEL_METRIC_EXPORT_INTERVAL"] = "often"
+    from_environment().close()
+    told = "\n".join(record.getMessage() for record in caplog.records)
+    assert "'carrier-pigeon' for metrics is not spoken; write http/protobuf or grpc" in told
+    assert "OTEL_METRIC_EXPORT_INTERVAL='often' cannot be read" in told
+
+
+def test_opentelemetry_is_not_even_imported_where_nobody_asks() -> None:
+    program = (
+        "import sys; from healthagent.surfaces import otel; otel.from_environment({}); "
+        "print([name for name in sys.modules if name.startswith('opentelemetry')])"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, check=True
+    )
+    assert done.stdout == "[]\n"
+
+
+class Heard(logging.Handler):
+    """Waits for log records of one logger, which come from a thread."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__()
+        self._count = 0
+        self._came = threading.Condition()
+        logging.getLogger(name).addHandler(self)
+
+    def emit(self, record: logging.LogRecord) -> None:
+        with self._came:
+            self._count += 1
+            self._came.notify_all()
+
+    def until(self, count: int) -> None:
+        with self._came:
+            assert self._came.wait_for(lambda: self._count >= count, SOON), "the agent said nothing"

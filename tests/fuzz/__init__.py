@@ -1,0 +1,1 @@
+"""Fuzzing the native probe's readers under AddressSanitizer and UndefinedBehaviorSanitizer."""

@@ -1,0 +1,142 @@
+"""A Postgres of the modes' own beside the stack's, so that no healthy replica depends on it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import psycopg
+
+from examples.quickstart.tour.condition import Seen, until
+from provision.images import POSTGRES
+from tests.system.quickstart import PROJECT_LABEL, Quickstart, flags
+
+START = 60.0
+CLEAN = "standby.signal"
+
+
+class Server:
+    """One Postgres container, with the agent's role and the app's on it."""
+
+    def __init__(self, stack: Quickstart, name: str, max_connections: int) -> None:
+        self._stack = stack
+        self._name = f"{stack.project}-{name}"
+        self._max_connections = max_connections
+        self._held: list[psycopg.Connection[Any]] = []
+
+    def start(self) -> None:
+        """Start it; :meth:`prepare` waits for it."""
+        self._docker(
+            "run", "--detach", "--name", self._name, "--network", f"{self._stack.project}_default",
+            *flags("--label", {PROJECT_LABEL: self._stack.project}),
+            *flags("--env", {"POSTGRES_PASSWORD": self._stack.secret("postgres")}),
+            POSTGRES.tag, "postgres", "-c", f"max_connections={self._max_connections}",
+            "-c", "superuser_reserved_connections=3", "-c", "fsync=off",
+        )  # fmt: skip
+
+    def prepare(self) -> None:
+        self.wait_until_open()
+        secret = self._stack.secret("healthagent")
+        self.query(f"CREATE ROLE healthagent LOGIN PASSWORD '{secret}' IN ROLE pg_monitor")
+
+    def create_database(self, name: str) -> str:
+        """Make a database, and the role of its name that owns it; return its URL."""
+        self.query(f"CREATE ROLE {name} LOGIN PASSWORD '{name}'")
+        self.query(f"CREATE DATABASE {name} OWNER {name}")
+        return self.url(name)
+
+    def url(self, database: str, *, role: str = "", port: int = 5432, host: str = "") -> str:
+        who = role or database
+        return f"postgresql://{who}:{who}@{host or self._name}:{port}/{database}"
+
+    def query(self, sql: str) -> None:
+        with self._connect("postgres", self._stack.secret("postgres")) as connection:
+            connection.execute(sql.encode())
+
+    def query_as(self, role: str, sql: str) -> None:
+        """Ask as a role of :meth:`create_database`, in its database."""
+        with self._connect(role, role, role) as connection:
+            connection.execute(sql.encode())
+
+    def wait_until_open(self) -> None:
+        def look() -> Seen:
+            try:
+                self.query("SELECT 1")
+            except (psycopg.OperationalError, KeyError) as error:
+                return Seen(False, str(error))
+            return Seen(True, "")
+
+        until(f"{self._name} takes connections", look, within=START)
+
+    # Faults
+
+    def stop(self) -> None:
+        self._docker("stop", "--time", "5", self._name)
+
+    def start_again(self) -> None:
+        self._docker("start", self._name)
+
+    def pause(self) -> None:
+        self._docker("pause", self._name)
+
+    def unpause(self) -> None:
+        self._docker("unpause", self._name)
+
+    def leave_network(self) -> None:
+        self._docker(
+            "network", "disconnect", "--force", f"{self._stack.project}_default", self._name
+        )
+
+    def join_network(self) -> None:
+        self._docker("network", "connect", f"{self._stack.project}_default", self._name)
+
+    def fill(self, role: str) -> None:
+        """Take every connection that an ordinary role may have."""
+        while True:
+            try:
+                self._held.append(self._connect(role, role))
+            except psycopg.OperationalError as error:
+                assert "remaining connection slots" in str(error), error
+                return
+
+    def hold(self, count: int) -> None:
+        """Take connections as somebody whom nobody watches."""
+        password = self._stack.secret("postgres")
+        self._held += [self._connect("postgres", password) for _ in range(count)]
+
+    def empty(self) -> None:
+        for connection in self._held:
+            connection.close()
+        self._held.clear()
+
+    def end_sessions_of(self, role: str) -> None:
+        self.query(
+            f"SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = '{role}'"
+        )
+
+    def become_standby(self, *, hot: bool) -> None:
+        """Start anew as a standby of nobody: for ever in recovery, and closed unless ``hot``."""
+        self.query(f"ALTER SYSTEM SET hot_standby = {'on' if hot else 'off'}")
+        self._shell(f"touch $PGDATA/{CLEAN}")
+        self._docker("restart", "--time", "5", self._name)
+
+    def become_primary(self) -> None:
+        self._shell(f"rm -f $PGDATA/{CLEAN}; sed -i /hot_standby/d $PGDATA/postgresql.auto.conf")
+        self._docker("restart", "--time", "5", self._name)
+
+    def _connect(
+        self, user: str, password: str, database: str = "postgres"
+    ) -> psycopg.Connection[tuple[Any, ...]]:
+        return psycopg.connect(
+            host=self._stack.address(self._name),
+            user=user,
+            password=password,
+            dbname=database,
+            autocommit=True,
+            connect_timeout=5,
+        )
+
+    def _shell(self, script: str) -> None:
+        self._docker("exec", self._name, "sh", "-c", script)
+
+    def _docker(self, *arguments: str) -> str:
+        return self._stack.engine.docker(*arguments)

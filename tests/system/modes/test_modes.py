@@ -1,0 +1,32 @@
+"""Every failure mode, inflicted on a real replica: named for what it is, alone, and healed."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.system.modes.table import MODES, Mode
+from tests.system.modes.trial import Outcome, try_all
+from tests.system.quickstart import Quickstart
+
+ENOUGH = 35
+
+
+@pytest.fixture(scope="module")
+def outcomes(quickstart: Quickstart) -> dict[str, Outcome]:
+    quickstart.heal()
+    quickstart.agent.wait_until_ready(quickstart.replicas, within=60)
+    return {outcome.mode.name: outcome for outcome in try_all(quickstart, MODES)}
+
+
+def test_the_table_is_long_enough_and_no_mode_stands_in_it_twice() -> None:
+    assert len({mode.name for mode in MODES}) == len(MODES) >= ENOUGH
+
+
+@pytest.mark.timeout(400)
+@pytest.mark.parametrize("mode", MODES, ids=[mode.name for mode in MODES])
+def test_a_fault_is_named_on_its_replica_alone_and_clears_when_healed(
+    mode: Mode, outcomes: dict[str, Outcome]
+) -> None:
+    outcome = outcomes[mode.name]
+
+    assert outcome.wrong == "", f"{mode.check} {mode.code}: {outcome.wrong}"

@@ -1,0 +1,112 @@
+"""Replicas in and out of Traefik's rotation: how soon, why, and who else is touched."""
+
+from __future__ import annotations
+
+import json
+import signal
+import time
+
+from examples.quickstart.tour import web
+from examples.quickstart.tour.condition import Seen, until
+from tests.system.client import AgentClient, Document, sentences, told
+from tests.system.quickstart import Quickstart
+
+CHECKS = {"process", "event_loop", "http", "postgres", "pool", "dbos"}
+
+
+def phases(transitions: list[Document]) -> list[str]:
+    return [change["after"] for change in transitions if change["check"] is None]
+
+
+def test_three_replicas_pass_every_check_and_share_the_requests(stack: Quickstart) -> None:
+    targets = stack.agent.targets()
+
+    assert list(targets) == stack.replicas
+    for name, target in targets.items():
+        statuses = {check["name"]: check["status"] for check in target["checks"]}
+        assert statuses.keys() >= CHECKS
+        assert set(statuses.values()) == {"ok"}, told({name: target})
+    assert sorted(stack.agent.routed()) == stack.servers()
+    stack.wait_until_served_by(stack.replicas)
+
+
+def test_a_frozen_replica_is_out_within_three_seconds_as_stopped_and_alone(
+    stack: Quickstart,
+) -> None:
+    agent, (frozen, *neighbours) = stack.agent, stack.replicas
+    server, mark = stack.server(frozen), agent.mark()
+
+    def out() -> Seen:
+        routed = agent.routed()
+        return Seen(server not in routed, f"routed: {', '.join(routed)}")
+
+    with stack.frozen(frozen):
+        until(f"{frozen} is out of /traefik", out, within=3.0)
+        target = agent.targets()[frozen]
+        assert (target["phase"], target["code"]) == ("not live", "stopped"), target["reason"]
+        assert "kill -CONT" in target["reason"], "the reason names the way back"
+        stack.wait_until_served_by(neighbours)
+
+    agent.wait_until_ready(stack.replicas, within=10)
+    stack.wait_until_served_by(stack.replicas)
+    touched = agent.since(mark, neighbours)
+    assert touched == [], f"only {frozen} was frozen, but: {sentences(touched)}"
+
+
+def test_a_killed_replica_is_out_within_half_a_second_of_dockers_event(stack: Quickstart) -> None:
+    agent, (killed, *neighbours) = stack.agent, stack.replicas
+    server, mark, begun = stack.server(killed), agent.mark(), time.time()
+    restarts = stack.inspect(killed)["RestartCount"]
+    seen = Watch(agent, server, killed)
+
+    stack.signal(killed, signal.SIGKILL)
+    until(f"{killed} is out of /traefik", seen.out, within=5)
+    out_at = time.time()
+    until(f"{killed} is back, restarted by Docker", seen.back, within=30)
+
+    died = died_at(stack, killed, begun)
+    assert out_at - died < 0.5, (
+        f"{killed} was still in /traefik {out_at - died:.2f} s after Docker's event"
+    )
+    life = agent.since(mark, [killed])
+    assert phases(life) == ["not live", "starting", "ready"], sentences(life)
+    (out,) = [change for change in life if change["after"] == "not live"]
+    assert "137" in out["reason"], "the reason names the exit code of a killed process"
+    assert seen.early == [], "it got traffic before it had shown ready"
+    assert stack.inspect(killed)["RestartCount"] == restarts + 1
+    touched = agent.since(mark, neighbours)
+    assert touched == [], f"only {killed} was killed, but: {sentences(touched)}"
+    agent.wait_until_ready(stack.replicas, within=10)
+
+
+class Watch:
+    """Looks whether one server is routed; ``early`` is what its replica lacked when it was, and
+    should not have been."""
+
+    def __init__(self, agent: AgentClient, server: str, replica: str) -> None:
+        self._agent = agent
+        self._server = server
+        self._replica = replica
+        self.early: list[str] = []
+
+    def out(self) -> Seen:
+        routed = self._agent.routed()
+        return Seen(self._server not in routed, f"routed: {', '.join(routed)}")
+
+    def back(self) -> Seen:
+        routed = self._agent.routed()
+        readiness = web.readiness(self._agent.url, self._replica)
+        came_back = len(routed) == 3
+        if came_back and readiness.status != 200:
+            self.early.append(readiness.body)
+        return Seen(came_back, f"routed: {', '.join(routed)}; {readiness.body}")
+
+
+def died_at(stack: Quickstart, container: str, since: float) -> float:
+    """When Docker said that a container died, in seconds since the epoch."""
+    lines = stack.engine.docker(
+        "events", "--since", f"{since:.3f}", "--until", f"{time.time():.3f}",
+        "--filter", f"container={container}", "--filter", "event=die", "--format", "{{json .}}",
+    ).splitlines()  # fmt: skip
+    assert len(lines) == 1, f"Docker told {len(lines)} deaths of {container}"
+    return float(json.loads(lines[0])["timeNano"]) / 1e9

@@ -1,0 +1,328 @@
+"""Does exactly one live DBOS executor, under the expected id, stand for a replica?"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from healthagent.checks.dbos import CHECK
+from healthagent.core.observation import (
+    Backend,
+    ClientPorts,
+    Database,
+    DatabaseDown,
+    DatabaseSession,
+    Fact,
+    Fleet,
+    Observation,
+    PendingWorkflows,
+    ServerLimits,
+    Unseen,
+)
+from healthagent.core.target import DatabaseRef, Pools, Target
+from healthagent.core.verdict import Status, Verdict
+
+REF = DatabaseRef("db", 5432, "shop")
+LIMITS = ServerLimits(max_connections=40, superuser_reserved=3)
+ONE, TWO = "172.20.0.11", "172.20.0.12"
+AGENT = Backend(
+    pid=1,
+    role="healthagent",
+    database="shop",
+    application="healthagent",
+    client_address="172.20.0.2",
+    client_port=1,
+)
+
+
+def replica(name: str, address: str, executor: str | None = "") -> Target:
+    """A replica whose executor is expected to be called as it is, if nothing else is said."""
+    return Target(
+        id=name,
+        name=name,
+        service="app",
+        addresses=(address,),
+        pools=Pools(dbos=3),
+        database=REF,
+        executor=name if executor == "" else executor,
+    )
+
+
+def executor(id_: str = "app-1", version: str = "v1", address: str = ONE) -> list[Backend]:
+    """The two connections that an idle executor holds, one of which listens."""
+    name = f"dbos_transact_{id_}_{version}"[:63]
+    idle = replace(
+        AGENT, role="app", application=name, client_address=address, idle_for=0.9, client_port=5001
+    )
+    return [idle, replace(idle, listens_dbos=True, idle_for=400.0)]
+
+
+APP, SIBLING = replica("app-1", ONE), replica("app-2", TWO)
+
+
+def judged(
+    *backends: Backend,
+    target: Target = APP,
+    sibling: Target = SIBLING,
+    ports: ClientPorts | Unseen | None = None,
+    pending: tuple[PendingWorkflows, ...] | Unseen = (),
+) -> Verdict:
+    held = tuple(replace(backend, pid=pid) for pid, backend in enumerate(backends, 100))
+    backends = (AGENT, *held)
+    database = Database(REF, 0.01, AGENT.pid, AGENT.role, LIMITS, backends, pending=pending)
+    facts: dict[type[Fact], Fact | Unseen] = {
+        DatabaseSession: DatabaseSession(database),
+        Fleet: Fleet((target, sibling)),
+        ClientPorts: ports or Unseen("its ports are hidden"),
+    }
+    return CHECK.judge(Observation(target, facts))
+
+
+def said(verdict: Verdict) -> tuple[Status, str]:
+    return verdict.status, verdict.code
+
+
+def test_an_executor_of_the_expected_id_is_ok() -> None:
+    verdict = judged(*executor(), *executor("app-2", address=TWO))
+    assert said(verdict) == (Status.OK, "ok")
+    assert verdict.evidence == {"backends": 2}
+
+
+@pytest.mark.parametrize(
+    "backends",
+    [
+        [],
+        executor("app-2", address=TWO),
+        [replace(backend, application="") for backend in executor()[:1]],
+    ],
+)
+def test_no_connection_of_an_executor_fails(backends: list[Backend]) -> None:
+    verdict = judged(*backends)
+    assert said(verdict) == (Status.FAILED, "not_registered")
+    assert "DBOS.launch()" in verdict.reason
+
+
+@pytest.mark.parametrize(("idle_for", "code"), [(5.0, "ok"), (5.1, "stale")])
+def test_an_executor_whose_freshest_connection_is_silent_is_stale(
+    idle_for: float, code: str
+) -> None:
+    assert judged(*(replace(each, idle_for=idle_for) for each in executor())).code == code
+
+
+def test_a_stale_executor_fails_and_says_for_how_long() -> None:
+    verdict = judged(*(replace(each, idle_for=61.04) for each in executor()))
+    assert verdict.status is Status.FAILED
+    assert "61 s" in verdict.reason
+    assert verdict.evidence == {"idle_s": 61.0}
+
+
+def test_stale_comes_before_any_fault_of_identity() -> None:
+    frozen = [replace(each, idle_for=60.0) for each in executor("local")]
+    assert judged(*frozen).code == "stale"
+
+
+@pytest.mark.parametrize(
+    ("expected", "id_", "code"),
+    [
+        ("app-1", "app-1", "ok"),
+        ("app-1", "app-10", "unexpected_id"),
+        ("app-1", "local", "local_id"),
+        (None, "anything", "ok"),
+        (None, "local", "local_id"),
+        (None, "localhost", "ok"),
+        ("local_job", "local_job", "ok"),
+        ("app_1_blue", "app_1_blue", "ok"),
+        ("app_1", "app_2", "unexpected_id"),
+        ("local", "local", "ok"),
+    ],
+)
+def test_the_id_is_held_to_what_is_declared_and_is_never_the_default(
+    expected: str | None, id_: str, code: str
+) -> None:
+    assert judged(*executor(id_), target=replica("app-1", ONE, expected)).code == code
+
+
+def test_a_second_executor_of_another_id_in_the_same_replica_is_found() -> None:
+    assert judged(*executor(), *executor("zombie")).code == "unexpected_id"
+
+
+def test_an_id_is_told_as_far_as_postgres_kept_its_name() -> None:
+    long = "a-very-long-project-name-with-a-very-long-service-name-1"
+    assert judged(*executor(long), target=replica(long, ONE)).code == "ok"
+    assert judged(*executor("b" + long), target=replica(long, ONE)).code == "unexpected_id"
+
+
+def test_two_replicas_with_one_id_are_told_of_both() -> None:
+    both = (*executor(), *executor(address=TWO))
+    for target, sibling in ((APP, SIBLING), (replica("app-2", TWO, "app-1"), APP)):
+        verdict = judged(*both, target=target, sibling=sibling)
+        assert said(verdict) == (Status.DEGRADED, "shared_id")
+        assert "2 processes share" in verdict.reason
+
+
+def test_a_shared_id_is_found_where_nobody_listens() -> None:
+    """``useListenNotify: false`` leaves no connection that listens."""
+    silent = [replace(each, listens_dbos=False) for each in (*executor(), *executor(address=TWO))]
+    assert judged(*silent).code == "shared_id"
+
+
+def test_a_shared_id_is_found_behind_one_address() -> None:
+    local = replica("app-1", "127.0.0.1")
+    mine = executor(address="127.0.0.1")
+    others = [replace(each, client_port=5002) for each in mine]
+    ports = ClientPorts(frozenset({5001}))
+    assert judged(*mine, target=local, ports=ports).code == "ok"
+    assert judged(*mine, *others, target=local, ports=ports).code == "shared_id"
+
+
+def test_long_ids_that_postgres_cut_to_one_name_are_not_called_shared() -> None:
+    stem = "a-very-long-project-name-with-a-very-long-service-name-"
+    one, two = replica(f"{stem}1", ONE), replica(f"{stem}2", TWO)
+    backends = (*executor(one.name), *executor(two.name, address=TWO))
+    assert len({backend.application for backend in backends}) == 1
+    assert judged(*backends, target=one, sibling=two).code == "ok"
+
+
+def test_two_that_are_called_local_are_called_the_danger_that_they_are() -> None:
+    both = (*executor("local"), *executor("local", address=TWO))
+    for target in (APP, replica("app-1", ONE, None)):
+        verdict = judged(*both, target=target)
+        assert said(verdict) == (Status.DEGRADED, "local_shared")
+        assert "takes the others' PENDING workflows and runs them a second time" in verdict.reason
+        assert "DBOS__VMID" in verdict.reason
+
+
+POOLER = "172.20.0.99"
+
+
+def test_behind_a_pooler_a_declared_id_tells_whose_an_executor_is() -> None:
+    pooled = (*executor(address=POOLER), *executor("app-2", address=POOLER))
+    assert judged(*pooled).code == "ok"
+    frozen = [replace(each, idle_for=60.0) for each in executor(address=POOLER)]
+    assert judged(*frozen, *executor("app-2", address=POOLER)).code == "stale"
+    assert judged(*executor("app-2", address=POOLER)).code == "not_registered"
+
+
+def test_behind_a_pooler_without_a_declared_id_it_is_unknown_and_says_what_to_declare() -> None:
+    verdict = judged(*executor(address=POOLER), target=replica("app-1", ONE, None))
+    assert said(verdict) == (Status.UNKNOWN, "behind_pooler")
+    assert "healthagent.dbos.executor" in verdict.reason
+
+
+def of_killed(version: str = "v1", id_: str = "app-3") -> tuple[PendingWorkflows, ...]:
+    return (PendingWorkflows(id_, version, 4),)
+
+
+def test_pending_workflows_of_no_living_executor_name_the_id_to_bring_back() -> None:
+    verdict = judged(*executor(), pending=of_killed())
+    assert said(verdict) == (Status.DEGRADED, "orphaned")
+    assert "4 of 'app-3' version 'v1'" in verdict.reason
+    assert verdict.evidence == {"orphans": 4, "executor": "app-3", "version": "v1"}
+
+
+def test_orphans_of_a_watched_replica_are_told_of_it_alone() -> None:
+    orphans = of_killed(id_="app-2")
+    assert judged(*executor(), pending=orphans).code == "ok"
+    verdict = judged(*executor(), target=SIBLING, sibling=APP, pending=orphans)
+    assert said(verdict) == (Status.FAILED, "not_registered")
+    assert "4 PENDING workflows wait for its return" in verdict.reason
+
+
+@pytest.mark.parametrize(
+    ("alive", "pending", "code"),
+    [
+        (executor("app-1", "v1"), of_killed("v1", "app-1"), "ok"),
+        (executor("app-1", "v2"), of_killed("v1", "app-1"), "orphaned"),
+        (executor("app-1", ""), of_killed("5f3c", "app-1"), "ok"),
+        (executor("app-1", "v" * 60), of_killed("v" * 60, "app-1"), "ok"),
+    ],
+    ids=["its own", "of an older version", "of a computed version", "of a version that was cut"],
+)
+def test_workflows_have_an_owner_where_their_id_and_version_live(
+    alive: list[Backend], pending: tuple[PendingWorkflows, ...], code: str
+) -> None:
+    assert judged(*alive, pending=pending).code == code
+
+
+def test_where_an_executor_bears_no_name_it_may_be_the_owner() -> None:
+    nameless = [replace(each, application="") for each in executor(address=TWO)]
+    assert judged(*executor(), *nameless, pending=of_killed()).code == "ok"
+
+
+def test_workflows_that_cannot_be_seen_are_no_fault_and_say_which_grant_would_help() -> None:
+    hidden = Unseen("the role may not read dbos.workflow_status", "GRANT SELECT ON it")
+    verdict = judged(*executor(), pending=hidden)
+    assert verdict.status is Status.OK
+    assert "GRANT SELECT" in verdict.reason
+
+
+def test_an_empty_version_is_one_that_was_computed() -> None:
+    verdict = judged(*executor(version=""), *executor("app-2", address=TWO))
+    assert said(verdict) == (Status.DEGRADED, "mixed_versions")
+    assert "a computed one, 'v1'" in verdict.reason
+    assert judged(*executor(version=""), *executor("app-2", "", TWO)).code == "ok"
+
+
+def test_an_identity_that_is_enforced_fails() -> None:
+    enforcing = replace(APP, enforce=frozenset({"dbos"}))
+    assert said(judged(*executor("other"), target=enforcing)) == (Status.FAILED, "unexpected_id")
+
+
+def test_replicas_of_one_service_in_several_versions_are_degraded() -> None:
+    verdict = judged(*executor(), *executor("app-2", "v2", TWO))
+    assert said(verdict) == (Status.DEGRADED, "mixed_versions")
+    assert "'v1', 'v2'" in verdict.reason
+
+
+@pytest.mark.parametrize(
+    "sibling",
+    [replace(SIBLING, service="jobs"), replace(SIBLING, executor=None)],
+    ids=["another service", "an unknown id"],
+)
+def test_versions_are_compared_within_a_service_where_ids_are_known(sibling: Target) -> None:
+    assert judged(*executor(), *executor("app-2", "v2", TWO), sibling=sibling).code == "ok"
+
+
+def test_a_version_that_was_cut_is_not_compared() -> None:
+    long = "v" * 60
+    assert judged(*executor(version=long), *executor("app-2", address=TWO)).code == "ok"
+
+
+def test_a_pool_of_the_apps_own_bears_no_id_and_is_degraded() -> None:
+    unstamped = [replace(each, application="", idle_for=0.2) for each in executor()]
+    verdict = judged(*unstamped)
+    assert said(verdict) == (Status.DEGRADED, "unnamed")
+    assert "systemDatabasePool" in verdict.reason
+
+
+@pytest.mark.parametrize(
+    "session",
+    [
+        Unseen("the agent has no role"),
+        DatabaseSession(DatabaseDown(REF, "refused", "", 0.1)),
+    ],
+)
+def test_without_a_session_it_is_unknown(session: DatabaseSession | Unseen) -> None:
+    facts: dict[type[Fact], Fact | Unseen] = {DatabaseSession: session, Fleet: Fleet((APP,))}
+    assert CHECK.judge(Observation(APP, facts)).status is Status.UNKNOWN
+
+
+def test_hidden_connections_are_unknown_with_the_grant_that_helps() -> None:
+    verdict = judged(*(replace(each, visible=False) for each in executor()))
+    assert said(verdict) == (Status.UNKNOWN, "unseen")
+    assert "pg_monitor" in verdict.reason
+
+
+@pytest.mark.parametrize(
+    ("target", "applies"),
+    [
+        (APP, True),
+        (replace(APP, executor=None), True),
+        (replace(APP, pools=Pools()), True),
+        (replace(APP, executor=None, pools=Pools(prisma=5)), False),
+        (replace(APP, database=None), False),
+    ],
+)
+def test_only_a_declared_executor_is_judged(target: Target, applies: bool) -> None:
+    assert CHECK.applies(target) is applies

@@ -1,0 +1,280 @@
+"""Does a replica hold what it declared, and do all declarations fit the server?"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from healthagent.checks.pool import CHECK
+from healthagent.core.observation import (
+    Backend,
+    ClientPorts,
+    Database,
+    DatabaseDown,
+    DatabaseSession,
+    Fact,
+    Fleet,
+    Observation,
+    ServerLimits,
+    Unseen,
+)
+from healthagent.core.target import DatabaseRef, Pools, Target
+from healthagent.core.verdict import Status, Verdict
+
+REF = DatabaseRef("db", 5432, "shop")
+LIMITS = ServerLimits(max_connections=40, superuser_reserved=3)
+AGENT = Backend(
+    pid=1,
+    role="healthagent",
+    database="shop",
+    application="healthagent",
+    client_address="172.20.0.2",
+    client_port=1,
+)
+POOLS = Pools(prisma=5, dbos=3)
+HIDDEN = Unseen("its ports are hidden", "run the agent with pid: host")
+
+
+def replica(number: int, service: str = "app") -> Target:
+    name = f"{service}-{number}"
+    return Target(
+        id=name,
+        name=name,
+        service=service,
+        addresses=(f"172.20.0.{10 + number}",),
+        pools=POOLS,
+        database=REF,
+    )
+
+
+APP = replica(1)
+
+
+def prisma(count: int, address: str = "172.20.0.11") -> list[Backend]:
+    return [replace(AGENT, role="app", application="", client_address=address)] * count
+
+
+def dbos(count: int, address: str = "172.20.0.11") -> list[Backend]:
+    return [
+        replace(backend, application="dbos_transact_app-1_v1") for backend in prisma(count, address)
+    ]
+
+
+def judged(
+    *backends: Backend,
+    target: Target = APP,
+    fleet: tuple[Target, ...] = (),
+    limits: ServerLimits = LIMITS,
+) -> Verdict:
+    held = tuple(replace(backend, pid=pid) for pid, backend in enumerate(backends, 100))
+    database = Database(REF, 0.01, AGENT.pid, AGENT.role, limits, (AGENT, *held))
+    facts: dict[type[Fact], Fact | Unseen] = {
+        DatabaseSession: DatabaseSession(database),
+        Fleet: Fleet(fleet or (target,)),
+        ClientPorts: HIDDEN,
+    }
+    return CHECK.judge(Observation(target, facts))
+
+
+def said(verdict: Verdict) -> tuple[Status, str]:
+    return verdict.status, verdict.code
+
+
+def test_no_connection_is_no_fault_since_prisma_opens_them_when_asked() -> None:
+    assert said(judged()) == (Status.OK, "ok")
+
+
+def test_full_pools_are_ok() -> None:
+    verdict = judged(*prisma(5), *dbos(3))
+    assert verdict.status is Status.OK
+    assert verdict.reason == "holds 8 of 8 connections"
+
+
+@pytest.mark.parametrize(
+    ("backends", "hint"),
+    [
+        (prisma(6), "holds 6 prisma connections and declared 5"),
+        (dbos(4), "holds 4 dbos connections and declared 3"),
+    ],
+)
+def test_more_than_declared_is_degraded_and_names_the_pool(
+    backends: list[Backend], hint: str
+) -> None:
+    verdict = judged(*backends)
+    assert said(verdict) == (Status.DEGRADED, "over_declared")
+    assert hint in verdict.reason
+
+
+def test_a_pool_that_declares_nothing_is_not_held_to_anything() -> None:
+    assert judged(*prisma(20), target=replace(APP, pools=Pools(dbos=3))).status is Status.OK
+
+
+def test_others_connections_are_not_held_against_a_replica() -> None:
+    assert judged(*prisma(9, "10.0.0.9")).status is Status.OK
+
+
+def test_the_agents_own_connection_is_not_the_replicas_though_it_shares_its_address() -> None:
+    beside = replace(APP, addresses=("172.20.0.2",))
+    verdict = judged(*prisma(5, "172.20.0.2"), target=beside)
+    assert verdict.evidence == {"held": 5}
+
+
+def test_what_is_enforced_fails() -> None:
+    enforcing = replace(APP, enforce=frozenset({"pool"}))
+    assert said(judged(*prisma(6), target=enforcing)) == (Status.FAILED, "over_declared")
+
+
+def test_a_server_whose_last_ordinary_connection_is_taken_is_exhausted() -> None:
+    assert said(judged(*prisma(36, "10.0.0.9"))) == (Status.DEGRADED, "exhausted")
+
+
+@pytest.mark.parametrize(
+    ("replicas", "strangers", "code"),
+    [(4, 0, "ok"), (4, 4, "ok"), (4, 5, "foreign_holders"), (5, 0, "over_planned")],
+)
+def test_all_pools_the_agent_and_strangers_must_fit_the_server(
+    replicas: int, strangers: int, code: str
+) -> None:
+    fleet = tuple(replica(number) for number in range(1, replicas + 1))
+    assert judged(*prisma(strangers, "10.0.0.9"), fleet=fleet).code == code
+
+
+def test_a_plan_that_does_not_fit_says_by_how_much_and_what_to_do() -> None:
+    verdict = judged(fleet=tuple(replica(number) for number in range(1, 6)))
+    assert "41 connections, the server allows 37" in verdict.reason
+    assert "raise max_connections" in verdict.reason
+
+
+def test_replicas_of_another_server_are_no_part_of_the_plan() -> None:
+    elsewhere = DatabaseRef("other", 5432, "shop")
+    fleet = (APP, *(replace(replica(number), database=elsewhere) for number in range(2, 9)))
+    assert judged(fleet=fleet).status is Status.OK
+
+
+def test_the_pools_of_a_service_must_fit_its_roles_connection_limit() -> None:
+    limits = replace(LIMITS, role_limits={"app": 15, "healthagent": 3})
+    verdict = judged(*prisma(1), fleet=(APP, replica(2)), limits=limits)
+    assert said(verdict) == (Status.DEGRADED, "over_planned")
+    assert "take 16 connections, the CONNECTION LIMIT of role app allows 15" in verdict.reason
+
+
+def test_a_replica_that_holds_nothing_yet_has_the_role_of_its_url() -> None:
+    fleet = tuple(replace(replica(n), role="app") for n in (1, 2))
+    limits = replace(LIMITS, role_limits={"app": 15})
+    assert judged(target=fleet[0], fleet=fleet, limits=limits).code == "over_planned"
+
+
+def test_a_role_at_its_connection_limit_is_exhausted() -> None:
+    limits = replace(LIMITS, role_limits={"app": 8})
+    verdict = judged(*prisma(5), *dbos(3), limits=limits)
+    assert said(verdict) == (Status.DEGRADED, "exhausted")
+    assert "8 connections held, 8 allowed by the CONNECTION LIMIT of role app" in verdict.reason
+
+
+def test_less_than_a_tenth_left_is_nearly_exhausted_and_names_who_holds_most() -> None:
+    psql = [replace(each, application="psql") for each in prisma(3, "10.0.0.9")]
+    jobs = prisma(7, "10.0.0.8")
+    fleet = tuple(replica(n) for n in (1, 2, 3))
+    held = [
+        b for n in (11, 12, 13) for b in (*prisma(5, f"172.20.0.{n}"), *dbos(3, f"172.20.0.{n}"))
+    ]
+    verdict = judged(*held, *jobs, *psql, fleet=fleet)
+    assert said(verdict) == (Status.DEGRADED, "nearly_exhausted")
+    assert "(7 by role app from 10.0.0.8, 3 by role app from 10.0.0.9 as 'psql')" in verdict.reason
+
+
+def test_foreign_holders_are_named_where_the_pools_alone_would_fit() -> None:
+    fleet = tuple(replica(number) for number in range(1, 5))
+    verdict = judged(*prisma(6, "10.0.0.9"), fleet=fleet)
+    assert said(verdict) == (Status.DEGRADED, "foreign_holders")
+    assert "6 by role app from 10.0.0.9" in verdict.reason
+
+
+def test_the_surge_of_a_rollout_is_no_fault_of_what_runs_now() -> None:
+    assert judged(fleet=tuple(replica(number) for number in range(1, 5))).status is Status.OK
+
+
+def connected(age: float, idle: float, state: str = "idle") -> Backend:
+    return replace(prisma(1)[0], state=state, age=age, idle_for=idle)
+
+
+def test_idle_connections_that_a_pool_passed_over_are_leaking() -> None:
+    verdict = judged(*[connected(600, 300)] * 3, connected(5, 1))
+    assert said(verdict) == (Status.DEGRADED, "leaking")
+    assert "3 of its connections are idle, the longest for 300 s" in verdict.reason
+
+
+@pytest.mark.parametrize(
+    "backends",
+    [
+        [connected(600, 300)] * 4,
+        [*[connected(600, 300)] * 2, connected(5, 1)],
+        [*[connected(600, 4)] * 3, connected(5, 1)],
+        [*[connected(600, 300, "active")] * 3, connected(5, 1)],
+        [*[connected(302, 300)] * 3, connected(300, 299)],
+    ],
+    ids=["all idle", "a few may be meant", "used since", "at work", "opened together"],
+)
+def test_a_pool_that_merely_rests_does_not_leak(backends: list[Backend]) -> None:
+    assert judged(*backends).code == "ok"
+
+
+def test_a_pool_with_nothing_free_is_saturated_and_the_database_is_not_to_blame() -> None:
+    open_ = [connected(60, 30, "idle in transaction")] * 4
+    verdict = judged(*open_, connected(60, 3, "active"))
+    assert said(verdict) == (Status.DEGRADED, "saturated")
+    assert "4 idle in transaction, 1 active" in verdict.reason
+    assert "the database is well" in verdict.reason
+
+
+@pytest.mark.parametrize(
+    "last",
+    [connected(60, 30), connected(60, 1.9, "active")],
+    ids=["one is free", "one was, lately"],
+)
+def test_a_pool_that_gets_on_is_not_saturated(last: Backend) -> None:
+    assert judged(*[connected(60, 30, "active")] * 4, last).code == "ok"
+
+
+def test_another_service_may_have_another_role() -> None:
+    limits = replace(LIMITS, role_limits={"app": 15})
+    assert judged(*prisma(1), fleet=(APP, replica(2, "jobs")), limits=limits).status is Status.OK
+
+
+def test_all_pools_and_the_agent_must_fit_the_databases_connection_limit() -> None:
+    fleet = (APP, replica(2, "jobs"))
+    assert judged(fleet=fleet, limits=replace(LIMITS, database_limits={"shop": 17})).code == "ok"
+    verdict = judged(fleet=fleet, limits=replace(LIMITS, database_limits={"shop": 16}))
+    assert "take 17 connections, the CONNECTION LIMIT of database shop allows 16" in verdict.reason
+
+
+@pytest.mark.parametrize(
+    "session",
+    [
+        Unseen("the agent has no role"),
+        DatabaseSession(DatabaseDown(REF, "refused", "", 0.1)),
+    ],
+)
+def test_without_a_session_it_is_unknown(session: DatabaseSession | Unseen) -> None:
+    facts: dict[type[Fact], Fact | Unseen] = {DatabaseSession: session, Fleet: Fleet((APP,))}
+    assert CHECK.judge(Observation(APP, facts)).status is Status.UNKNOWN
+
+
+def test_connections_that_cannot_be_told_from_others_are_unknown_with_the_remedy() -> None:
+    verdict = judged(target=replace(APP, addresses=("127.0.0.1",)))
+    assert said(verdict) == (Status.UNKNOWN, "unseen")
+    assert "pid: host" in verdict.reason
+
+
+@pytest.mark.parametrize(
+    ("target", "applies"),
+    [
+        (APP, True),
+        (replace(APP, pools=Pools(prisma=0)), True),
+        (replace(APP, pools=Pools()), False),
+        (replace(APP, database=None), False),
+    ],
+)
+def test_only_a_declared_pool_is_judged(target: Target, applies: bool) -> None:
+    assert CHECK.applies(target) is applies

@@ -1,0 +1,83 @@
+"""``healthagent config check`` and ``config show``"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tests.unit.cli.conftest import Run
+
+
+@pytest.fixture(autouse=True)
+def no_variables(monkeypatch: pytest.MonkeyPatch) -> None:
+    import os
+
+    for name in [*os.environ]:
+        if name.startswith("HEALTHAGENT_") or name == "DOCKER_HOST":
+            monkeypatch.delenv(name)
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> Path:
+    made = tmp_path / "healthagent.toml"
+    made.write_text(
+        'listen = "127.0.0.1:9000"\n[postgres]\nuser = "agent"\npassword = "hunter2"\n'
+        '[[targets]]\nname = "app"\nurl = "http://127.0.0.1:3000"\npool.prisma = 5\n'
+    )
+    return made
+
+
+def test_check_ends_0_and_shows_what_is_set_and_from_where(run: Run, file: Path) -> None:
+    ran = run("config", "check", "--config", str(file))
+    assert ran.code == 0
+    lines = [line.split() for line in ran.out.splitlines()]
+    assert ["listen", "127.0.0.1:9000", str(file)] in lines
+    assert ["targets[app].pool.prisma", "5", str(file)] in lines
+    assert "docker.host" not in ran.out, "a default was not set by anybody"
+
+
+def test_check_prints_every_fault_at_once_and_ends_2(run: Run, tmp_path: Path) -> None:
+    bad = tmp_path / "bad.toml"
+    bad.write_text('listen = "x"\nlisen = "y"\n[log]\nlevel = "loud"\n')
+    ran = run("config", "check", "--config", str(bad))
+    assert ran.code == 2
+    assert len(ran.err.splitlines()) == 4, "a line for each fault, and their number"
+    assert ran.err.endswith("3 faults\n")
+
+
+def test_check_tells_warnings_and_ends_0(
+    run: Run, file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HEALTHAGENT_LISTN", "127.0.0.1:1")
+    ran = run("config", "check", "--config", str(file))
+    assert (ran.code, "did you mean HEALTHAGENT_LISTEN?" in ran.err) == (0, True)
+
+
+def test_show_prints_defaults_too(run: Run, file: Path) -> None:
+    lines = [line.split() for line in run("config", "show", "--config", str(file)).out.splitlines()]
+    assert ["docker.host", "unix:///var/run/docker.sock", "default"] in lines
+
+
+def test_show_prints_json(run: Run, file: Path) -> None:
+    shown = run("config", "show", "--json", "--config", str(file)).json
+    assert {"key": "listen", "value": "127.0.0.1:9000", "origin": str(file)} in shown
+
+
+@pytest.mark.parametrize("command", ["check", "show"])
+def test_a_password_is_printed_by_neither(run: Run, file: Path, command: str) -> None:
+    ran = run("config", command, "--config", str(file))
+    assert "hunter2" not in ran.out + ran.err
+    assert "***" in ran.out
+
+
+def test_watch_refuses_settings_with_faults(run: Run, tmp_path: Path) -> None:
+    ran = run("watch", "--config", str(tmp_path / "none.toml"))
+    assert (ran.code, "No such file" in ran.err) == (2, True)
+
+
+def test_watch_takes_its_flags_as_the_last_word(run: Run) -> None:
+    ran = run("watch", "--listen", "nowhere", "--log-level", "loud")
+    assert ran.code == 2
+    assert "(--listen)" in ran.err
+    assert "(--log-level)" in ran.err

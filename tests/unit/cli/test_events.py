@@ -1,0 +1,111 @@
+"""``healthagent events``"""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+
+import pytest
+
+from healthagent.cli.agent import parse_events
+from healthagent.core.verdict import failed
+from tests.unit.cli.conftest import NOW, Run, RunningAgent, replica, report
+
+SICK = {"shop-app-2": {"http": failed("status", "GET /readyz answered 500")}}
+
+
+@pytest.fixture
+def changed(agent: RunningAgent) -> RunningAgent:
+    agent.publish(report(replica(1), replica(2), at=NOW - 300))
+    agent.publish(report(replica(1), replica(2), seen=SICK))
+    return agent
+
+
+def test_shows_what_the_agent_remembers_and_ends(changed: RunningAgent, run: Run) -> None:
+    ran = run("events", "--no-follow")
+    assert ran.code == 0
+    last = ran.out.splitlines()[-2:]
+    assert "shop-app-2 http  ok -> failed  status: GET /readyz answered 500" in last[0]
+    assert "shop-app-2  ready -> not ready" in last[1]
+
+
+def test_prints_one_event_a_line_as_json(changed: RunningAgent, run: Run) -> None:
+    ran = run("events", "--no-follow", "--json", "--replay", "2")
+    assert [json.loads(line)["after"] for line in ran.out.splitlines()] == ["failed", "not ready"]
+
+
+def test_shows_one_replica_alone(changed: RunningAgent, run: Run) -> None:
+    out = run("events", "--no-follow", "--json", "--target", "shop-app-1").out
+    assert {json.loads(line)["target"] for line in out.splitlines()} == {"shop-app-1"}
+
+
+def test_begins_where_since_says(changed: RunningAgent, run: Run) -> None:
+    assert run("events", "--no-follow", "--since", "1h").out == "", "the test's events are old"
+    assert run("events", "--no-follow", "--since", "99999d").out != ""
+
+
+def test_of_a_since_that_cannot_be_read_is_a_usage_error(changed: RunningAgent, run: Run) -> None:
+    ran = run("events", "--since", "yesterday")
+    assert (ran.code, "write 90s, 10m, 2h or 1d" in ran.err) == (2, True)
+
+
+def _follow(agent: RunningAgent, *arguments: str) -> subprocess.Popen[str]:
+    return subprocess.Popen(
+        [sys.executable, "-m", "healthagent", "events", "--json", *arguments],
+        env={**os.environ, "HEALTHAGENT_AGENT_URL": agent.wire_url, "PYTHONUNBUFFERED": "1"},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+
+
+@pytest.fixture
+def following(changed: RunningAgent) -> Iterator[subprocess.Popen[str]]:
+    process = _follow(changed, "--replay", "1")
+    yield process
+    process.kill()
+    process.communicate()
+
+
+def test_follows_what_comes(changed: RunningAgent, following: subprocess.Popen[str]) -> None:
+    assert following.stdout is not None
+    assert json.loads(following.stdout.readline())["after"] == "not ready"
+    changed.publish(report(replica(1), replica(2), at=NOW + 1))
+    assert json.loads(following.stdout.readline())["after"] == "ok"
+
+
+def test_ends_0_when_it_is_interrupted(following: subprocess.Popen[str]) -> None:
+    assert following.stdout is not None
+    following.stdout.readline()
+    following.send_signal(2)
+    assert following.wait(10) == 0
+
+
+def test_goes_on_where_it_stood_after_the_stream_was_cut(
+    changed: RunningAgent, following: subprocess.Popen[str]
+) -> None:
+    assert following.stdout is not None
+    assert following.stderr is not None
+    following.stdout.readline()
+    changed.cut()
+    assert "reaching for it again" in following.stderr.readline()
+    changed.publish(report(replica(1), replica(2), at=NOW + 1))
+    assert json.loads(following.stdout.readline())["after"] == "ok", "nothing is told twice"
+
+
+class TestAStream:
+    """The HTML standard's form, as far as the agent uses it."""
+
+    def test_has_events_between_empty_lines(self) -> None:
+        lines = [b"id: a-1\n", b"event: transition\n", b'data: {"n": 1}\n', b"\n"]
+        (event,) = parse_events(iter(lines))
+        assert (event.id, event.data) == ("a-1", {"n": 1})
+
+    def test_keeps_alive_by_comments_that_say_nothing(self) -> None:
+        assert list(parse_events(iter([b": keep-alive\n", b"\n"]))) == []
+
+    def test_that_is_cut_within_an_event_drops_it(self) -> None:
+        assert list(parse_events(iter([b"id: a-1\n", b'data: {"n"']))) == []

@@ -1,0 +1,122 @@
+"""``healthagent explain TARGET``"""
+
+from __future__ import annotations
+
+import pytest
+
+from healthagent.cli.diagnosis import ADVICE, advice
+from healthagent.core.verdict import Verdict, degraded, failed, unknown
+from tests.unit.cli.conftest import NOW, Run, RunningAgent, replica, report
+from tests.unit.reasons import OF_ALL, spelled
+
+STOPPED = failed("stopped", "GET /livez gave no answer: pid 42 is stopped", pid=42, queued=3)
+
+
+@pytest.fixture
+def frozen(agent: RunningAgent) -> RunningAgent:
+    agent.publish(report(replica(1), replica(2), at=NOW - 300))
+    agent.publish(report(replica(1), replica(2), seen={"shop-app-2": {"event_loop": STOPPED}}))
+    return agent
+
+
+def test_leads_from_the_state_to_what_to_do(frozen: RunningAgent, run: Run) -> None:
+    ran = run("explain", "shop-app-2")
+    parts = [
+        "shop-app-2 is not live for 3m 20s",
+        "service app, container 222222222222, Docker: running, health healthy, 0 restarts",
+        "It gets no traffic.",
+        "What was seen",
+        "event_loop stopped: GET /livez gave no answer: pid 42 is stopped",
+        "pid 42, queued 3",
+        "What it means",
+        "clients hang rather than fail",
+        "What to do",
+        "1. let it go on: kill -CONT 42",
+        "Docker calls it healthy, and it is not live",
+        "Checks",
+        "Declared",
+        "Last transitions",
+    ]
+    places = [ran.out.find(part) for part in parts]
+    missing = [part for part, place in zip(parts, places, strict=True) if place < 0]
+    assert not missing, f"not told: {missing}"
+    assert places == sorted(places), "the diagnosis is told from the state to the details"
+
+
+def test_ends_1_for_a_replica_that_is_not_ready(frozen: RunningAgent, run: Run) -> None:
+    assert run("explain", "shop-app-2").code == 1
+    assert run("explain", "shop-app-1").code == 0
+
+
+def test_shows_where_every_declared_value_came_from(frozen: RunningAgent, run: Run) -> None:
+    lines = [line.split() for line in run("explain", "shop-app-1").out.splitlines()]
+    assert ["port", "3000", "label"] in lines
+    assert ["interval", "1", "s", "default"] in lines
+
+
+def test_shows_the_last_transitions_of_this_replica_alone(frozen: RunningAgent, run: Run) -> None:
+    last = run("explain", "shop-app-2").out.split("Last transitions")[1]
+    assert "event_loop  ok -> failed" in last
+    assert "replica  ready -> not live" in last
+
+
+@pytest.mark.parametrize("reference", ["shop-app-2", "2" * 64, "2222"])
+def test_takes_a_name_an_id_or_its_beginning(
+    frozen: RunningAgent, run: Run, reference: str
+) -> None:
+    assert "shop-app-2 is not live" in run("explain", reference).out
+
+
+def test_of_an_unknown_target_names_the_near_ones_and_ends_2(
+    frozen: RunningAgent, run: Run
+) -> None:
+    ran = run("explain", "shop-ap-2")
+    assert ran.code == 2
+    assert "no target is called 'shop-ap-2'; did you mean shop-app-2" in ran.err
+
+
+def test_of_an_ambiguous_id_asks_for_more_of_it(agent: RunningAgent, run: Run) -> None:
+    agent.publish(report(replica(1, id="abcd1" + "0" * 59), replica(2, id="abcd2" + "0" * 59)))
+    ran = run("explain", "abcd")
+    assert (ran.code, "names 2 targets" in ran.err) == (2, True)
+
+
+def test_says_why_an_excused_fault_takes_nobody_out(agent: RunningAgent, run: Run) -> None:
+    down = failed("refused", "nothing listens at db:5432; is Postgres started?")
+    agent.publish(report(replica(1), seen={"shop-app-1": {"postgres": down}}))
+    ran = run("explain", "shop-app-1")
+    assert (ran.code, "would cost the service its quorum" in ran.out) == (0, True)
+
+
+def test_of_a_healthy_replica_has_nothing_to_do(agent: RunningAgent, run: Run) -> None:
+    agent.publish(report(replica(1)))
+    assert "What to do" not in run("explain", "shop-app-1").out
+
+
+def test_prints_json_with_the_transitions(frozen: RunningAgent, run: Run) -> None:
+    shown = run("explain", "shop-app-2", "--json").json
+    assert shown["target"]["code"] == "stopped"
+    assert [event["after"] for event in shown["transitions"]][-2:] == ["failed", "not live"]
+
+
+@pytest.mark.parametrize(
+    "verdict",
+    [
+        degraded("slow", "db took 900 ms"),
+        unknown("unseen", "no host pid namespace"),
+        failed("status", "GET /readyz answered 500", status=500),
+    ],
+)
+def test_leaves_no_gap_in_a_step(agent: RunningAgent, run: Run, verdict: Verdict) -> None:
+    agent.publish(report(replica(1), seen={"shop-app-1": {"http": verdict}}))
+    assert "{" not in run("explain", "shop-app-1").out.replace("{{json", "").replace("{json", "")
+
+
+@pytest.mark.parametrize(("check", "code"), sorted(spelled()))
+def test_every_code_of_every_check_has_a_meaning(check: str, code: str) -> None:
+    assert advice(check, code, {}).means, f"add {check} {code} to healthagent/cli/diagnosis.py"
+
+
+def test_no_advice_is_for_a_code_that_is_gone() -> None:
+    unused = {key.split()[-1] for key in ADVICE} - {code for _, code in spelled()} - OF_ALL
+    assert not unused, f"remove {unused} from healthagent/cli/diagnosis.py"

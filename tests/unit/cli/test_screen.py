@@ -1,0 +1,23 @@
+"""Times as people read them."""
+
+from __future__ import annotations
+
+import pytest
+
+from healthagent.cli.screen import ago
+
+
+@pytest.mark.parametrize(
+    ("then", "text"),
+    [
+        ("2026-01-02T03:04:05.000Z", "0s"),
+        ("2026-01-02T03:03:59.900Z", "5s"),
+        ("2026-01-02T03:00:53.000Z", "3m 12s"),
+        ("2026-01-02T01:00:00.000Z", "2h 4m"),
+        ("2025-12-29T00:00:00.000Z", "4d 3h"),
+        ("2026-01-02T03:04:06.000Z", "0s"),
+        (None, ""),
+    ],
+)
+def test_the_time_since_has_two_units_and_never_runs_backwards(then: str | None, text: str) -> None:
+    assert ago(then, "2026-01-02T03:04:05.000Z") == text

@@ -1,0 +1,188 @@
+"""How many connections are planned, held and allowed."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from healthagent.core.attribution import Ledger
+from healthagent.core.budget import Budget, ReplicaBudget, budget
+from healthagent.core.observation import Backend, ClientPorts, Database, ServerLimits
+from healthagent.core.target import DatabaseRef, Pools, Target
+
+REF = DatabaseRef("postgres", 5432, "app")
+LIMITS = ServerLimits(max_connections=40, superuser_reserved=3, reserved=2)
+AGENT = Backend(
+    pid=1,
+    role="healthagent",
+    database="app",
+    application="healthagent",
+    client_address="172.20.0.2",
+    client_port=1,
+)
+
+
+POOLS = Pools(prisma=5, dbos=3)
+
+
+def replica(number: int, pools: Pools = POOLS) -> Target:
+    name, address = f"app-{number}", f"172.20.0.{10 + number}"
+    return Target(
+        id=name, name=name, service="app", addresses=(address,), pools=pools, database=REF
+    )
+
+
+def from_address(*addresses: str) -> tuple[Backend, ...]:
+    return tuple(
+        replace(AGENT, pid=pid, role="app", application="", client_address=address)
+        for pid, address in enumerate(addresses, 100)
+    )
+
+
+def budgeted(sharing: list[Target], *backends: Backend) -> Budget:
+    database = Database(REF, 0.01, AGENT.pid, AGENT.role, LIMITS, (AGENT, *backends))
+    ledger = Ledger(database, tuple(sharing))
+    return budget(ledger, ledger.owners({}))
+
+
+def test_what_is_reserved_is_not_allowed_to_ordinary_roles() -> None:
+    assert budgeted([]).allowed == 40 - 3 - 2
+
+
+def test_the_plan_is_all_pools_the_agent_and_what_strangers_hold() -> None:
+    made = budgeted(
+        [replica(1), replica(2)], *from_address("172.20.0.11", "172.20.0.11", "10.0.0.9")
+    )
+    assert made.server == "postgres:5432"
+    assert (made.declared, made.agent, made.others) == (16, 1, 1)
+    assert made.planned == 16 + 1 + 1
+    assert made.held == 4
+    assert [each.held for each in made.replicas] == [2, 0]
+
+
+def test_the_agents_own_connection_is_counted_once_though_it_shares_a_replicas_address() -> None:
+    """As a sidecar (network_mode: service:app) the agent comes from the app's address."""
+    beside = replace(replica(1), addresses=("172.20.0.2",))
+    made = budgeted([beside], *from_address("172.20.0.2"))
+    assert (made.agent, made.others, made.replicas[0].held) == (1, 0, 1)
+
+
+def test_what_cannot_be_told_from_others_is_neither_held_nor_a_strangers() -> None:
+    local = replace(replica(1), addresses=("127.0.0.1",))
+    made = budgeted([local], *from_address("127.0.0.1", "10.0.0.9"))
+    assert made.replicas[0].held is None
+    assert made.others == 1, "only the backend from elsewhere is known to be a stranger's"
+
+
+def test_local_replicas_are_told_apart_by_their_ports() -> None:
+    local = replace(replica(1), addresses=("127.0.0.1",))
+    mine, psql = (
+        replace(backend, client_port=port)
+        for backend, port in zip(from_address("127.0.0.1", "127.0.0.1"), (5001, 6000), strict=True)
+    )
+    database = Database(REF, 0.01, AGENT.pid, AGENT.role, LIMITS, (AGENT, mine, psql))
+    ledger = Ledger(database, (local,))
+    made = budget(ledger, ledger.owners({local.id: ClientPorts(frozenset({5001}))}))
+    assert (made.replicas[0].held, made.others) == (1, 1)
+
+
+def test_hidden_backends_are_nobodys_known() -> None:
+    hidden = replace(from_address("172.20.0.11")[0], client_address=None, visible=False)
+    made = budgeted([replica(1)], hidden)
+    assert (made.replicas[0].held, made.others, made.held) == (None, 0, 2)
+
+
+@pytest.mark.parametrize(("replicas", "fits"), [(3, True), (4, False)])
+def test_the_budget_fits_while_the_plan_and_a_rollouts_surge_are_within_what_is_allowed(
+    replicas: int, fits: bool
+) -> None:
+    made = budgeted([replica(number) for number in range(replicas)])
+    assert made.planned == 8 * replicas + 1
+    assert made.surge == 8, "one replica more, for as long as it stands beside the one it replaces"
+    assert made.fits is fits
+
+
+def test_only_one_service_at_a_time_is_rolled() -> None:
+    jobs = replace(replica(9, Pools(prisma=2)), service="jobs", surge=3)
+    assert budgeted([replica(1), jobs]).surge == 8
+    assert budgeted([replace(replica(1), surge=0), jobs]).surge == 6
+
+
+def limited(sharing: list[Target], *backends: Backend) -> Budget:
+    """Under a CONNECTION LIMIT of the app's role, and one of its database."""
+    limits = replace(LIMITS, role_limits={"app": 24, "idle": 1}, database_limits={"app": 30})
+    database = Database(REF, 0.01, AGENT.pid, AGENT.role, limits, (AGENT, *backends))
+    ledger = Ledger(database, tuple(sharing))
+    return budget(ledger, ledger.owners({}))
+
+
+def test_a_connection_limit_counts_the_replicas_of_its_role_and_others_under_it() -> None:
+    sharing = [replace(replica(n), role="app") for n in (1, 2)]
+    made = limited(sharing, *from_address("172.20.0.11", "10.0.0.9"))
+    role, database = made.limits
+    assert (str(role), role.held, role.agent, role.others) == (
+        "the CONNECTION LIMIT of role app", 2, 0, 1,
+    )  # fmt: skip
+    assert (database.held, database.agent, database.others) == (3, 1, 1)
+    assert (made.planned_within(role), made.planned_within(database)) == (17, 18)
+
+
+def test_the_largest_scale_is_held_to_the_narrowest_limit() -> None:
+    made = limited([replace(replica(1), role="app")])
+    assert made.largest("app") == 2, "24 of the role are 2 replicas, and one more in a rollout"
+    assert made.scaled("app", 2).fits
+    assert not made.scaled("app", 3).fits
+
+
+def test_the_agent_has_one_connection_in_each_database_of_the_server() -> None:
+    reports = replace(replica(2), database=replace(REF, name="reports"))
+    second = replace(AGENT, pid=2, database="reports")
+    made = budgeted([replica(1), reports], second)
+    assert (made.agent, made.others) == (2, 0)
+
+
+def test_replicas_that_declare_no_pool_are_named_since_the_plan_lacks_them() -> None:
+    made = budgeted([replica(1), replica(2, Pools())])
+    assert made.undeclared == ("app-2",)
+    assert made.planned == 8 + 1
+
+
+def test_scaling_plans_for_replicas_like_the_ones_that_are_there() -> None:
+    made = budgeted([replica(1), replica(2)])
+    assert made.scaled("app", 4).declared == 4 * 8
+    assert made.scaled("app", 1).declared == 8
+    assert made.scaled("app", 0).declared == 0
+
+
+def test_scaling_leaves_other_services_as_they_are() -> None:
+    other = replace(replica(9), service="jobs")
+    assert budgeted([replica(1), other]).scaled("app", 3).declared == 3 * 8 + 8
+
+
+def test_the_largest_scale_is_the_last_that_fits() -> None:
+    made = budgeted([replica(1)])
+    largest = made.largest("app")
+    assert made.scaled("app", largest).fits
+    assert not made.scaled("app", largest + 1).fits
+
+
+def test_where_others_take_all_no_replica_fits() -> None:
+    assert budgeted([replica(1)], *from_address(*["10.0.0.9"] * 40)).largest("app") == 0
+
+
+def test_a_service_that_is_not_there_cannot_be_scaled() -> None:
+    with pytest.raises(KeyError):
+        budgeted([replica(1)]).scaled("jobs", 2)
+    with pytest.raises(KeyError):
+        budgeted([replica(1)]).largest("jobs")
+
+
+def test_without_a_declared_pool_no_number_is_the_largest() -> None:
+    with pytest.raises(ValueError, match="declares no pool"):
+        budgeted([replica(1, Pools())]).largest("app")
+
+
+def test_a_planned_replica_says_that_it_is_planned() -> None:
+    scaled = budgeted([replica(1)]).scaled("app", 2)
+    assert scaled.replicas[1] == ReplicaBudget("app (planned 2)", "app", 8, 0, database="app")

@@ -1,0 +1,169 @@
+"""The laws that need more than one check, kept where all timelines come together."""
+
+from __future__ import annotations
+
+from healthagent.core.check import Check, Group, Witness
+from healthagent.core.report import Phase, ServiceReport, Subject, TargetReport, assess, natural
+from healthagent.core.target import Target, Timing
+from healthagent.core.timeline import Timeline
+from healthagent.core.verdict import Verdict, conclusively_failed, degraded, failed, ok, unknown
+
+NOW = 1000.0
+SURE = Timing(rise=1, fall=1)
+
+
+def check(name: str, witness: Witness, *groups: Group, shared: bool = False) -> Check:
+    return Check(name, frozenset(groups), witness, (), lambda _: True, lambda _: ok(), shared)
+
+
+CHECKS = (
+    check("process", Witness.REPLICA, Group.LIVENESS),
+    check("http", Witness.REPLICA, Group.STARTUP, Group.READINESS),
+    check("postgres", Witness.AGENT, Group.READINESS, shared=True),
+    check("dbos", Witness.AGENT, Group.STARTUP, Group.READINESS),
+)
+
+
+def but(**verdicts: Verdict) -> dict[str, Verdict]:
+    """The verdicts of some checks, where all others are ok."""
+    return verdicts
+
+
+def subject(
+    name: str, verdicts: dict[str, Verdict] | None = None, quorum: int = 1, grace_until: float = 0.0
+) -> Subject:
+    """A replica of ``app`` whose checks reached these verdicts."""
+    target = Target(id=name * 13, name=name, service="app", timing=SURE, quorum=quorum)
+    timelines = {
+        check.name: Timeline().fold((verdicts or {}).get(check.name, ok()), NOW - 1, SURE)
+        for check in CHECKS
+    }
+    return Subject(target, timelines, grace_until)
+
+
+def service(*subjects: Subject) -> ServiceReport:
+    (only,) = assess(subjects, CHECKS, NOW)
+    return only
+
+
+def alone(**verdicts: Verdict) -> TargetReport:
+    """The report of a replica beside a healthy one, so that quorum is no question."""
+    return service(subject("app-1", verdicts), subject("app-2")).targets[0]
+
+
+def test_a_replica_is_ready_when_nothing_speaks_against_it() -> None:
+    report = alone()
+    assert (report.phase, report.live, report.ready) == (Phase.READY, True, True)
+    assert report.reason == ""
+
+
+def test_readiness_includes_liveness() -> None:
+    report = alone(process=failed("stopped", "it is stopped"))
+    assert (report.phase, report.live, report.ready) == (Phase.NOT_LIVE, False, False)
+    assert report.reason == "process stopped: it is stopped"
+
+
+def test_liveness_does_not_look_past_the_process() -> None:
+    report = alone(
+        http=failed("status", "503"),
+        postgres=failed("refused", "down"),
+        dbos=failed("stale", "silent"),
+    )
+    assert (report.live, report.ready) == (True, False)
+
+
+def test_degraded_replicas_serve() -> None:
+    report = alone(process=degraded("sigterm_ignored", "no handler"))
+    assert (report.phase, report.ready) == (Phase.DEGRADED, True)
+
+
+def test_unknown_is_not_failed_and_what_was_known_holds() -> None:
+    timeline = Timeline().fold(ok(), NOW - 100, SURE).fold(unknown("unseen", "gone"), NOW, SURE)
+    stale = subject("app-1")
+    stale = Subject(stale.target, {**stale.timelines, "http": timeline}, 0.0)
+    report = service(stale).targets[0]
+    assert report.phase is Phase.UNKNOWN
+    assert report.ready, "routing stays as it was while the agent cannot look"
+
+
+def test_no_traffic_before_the_first_success() -> None:
+    blind = alone(http=unknown("unreachable", "no network in common"))
+    assert not blind.ready
+    assert blind.phase is Phase.UNKNOWN
+
+
+def test_the_agents_blindness_does_not_hold_a_starting_replica_back() -> None:
+    assert alone(dbos=unknown("unseen", "no pg_monitor")).ready
+
+
+def test_in_its_grace_a_replica_starts_and_lives_and_gets_no_traffic() -> None:
+    report = service(
+        subject("app-1", but(http=failed("not_listening", "not yet")), grace_until=NOW + 5)
+    )
+    (starting,) = report.targets
+    assert (starting.phase, starting.live, starting.ready) == (Phase.STARTING, True, False)
+
+
+def test_after_its_grace_the_same_replica_is_not_ready() -> None:
+    late = subject("app-1", but(http=failed("not_listening", "not yet")), grace_until=NOW - 1)
+    assert service(late).targets[0].phase is Phase.NOT_READY
+
+
+def test_a_container_that_exits_in_its_grace_is_not_starting_any_more() -> None:
+    report = service(
+        subject(
+            "app-1",
+            but(
+                process=conclusively_failed("exited", "exited 1"),
+                http=failed("not_listening", "nothing"),
+            ),
+            grace_until=NOW + 5,
+        )
+    )
+    assert report.targets[0].phase is Phase.NOT_LIVE
+
+
+def test_what_only_the_agent_sees_takes_out_a_replica_while_the_quorum_holds() -> None:
+    report = service(subject("app-1", but(dbos=failed("stale", "silent"))), subject("app-2"))
+    assert [target.ready for target in report.targets] == [False, True]
+
+
+def test_a_shared_failure_takes_nobody_out_not_even_the_first_that_it_is_seen_on() -> None:
+    """Replicas are looked at one after another, so a shared failure never shows on all at once."""
+    first = alone(postgres=failed("refused", "down"))
+    assert (first.phase, first.ready) == (Phase.DEGRADED, True)
+
+
+def test_what_only_the_agent_sees_takes_nobody_out_if_it_hits_all() -> None:
+    down = but(dbos=failed("stale", "silent"))
+    report = service(subject("app-1", down), subject("app-2", down))
+    assert [target.ready for target in report.targets] == [True, True]
+    assert {target.phase for target in report.targets} == {Phase.DEGRADED}, "kept, but loud"
+
+
+def test_a_larger_quorum_keeps_more_replicas_in() -> None:
+    report = service(
+        subject("app-1", but(dbos=failed("stale", "silent")), quorum=2),
+        subject("app-2", quorum=2),
+    )
+    assert [target.ready for target in report.targets] == [True, True]
+
+
+def test_what_replicas_say_themselves_counts_even_if_it_hits_all() -> None:
+    sick = but(http=failed("status", "GET /readyz answered 503"))
+    report = service(subject("app-1", sick), subject("app-2", sick))
+    assert report.ready == ()
+
+
+def test_blame_goes_to_what_keeps_the_replica_out() -> None:
+    report = alone(
+        process=degraded("zombies", "many"), http=failed("status", "GET /readyz answered 503")
+    )
+    assert report.reason == "http status: GET /readyz answered 503"
+
+
+def test_replicas_are_listed_in_the_order_of_their_numbers() -> None:
+    names = ["app-10", "app-9", "app-1"]
+    assert sorted(names, key=natural) == ["app-1", "app-9", "app-10"]
+    listed = service(*(subject(name) for name in names)).targets
+    assert [report.target.name for report in listed] == ["app-1", "app-9", "app-10"]

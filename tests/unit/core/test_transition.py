@@ -1,0 +1,62 @@
+"""What is told when one report follows another."""
+
+from __future__ import annotations
+
+from healthagent.core.check import Check, Group, Witness
+from healthagent.core.report import Report, Subject, assess
+from healthagent.core.target import Target, Timing
+from healthagent.core.timeline import Timeline
+from healthagent.core.transition import ABSENT, transitions
+from healthagent.core.verdict import Verdict, failed, ok
+
+TIMING = Timing(rise=1, fall=1)
+CHECK = Check(
+    "http", frozenset({Group.READINESS}), Witness.REPLICA, (), lambda _: True, lambda _: ok()
+)
+EMPTY = Report(at=0.0, settled=False)
+
+
+def report(at: float, *verdicts: Verdict) -> Report:
+    """A report at one time on one replica whose only check went through these verdicts."""
+    timeline = Timeline()
+    for verdict in verdicts:
+        timeline = timeline.fold(verdict, at, TIMING)
+    target = Target(id="a" * 64, name="app-1", service="app", timing=TIMING)
+    subject = Subject(target, {"http": timeline}, grace_until=0.0)
+    return Report(at, settled=True, services=assess([subject], [CHECK], at))
+
+
+def told(before: Report, after: Report) -> list[tuple[str, str, str]]:
+    return [(change.check, change.before, change.after) for change in transitions(before, after)]
+
+
+def test_a_target_that_appears_is_told_with_its_checks() -> None:
+    assert told(EMPTY, report(1, ok())) == [("http", ABSENT, "ok"), ("", ABSENT, "ready")]
+
+
+def test_a_target_that_was_not_looked_at_yet_is_no_news_of_its_checks() -> None:
+    assert [check for check, _, _ in told(EMPTY, report(1))] == [""]
+
+
+def test_a_failure_is_told_of_the_check_and_then_of_the_target_with_the_reason() -> None:
+    sick = report(2, ok(), failed("status", "GET /readyz answered 503"))
+    changes = transitions(report(1, ok()), sick)
+    assert [(c.check, c.before, c.after) for c in changes] == [
+        ("http", "ok", "failed"),
+        ("", "ready", "not ready"),
+    ]
+    assert changes[1].reason == "http status: GET /readyz answered 503"
+    assert all(change.worse for change in changes)
+
+
+def test_a_new_reason_for_the_same_state_is_told() -> None:
+    before = report(1, failed("timeout", "no answer"))
+    assert told(before, report(2, failed("status", "503"))) == [("http", "failed", "failed")]
+
+
+def test_no_change_is_no_news() -> None:
+    assert told(report(1, ok("took 1 ms")), report(2, ok("took 2 ms"))) == []
+
+
+def test_a_target_that_went_is_told_once() -> None:
+    assert told(report(1, ok()), EMPTY) == [("", "ready", ABSENT)]

@@ -1,0 +1,133 @@
+"""Events tell how runs end; an inspection tells of the last end alone."""
+
+from __future__ import annotations
+
+from functools import reduce
+
+import pytest
+
+from healthagent.core.exits import End
+from healthagent.core.observation import ContainerState
+from healthagent.sources.docker.event import Event
+from healthagent.sources.docker.exits import KEPT, History
+
+ID = "c" * 64
+
+
+def event(action: str, at: float, **attributes: str) -> Event:
+    return Event(ID, action, int(at * 1e9), "", attributes)
+
+
+def after(*events: Event, history: History | None = None) -> History:
+    return reduce(History.hear, events, history or History())
+
+
+def die(at: float, code: int) -> Event:
+    return event("die", at, exitCode=str(code))
+
+
+def last(history: History) -> End:
+    assert history.ends, "no end is known"
+    return history.ends[-1]
+
+
+START, TERM = event("start", 10.0), event("kill", 20.0, signal="15")
+
+
+def test_an_end_that_no_signal_went_before_was_asked_for_by_nobody() -> None:
+    assert last(after(START, die(30.0, 1))) == End(30.0, 1, asked=False, ran_for=20.0)
+
+
+def test_a_stop_is_known_by_its_signals() -> None:
+    kill = event("kill", 30.0, signal="9")
+    end = last(after(START, TERM, kill, die(30.1, 137), event("stop", 30.2)))
+    assert end.asked
+    assert [(sent.number, sent.at) for sent in end.signals] == [(15, 20.0), (9, 30.0)]
+
+
+@pytest.mark.parametrize("signal", ["1", "10", "11", "19"])
+def test_a_signal_that_asks_for_no_end_does_not(signal: str) -> None:
+    assert last(after(START, event("kill", 20.0, signal=signal), die(30.0, 1))).asked is False
+
+
+def test_a_stop_with_a_signal_of_its_own_is_known_by_what_follows_it() -> None:
+    own = event("kill", 20.0, signal="10")
+    assert last(after(START, own, die(20.1, 0), event("stop", 20.2))).asked
+
+
+def test_a_stop_while_docker_waits_to_restart_did_not_ask_for_the_end() -> None:
+    end = last(after(START, die(30.0, 1), event("stop", 35.0)))
+    assert (end.asked, end.left) == (False, True)
+
+
+def test_signals_of_one_run_are_forgotten_in_the_next() -> None:
+    assert last(after(START, TERM, die(21.0, 0), event("start", 22.0), die(23.0, 1))).asked is False
+
+
+@pytest.mark.parametrize("oom_at", [29.9, 30.1])
+def test_want_of_memory_is_told_before_or_after_the_end(oom_at: float) -> None:
+    events = sorted((die(30.0, 137), event("oom", oom_at)), key=lambda told: told.at)
+    assert last(after(START, *events)).oom
+
+
+def test_a_repeated_event_counts_once() -> None:
+    assert len(after(START, die(30.0, 1), START, die(30.0, 1)).ends) == 1
+
+
+def test_the_last_ends_are_kept() -> None:
+    runs = [e for n in range(99) for e in (event("start", 2.0 * n + 1), die(2.0 * n + 2, n))]
+    ends = after(*runs).ends
+    assert [end.exit_code for end in ends] == list(range(99 - KEPT, 99))
+
+
+def test_what_an_inspection_tells_is_known_already_once_an_event_told_it() -> None:
+    heard = after(START, die(30.0, 1))
+    state = ContainerState("exited", exit_code=1, started_at=9.9, finished_at=29.9)
+    assert heard.take(state).ends == heard.ends
+
+
+def test_an_end_from_before_the_agent_leaves_open_who_asked() -> None:
+    state = ContainerState("exited", exit_code=143, started_at=10.0, finished_at=30.0)
+    assert last(History().take(state)) == End(30.0, 143, asked=None, ran_for=20.0)
+
+
+def test_what_docker_is_restarting_nobody_had_stopped() -> None:
+    state = ContainerState("restarting", 0, 1, restart_count=4, started_at=10.0, finished_at=30.0)
+    assert last(History().take(state)).asked is False
+
+
+def test_what_docker_restarted_nobody_had_stopped_and_its_exit_code_is_gone() -> None:
+    state = ContainerState("running", 7, restart_count=1, started_at=31.0, finished_at=30.0)
+    assert last(History().take(state)) == End(30.0, None, asked=False)
+
+
+def test_an_event_says_better_what_an_inspection_had_said_of_the_same_end() -> None:
+    state = ContainerState("exited", exit_code=1, started_at=10.0, finished_at=30.0)
+    running = ContainerState("running", 7, started_at=10.0)
+    history = History().take(running).take(state)
+    assert after(die(30.1, 1), history=history).ends == (End(30.1, 1, asked=False, ran_for=20.1),)
+
+
+def test_an_end_that_no_event_told_is_taken_from_the_next_inspection() -> None:
+    heard = after(START, die(30.0, 1))
+    restarted = ContainerState("running", 7, restart_count=2, started_at=51.0, finished_at=50.0)
+    history = heard.take(restarted)
+    assert [end.at for end in history.ends] == [30.0, 50.0]
+    assert last(after(die(60.0, 1), history=history)).ran_for == 9.0
+
+
+def test_a_child_killed_for_want_of_memory_is_no_reason_for_a_later_end() -> None:
+    assert not last(after(START, event("oom", 20.0), die(30.0, 137))).oom
+
+
+def test_only_an_inspection_tells_that_docker_leaves_it_at_an_end() -> None:
+    heard = after(START, die(30.0, 1))
+    exited = ContainerState("exited", exit_code=1, started_at=10.0, finished_at=29.9)
+    assert not heard.final
+    assert heard.take(exited).final
+    assert not heard.take(ContainerState("restarting", finished_at=29.9)).final
+    assert not after(event("start", 31.0), history=heard.take(exited)).final
+
+
+def test_a_container_that_never_started_has_no_end() -> None:
+    assert History().take(ContainerState("created", exit_code=127, error="no such file")).ends == ()

@@ -1,0 +1,64 @@
+"""What each refusal of a Postgres server means, by its message as an English server writes it."""
+
+from __future__ import annotations
+
+import psycopg
+import pytest
+
+from healthagent.core.observation import DatabaseDown, DatabaseSession, Unseen
+from healthagent.core.target import DatabaseRef
+from healthagent.sources.postgres.failure import translate
+
+REF = DatabaseRef("db", 5432, "shop")
+
+
+def translated(message: str) -> DatabaseDown | Unseen:
+    said = f'connection failed: connection to server at "10.0.0.2", port 5432 failed: {message}'
+    seen = translate(psycopg.OperationalError(said), REF, "healthagent", 0.1)
+    if isinstance(seen, DatabaseSession):
+        assert isinstance(seen.outcome, DatabaseDown)
+        return seen.outcome
+    return seen
+
+
+@pytest.mark.parametrize(
+    ("message", "error"),
+    [
+        ("FATAL:  the database system is starting up", "starting"),
+        ("FATAL:  the database system is not yet accepting connections", "starting"),
+        ("FATAL:  the database system is in recovery mode", "recovering"),
+        ("FATAL:  the database system is shutting down", "stopping"),
+        ("FATAL:  terminating connection due to administrator command", "stopping"),
+        ('FATAL:  database "shop" does not exist', "absent"),
+        ("FATAL:  sorry, too many clients already", "exhausted"),
+        ('FATAL:  too many connections for database "shop"', "exhausted"),
+        ("Connection refused", "refused"),
+        ("No route to host", "unreachable"),
+        ("failed to resolve host 'db': Name or service not known", "name"),
+        ("SSL error: certificate verify failed", "tls"),
+        ("server closed the connection unexpectedly", "lost"),
+        ("FATAL:  tut mir leid, schon zu viele Verbindungen", "rejected"),
+    ],
+)
+def test_each_failure_of_the_server_has_its_own_name(message: str, error: str) -> None:
+    seen = translated(message)
+    assert isinstance(seen, DatabaseDown), seen
+    assert seen.error == error
+
+
+@pytest.mark.parametrize(
+    ("message", "remedy"),
+    [
+        ('FATAL:  password authentication failed for user "healthagent"', "correct it"),
+        ('FATAL:  role "healthagent" does not exist', "make the role"),
+        ('FATAL:  no pg_hba.conf entry for host "10.0.0.9"', "add one"),
+        ('FATAL:  permission denied for database "shop"', "GRANT CONNECT ON DATABASE shop"),
+        ('FATAL:  too many connections for role "healthagent"', "CONNECTION LIMIT 3"),
+    ],
+)
+def test_what_is_the_agents_own_want_is_unseen_and_names_the_remedy(
+    message: str, remedy: str
+) -> None:
+    seen = translated(message)
+    assert isinstance(seen, Unseen), seen
+    assert remedy in seen.remedy

@@ -1,0 +1,90 @@
+"""The files of /proc are read as proc(5) describes them, their quirks included."""
+
+from __future__ import annotations
+
+import pytest
+
+from healthagent.sources.procfs import parse
+
+TAIL = b"S 1 7 7 0 -1 4194560 1001 0 1 0 12 30 0 0 20 0 1 0 166151 2560000 332"
+
+
+def test_stat_tells_state_parent_cpu_and_start() -> None:
+    told = parse.stat(b"16469 (sleep) " + TAIL)
+    assert (told.comm, told.state, told.ppid) == ("sleep", "S", 1)
+    assert (told.ticks, told.started) == (42, 166151), "ticks are utime + stime, start is field 22"
+
+
+@pytest.mark.parametrize("comm", ["PM2 v5.3: God", "a) S 99 (b", "(sd-pam)", ")"])
+def test_a_name_with_spaces_and_parentheses_does_not_shift_the_fields(comm: str) -> None:
+    told = parse.stat(f"1 ({comm}) ".encode() + TAIL)
+    assert (told.comm, told.state, told.ppid) == (comm, "S", 1)
+
+
+@pytest.mark.parametrize("text", [b"", b"1 (sh)", b"1 (sh) S 1"])
+def test_a_stat_cut_short_is_an_error(text: bytes) -> None:
+    with pytest.raises(ValueError):
+        parse.stat(text)
+
+
+@pytest.mark.parametrize(
+    ("caught", "expected"),
+    [
+        pytest.param("0000000000004000", True, id="SIGTERM alone"),
+        pytest.param("0000000180014a07", True, id="SIGTERM among others"),
+        pytest.param("0000000000002000", False, id="SIGALRM, the bit below"),
+        pytest.param("0000000000008000", False, id="SIGSTKFLT, the bit above"),
+        pytest.param("0000000000000000", False, id="nothing"),
+    ],
+)
+def test_a_sigterm_handler_is_bit_14_of_sigcgt(caught: str, expected: bool) -> None:
+    text = f"Name:\tbun\nNSpid:\t4711\t1\nSigIgn:\t{'f' * 16}\nSigCgt:\t{caught}\n".encode()
+    assert parse.status(text).catches_sigterm is expected
+
+
+def test_the_last_nspid_counts_in_the_innermost_namespace() -> None:
+    text = b"NSpid:\t4711\t12\t1\nSigCgt:\t0\n"
+    assert parse.status(text).ns_pid == 1
+
+
+def test_a_status_without_the_fields_says_that_they_are_not_known() -> None:
+    assert parse.status(b"Name:\tkthreadd\n") == parse.Status(None, None)
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        pytest.param(b"bun\0run\0start\0", ("bun", "run", "start"), id="plain"),
+        pytest.param(b"sh\0-c\0\0x\0", ("sh", "-c", "", "x"), id="empty argument"),
+        pytest.param(b"PM2 v5: God Daemon\0\0\0\0", ("PM2 v5: God Daemon",), id="retitled"),
+        pytest.param(b"", (), id="zombie"),
+        pytest.param(b"\xff\0", ("\ufffd",), id="no UTF-8"),
+    ],
+)
+def test_arguments_are_split_at_nuls(text: bytes, expected: tuple[str, ...]) -> None:
+    assert parse.cmdline(text) == expected
+
+
+HEADING = b"  sl  local_address rem_address   st tx_queue rx_queue tr tm->when retrnsmt   uid"
+IPV4 = b"   0: 00000000:0BB8 00000000:0000 0A 00000000:00000003 00:00000000 00000000 0 0 77 1 ff"
+IPV6 = (
+    b"   0: 00000000000000000000000000000000:0BB8 00000000000000000000000000000000:0000 0A "
+    b"00000000:00000011 00:00000000 00000000 0 0 78 1 ff"
+)
+ESTABLISHED = b"   1: 0100007F:0BB8 0100007F:D431 01 00000000:0000FFFF 00:00000000 00000000 0 0 79"
+
+
+def test_connections_that_wait_are_counted_by_listening_port_in_hex() -> None:
+    assert parse.accept_queues([HEADING, IPV4]) == {3000: 3}
+
+
+def test_sockets_on_one_port_add_up_over_ipv4_and_ipv6() -> None:
+    assert parse.accept_queues([HEADING, IPV4, HEADING, IPV6]) == {3000: 3 + 0x11}
+
+
+def test_bytes_that_wait_in_a_connection_are_no_connections_that_wait() -> None:
+    assert parse.accept_queues([HEADING, ESTABLISHED]) == {}
+
+
+def test_a_row_cut_short_does_not_count() -> None:
+    assert parse.accept_queues([HEADING, IPV4[:30]]) == {}

@@ -1,0 +1,126 @@
+"""Where a container's processes are found, and how seldom its socket tables are read."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from healthagent.core.observation import ProcessTree, Unseen
+from healthagent.core.target import Target
+from healthagent.sources.procfs import ProcessTreeSource
+from healthagent.sources.procfs.queues import QUIET
+
+ID = "0000" + "c" * 60
+TARGET = Target(id=ID, name="app", service="app")
+LISTENS = "   0: 00000000:0BB8 00000000:0000 0A 00000000:{:08X} 00:00000000 00000000 0 0 7\n"
+
+
+class Proc:
+    """A folder that reads like /proc."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.now = 100.0
+
+    def process(self, pid: int, *, container: str = ID, state: str = "S", ppid: int = 0) -> None:
+        here = self.folder / str(pid)
+        (here / "net").mkdir(parents=True, exist_ok=True)
+        (here / "cgroup").write_text(f"0::/system.slice/docker-{container}.scope\n")
+        (here / "stat").write_text(f"{pid} (bun) {state} {ppid} " + "0 " * 20)
+        (here / "status").write_text("NSpid:\t7\t1\nSigCgt:\t4000\n")
+        (here / "cmdline").write_bytes(b"bun\0index.js\0")
+
+    def waiting(self, pid: int, count: int) -> None:
+        (self.folder / str(pid) / "net" / "tcp").write_text(LISTENS.format(count))
+
+    def end(self, pid: int) -> None:
+        (self.folder / str(pid)).rename(self.folder / f"ended-{pid}")
+
+    def source(self, pid: int | None = 7) -> ProcessTreeSource:
+        return ProcessTreeSource(lambda _: pid, proc=str(self.folder), clock=lambda: self.now)
+
+
+@pytest.fixture
+def proc(tmp_path: Path) -> Proc:
+    return Proc(tmp_path)
+
+
+async def tree_of(source: ProcessTreeSource) -> ProcessTree:
+    tree = await source.look(TARGET, 1.0)
+    assert isinstance(tree, ProcessTree), tree
+    return tree
+
+
+async def test_dockers_pid_is_the_root_where_the_hosts_processes_are_seen(proc: Proc) -> None:
+    proc.process(7)
+    root = (await tree_of(proc.source())).root
+    assert root is not None
+    assert (root.pid, root.ns_pid, root.catches_sigterm) == (7, 1, True)
+
+
+async def test_a_sidecar_in_the_apps_pid_namespace_finds_it_as_pid_1(proc: Proc) -> None:
+    proc.process(1)
+    root = (await tree_of(proc.source(pid=4711))).root
+    assert root is not None
+    assert root.pid == 1
+
+
+async def test_where_containers_are_not_seen_the_remedy_is_named(proc: Proc) -> None:
+    proc.process(1, container="d" * 64)
+    fact = await proc.source().look(TARGET, 1.0)
+    assert isinstance(fact, Unseen)
+    assert fact.remedy == "run it with pid: host"
+
+
+async def test_a_pid_that_went_to_another_container_is_not_taken_for_this_one(proc: Proc) -> None:
+    proc.process(7, container="d" * 64)
+    assert isinstance(await proc.source().look(TARGET, 1.0), Unseen)
+
+
+async def test_a_container_that_was_seen_and_ended_is_an_empty_tree(proc: Proc) -> None:
+    proc.process(7)
+    source = proc.source()
+    await source.look(TARGET, 1.0)
+    proc.end(7)
+    assert await source.look(TARGET, 1.0) == ProcessTree(())
+
+
+async def test_without_a_pid_nothing_is_looked_at(proc: Proc) -> None:
+    assert isinstance(await proc.source(pid=None).look(TARGET, 1.0), Unseen)
+
+
+async def test_children_stand_behind_their_parents(proc: Proc) -> None:
+    proc.process(7)
+    proc.process(9, ppid=8)
+    proc.process(8, ppid=7)
+    assert [process.pid for process in (await tree_of(proc.source())).processes] == [7, 8, 9]
+
+
+async def test_the_socket_tables_of_one_that_seems_well_are_read_seldom(proc: Proc) -> None:
+    proc.process(7)
+    proc.waiting(7, 0)
+    source = proc.source()
+    assert (await tree_of(source)).accept_queue == {3000: 0}
+    proc.waiting(7, 2)
+    proc.now += QUIET - 1
+    assert (await tree_of(source)).accept_queue == {3000: 0}, "each read costs milliseconds"
+    proc.now += 1
+    assert (await tree_of(source)).accept_queue == {3000: 2}
+
+
+async def test_those_of_one_that_is_stopped_are_read_at_every_look(proc: Proc) -> None:
+    proc.process(7)
+    proc.waiting(7, 0)
+    source = proc.source()
+    await tree_of(source)
+    proc.process(7, state="T")
+    for waiting in (2, 3):
+        proc.now += 1
+        proc.waiting(7, waiting)
+        assert (await tree_of(source)).accept_queue == {3000: waiting}
+
+
+async def test_where_there_are_no_socket_tables_nobody_waits(proc: Proc) -> None:
+    proc.process(7)
+    assert (await tree_of(proc.source())).accept_queue == {}

@@ -1,0 +1,108 @@
+"""The feed of transitions: what is kept, what is resumed, who is let go."""
+
+from __future__ import annotations
+
+import pytest
+
+from healthagent.core.report import Report
+from healthagent.core.transition import Transition, transitions
+from healthagent.surfaces.http import events
+from healthagent.surfaces.http.events import Crowded, Feed, Wanted, encode
+from tests.unit.surfaces.world import NOW, World
+
+
+def change(
+    world: World, name: str = "app-1", after: str = "failed", service: str = "app"
+) -> Transition:
+    target = world.replica(name, service).target
+    return Transition(NOW, target, "http", "ok", after, "status", "GET /readyz answered 503")
+
+
+def test_an_event_is_written_as_the_standard_asks(world: World) -> None:
+    feed = Feed("life")
+    feed.publish((change(world),))
+    [event] = feed.kept()
+    lines = encode(event, feed.life, lambda t: t).split(b"\n")
+    assert lines[:2] == [b"id: life-1", b"event: transition"]
+    assert lines[2].startswith(b'data: {"time":"2026-01-02T03:04:05.678Z","event":"transition"')
+    assert lines[3:] == [b"", b""], "an empty line ends an event"
+
+
+def test_recoveries_never_push_out_what_went_wrong(world: World) -> None:
+    feed = Feed("life")
+    feed.publish((change(world, after="failed"),))
+    feed.publish(tuple(change(world, after="ok") for _ in range(3 * events.KEPT)))
+    kept = list(feed.kept())
+    assert kept[0].transition.after == "failed"
+    assert len(kept) == events.KEPT + 1
+    assert [event.number for event in kept] == sorted(event.number for event in kept)
+
+
+def test_a_reader_resumes_after_the_last_event_it_had(world: World) -> None:
+    feed = Feed("life")
+    feed.publish(tuple(change(world, f"app-{n}") for n in range(1, 5)))
+    assert [event.number for event in feed.since("life-2")] == [3, 4]
+
+
+@pytest.mark.parametrize("last_id", ["other-2", "life-x", "life", "", "\N{SUPERSCRIPT TWO}"])
+def test_an_id_of_another_life_gets_all_that_is_kept(world: World, last_id: str) -> None:
+    feed = Feed("life")
+    feed.publish(tuple(change(world, f"app-{n}") for n in range(1, 4)))
+    assert [event.number for event in feed.since(last_id)] == [1, 2, 3]
+
+
+async def test_a_reader_gets_what_happens_while_it_reads(world: World) -> None:
+    feed = Feed("life")
+    with feed.subscribe() as subscription:
+        feed.publish((change(world),))
+        event = await subscription.next()
+    assert event is not None and event.number == 1
+
+
+async def test_a_reader_that_falls_behind_is_lost_and_others_are_not(world: World) -> None:
+    feed = Feed("life")
+    with feed.subscribe() as slow, feed.subscribe() as quick:
+        for _ in range(events.MOST_WAITING + 1):
+            feed.publish((change(world),))
+            await quick.next()
+        assert (slow.lost, quick.lost) == (True, False)
+
+
+async def test_closing_ends_every_stream(world: World) -> None:
+    feed = Feed("life")
+    with feed.subscribe() as early:
+        feed.close()
+        with feed.subscribe() as late:
+            assert await early.next() is None
+            assert await late.next() is None
+
+
+def test_only_so_many_may_read_at_once() -> None:
+    feed = Feed("life")
+    readers = [feed.subscribe() for _ in range(events.MOST_READERS)]
+    for reader in readers:
+        reader.__enter__()
+    with pytest.raises(Crowded), feed.subscribe():
+        pass
+    readers[0].__exit__(None, None, None)
+    with feed.subscribe():
+        pass
+
+
+def test_a_reader_may_ask_for_some_targets_or_services_alone(world: World) -> None:
+    app, job = change(world, "app-1"), change(world, "job-1", service="job")
+    assert app in Wanted() and job in Wanted()
+    assert app in Wanted(frozenset({"app-1"})) and job not in Wanted(frozenset({"app-1"}))
+    assert app in Wanted(frozenset({app.target.id}))
+    assert job in Wanted(services=frozenset({"job"})) and app not in Wanted(
+        services=frozenset({"job"})
+    )
+
+
+def test_the_first_report_is_told_as_transitions(world: World) -> None:
+    feed = Feed("life")
+    report = world.report(world.frozen("app-1"), world.replica("app-2"))
+    feed.publish(transitions(Report(NOW, settled=False), report))
+    told = [(e.transition.target.name, e.transition.check, e.transition.after) for e in feed.kept()]
+    assert ("app-1", "process", "failed") in told
+    assert ("app-1", "", "not live") in told

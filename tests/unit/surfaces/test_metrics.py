@@ -1,0 +1,73 @@
+"""The metrics of ``/metrics``, read back with Prometheus' own parser."""
+
+from __future__ import annotations
+
+from prometheus_client.parser import text_string_to_metric_families
+
+from healthagent.core.report import Report
+from healthagent.core.transition import transitions
+from healthagent.surfaces.http.metrics import Metrics
+from tests.unit.surfaces.world import NOW, World
+
+
+def scraped(metrics: Metrics) -> dict[tuple[str, frozenset[tuple[str, str]]], float]:
+    body, _ = metrics.exposition("")
+    return {
+        (sample.name, frozenset(sample.labels.items())): sample.value
+        for family in text_string_to_metric_families(body.decode())
+        for sample in family.samples
+    }
+
+
+def labelled(name: str, **labels: str) -> tuple[str, frozenset[tuple[str, str]]]:
+    return name, frozenset(labels.items())
+
+
+def test_each_replica_and_check_has_its_state(world: World) -> None:
+    metrics = Metrics()
+    metrics.publish(world.report(world.frozen("app-1"), world.replica("app-2")), (), 3)
+    found = scraped(metrics)
+    one, two = {"target": "app-1", "service": "app"}, {"target": "app-2", "service": "app"}
+    assert found[labelled("healthagent_target_ready", **one)] == 0
+    assert found[labelled("healthagent_target_ready", **two)] == 1
+    assert found[labelled("healthagent_target_live", **one)] == 0
+    status = {"check": "process", **one}
+    assert found[labelled("healthagent_check_status", status="failed", **status)] == 1
+    assert found[labelled("healthagent_check_status", status="ok", **status)] == 0
+    assert found[labelled("healthagent_check_since_timestamp_seconds", **status)] == NOW
+    assert found[labelled("healthagent_service_ready_replicas", service="app")] == 1
+    assert found[labelled("healthagent_report_timestamp_seconds")] == NOW
+    assert found[labelled("healthagent_notices")] == 3
+
+
+def test_connections_are_held_declared_and_allowed(world: World) -> None:
+    metrics = Metrics()
+    metrics.publish(world.report(world.replica("app-1")), (), 0)
+    found = scraped(metrics)
+    pool = {"server": "postgres:5432", "target": "app-1", "service": "app"}
+    assert found[labelled("healthagent_pool_held_connections", **pool)] == 2
+    assert found[labelled("healthagent_pool_declared_connections", **pool)] == 8
+    assert found[labelled("healthagent_server_allowed_connections", server="postgres:5432")] == 37
+
+
+def test_transitions_are_counted_until_the_replica_is_gone(world: World) -> None:
+    metrics = Metrics()
+    well, sick = world.report(world.replica("app-1")), world.report(world.frozen("app-1"))
+    metrics.publish(sick, transitions(well, sick), 0)
+    name = labelled(
+        "healthagent_transitions_total", target="app-1", service="app", check="process", to="failed"
+    )
+    assert scraped(metrics)[name] == 1
+    nobody = Report(NOW, settled=True)
+    metrics.publish(nobody, transitions(sick, nobody), 0)
+    assert name not in scraped(metrics), "a replica that is gone must not be counted for ever"
+
+
+def test_the_agents_own_process_is_measured() -> None:
+    assert scraped(Metrics())[labelled("process_resident_memory_bytes")] > 0
+
+
+def test_openmetrics_is_given_to_who_asks_for_it() -> None:
+    body, content_type = Metrics().exposition("application/openmetrics-text; version=1.0.0")
+    assert content_type.startswith("application/openmetrics-text")
+    assert body.endswith(b"# EOF\n")

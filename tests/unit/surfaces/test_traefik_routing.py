@@ -1,0 +1,168 @@
+"""The dynamic configuration for Traefik."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from healthagent.core.report import Report
+from healthagent.surfaces.traefik import Routing
+from healthagent.surfaces.traefik.routing import TRANSPORT
+from tests.unit.surfaces.world import NOW, Replica, World
+
+RULE = {"traefik.http.routers.app.rule": "Host(`app.example`)"}
+NOBODY = Report(NOW, settled=True)
+
+
+def labelled(replica: Replica, **labels: str) -> Replica:
+    """``labels`` are Traefik's, with ``__`` for a dot."""
+    given = {f"traefik.http.{key.replace('__', '.')}": value for key, value in labels.items()}
+    return replica.but(routing={**RULE, **given})
+
+
+def http(routing: Routing) -> dict[str, Any]:
+    found: dict[str, Any] = routing.configuration["http"]
+    return found
+
+
+def urls(routing: Routing, service: str = "app") -> list[str]:
+    servers = http(routing)["services"][service]["loadBalancer"]["servers"]
+    return [server["url"] for server in servers]
+
+
+def test_ready_replicas_alone_are_servers_in_a_stable_order(world: World) -> None:
+    replicas = [labelled(world.replica(f"app-{n}")) for n in (10, 9)]
+    frozen = world.frozen("app-2").but(routing=RULE)
+    routing = Routing().after(world.report(*replicas, frozen))
+    assert urls(routing) == ["http://10.0.0.9:3000", "http://10.0.0.10:3000"]
+
+
+def test_a_router_goes_to_the_only_service_there_is(world: World) -> None:
+    routing = Routing().after(world.report(labelled(world.replica("app-1"))))
+    assert http(routing)["routers"] == {"app": {"rule": "Host(`app.example`)", "service": "app"}}
+
+
+def test_the_router_stays_when_none_is_ready(world: World) -> None:
+    routing = Routing().after(world.report(world.frozen("app-1").but(routing=RULE)))
+    assert "app" in http(routing)["routers"]
+    assert urls(routing) == []
+
+
+def test_the_router_stays_when_all_containers_are_gone(world: World) -> None:
+    before = Routing().after(world.report(labelled(world.replica("app-1"))))
+    after = before.after(NOBODY).after(NOBODY)
+    assert "app" in http(after)["routers"], "Traefik would answer 404 instead of 503"
+    assert urls(after) == []
+
+
+def test_a_service_that_comes_back_is_served_again(world: World) -> None:
+    report = world.report(labelled(world.replica("app-1")))
+    assert urls(Routing().after(report).after(NOBODY).after(report)) == ["http://10.0.0.1:3000"]
+
+
+def test_a_gone_service_leaves_its_rule_to_the_one_that_took_its_place(world: World) -> None:
+    renamed = world.replica("web-2", "web").but(
+        routing={"traefik.http.routers.web.rule": "Host(`app.example`)"}
+    )
+    before = Routing().after(world.report(labelled(world.replica("app-1"))))
+    after = before.after(world.report(renamed))
+    assert list(http(after)["routers"]) == ["web"], "the dead router would take its requests"
+
+
+def test_a_generated_transport_is_used_unless_the_labels_name_one(world: World) -> None:
+    own = labelled(
+        world.replica("app-1"), services__app__loadbalancer__serverstransport="slow@file"
+    )
+    plain = labelled(world.replica("app-1"))
+    transports = [
+        http(Routing().after(world.report(replica)))["services"]["app"]["loadBalancer"][
+            "serversTransport"
+        ]
+        for replica in (plain, own)
+    ]
+    assert transports == [TRANSPORT, "slow@file"]
+
+
+def test_an_agent_that_watches_nobody_still_gives_a_configuration_that_traefik_takes() -> None:
+    assert list(http(Routing().after(NOBODY))) == ["serversTransports"]
+
+
+def test_a_replicas_own_server_labels_count(world: World) -> None:
+    replica = labelled(
+        world.replica("app-1"),
+        services__app__loadbalancer__server__port="8443",
+        services__app__loadbalancer__server__scheme="https",
+        services__app__loadbalancer__server__weight="3",
+    )
+    balancer = http(Routing().after(world.report(replica)))["services"]["app"]["loadBalancer"]
+    assert balancer["servers"] == [{"url": "https://10.0.0.1:8443", "weight": 3}]
+    assert "server" not in balancer
+
+
+def test_an_ipv6_address_stands_in_brackets(world: World) -> None:
+    replica = labelled(world.replica("app-1")).but(address="fd00::2")
+    assert urls(Routing().after(world.report(replica))) == ["http://[fd00::2]:3000"]
+
+
+def test_two_compose_services_may_share_one_traefik_service(world: World) -> None:
+    port = {"services__site__loadbalancer__server__port": "3000"}
+    blue = labelled(world.replica("blue-1", "blue"), **port)
+    green = labelled(world.replica("green-2", "green"), **port)
+    routing = Routing().after(world.report(blue, green))
+    assert urls(routing, "site") == ["http://10.0.0.1:3000", "http://10.0.0.2:3000"]
+
+
+def test_the_labels_of_a_ready_replica_win_and_the_difference_is_told(world: World) -> None:
+    old = world.frozen("app-1").but(routing={"traefik.http.routers.app.rule": "Host(`old`)"})
+    routing = Routing().after(world.report(old, labelled(world.replica("app-2"))))
+    assert http(routing)["routers"]["app"]["rule"] == "Host(`app.example`)"
+    [notice] = routing.notices
+    assert (notice.about, notice.key) == ("app-1", "traefik.http.routers.app")
+    assert notice.problem == "differs from that of app-2, which is used"
+
+
+def test_what_labels_define_themselves_needs_no_provider_name(world: World) -> None:
+    replica = labelled(
+        world.replica("app-1"),
+        routers__app__middlewares="auth@docker,outer@docker,other@file",
+        middlewares__auth__basicauth__users="u:$apr1$x",
+    )
+    router = http(Routing().after(world.report(replica)))["routers"]["app"]
+    assert router["middlewares"] == ["auth", "outer@docker", "other@file"]
+
+
+def test_a_router_without_a_rule_is_left_out_and_told(world: World) -> None:
+    replica = world.replica("app-1").but(routing={"traefik.http.routers.app.entrypoints": "web"})
+    routing = Routing().after(world.report(replica))
+    assert "routers" not in http(routing)
+    assert routing.notices[0].key == "traefik.http.routers.app.rule"
+
+
+def test_a_router_between_several_services_must_name_one(world: World) -> None:
+    replica = labelled(
+        world.replica("app-1"),
+        services__a__loadbalancer__server__port="1",
+        services__b__loadbalancer__server__port="2",
+    )
+    routing = Routing().after(world.report(replica))
+    assert "routers" not in http(routing)
+    assert routing.notices[0].key == "traefik.http.routers.app.service"
+
+
+def test_a_router_to_an_app_without_a_port_is_told(world: World) -> None:
+    routing = Routing().after(world.report(labelled(world.replica("app-1")).but(port=None)))
+    assert routing.notices[0].key == "healthagent.port"
+
+
+def test_a_worker_without_http_adds_nothing(world: World) -> None:
+    routing = Routing().after(world.report(world.replica("job-1", "job").but(port=None)))
+    assert list(http(routing)) == ["serversTransports"]
+    assert routing.notices == ()
+
+
+def test_one_replicas_misspelt_label_leaves_the_others_alone(world: World) -> None:
+    bad = world.replica("bad-1", "bad").but(
+        routing={"traefik.http.routers.bad.rule": "Host(`b`)", "traefik.http.routers.bad.prio": "1"}
+    )
+    routing = Routing().after(world.report(bad, labelled(world.replica("app-2"))))
+    assert list(http(routing)["routers"]) == ["app"]
+    assert [notice.about for notice in routing.notices] == ["bad-1"]

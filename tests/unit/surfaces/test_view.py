@@ -1,0 +1,50 @@
+"""What a public listener may tell."""
+
+from __future__ import annotations
+
+import orjson
+
+from healthagent.core.check import Group
+from healthagent.core.report import Notice, Report
+from healthagent.core.transition import transitions
+from healthagent.surfaces.http import health, kubernetes
+from healthagent.surfaces.http.view import StatesAlone
+from healthagent.surfaces.transition_text import document
+from tests.unit.surfaces.world import NOW, World
+
+SECRETS = (
+    "10.0.0.",
+    "postgres:5432",
+    "stopped",
+    "warming up",
+    "SIGSTOP",
+    "pid",
+    "EXPOSE",
+    "secret",
+)
+
+
+def test_states_stay(world: World) -> None:
+    report = world.report(world.frozen("app-1"), world.refusing("app-2"), world.replica("app-3"))
+    bare = StatesAlone().report(report)
+    assert [t.phase for t in bare.targets] == [t.phase for t in report.targets]
+    assert [t.ready for t in bare.targets] == [t.ready for t in report.targets]
+    assert bare.services[0].quorum == report.services[0].quorum
+
+
+def test_no_reason_address_or_setting_is_left_in_any_answer(world: World) -> None:
+    notice = Notice("app-1", "secret", "secret", key="secret", value="secret")
+    replicas = (world.frozen("app-1"), world.refusing("app-2"), world.replica("app-3"))
+    report = world.report(*replicas, notices=(notice,))
+    view = StatesAlone()
+    shown = view.report(report)
+    changes = transitions(Report(NOW, settled=True), report)
+    told = "\n".join(
+        (
+            orjson.dumps(health.document(shown, view.notices(report.notices), None)).decode(),
+            *(kubernetes.of_target(t, Group.READINESS).text(True) for t in shown.targets),
+            kubernetes.of_service(view.service(report.services[0])).text(True),
+            *(orjson.dumps(document(view.transition(change))).decode() for change in changes),
+        )
+    )
+    assert [secret for secret in SECRETS if secret in told.replace('"pid":0', "")] == []

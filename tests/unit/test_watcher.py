@@ -1,0 +1,307 @@
+"""The watcher, from what is discovered and seen to what is published."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field, replace
+
+from healthagent.checks import CHECKS
+from healthagent.core.check import Check, Group, Witness
+from healthagent.core.exits import End, Exits
+from healthagent.core.observation import (
+    Backend,
+    ClientPorts,
+    ContainerState,
+    Database,
+    DatabaseSession,
+    Fact,
+    Fleet,
+    Observation,
+    Process,
+    ProcessTree,
+    Readyz,
+    ServerLimits,
+    Unseen,
+)
+from healthagent.core.ports import Discovery, Source
+from healthagent.core.report import Notice, Phase, Report, TargetReport
+from healthagent.core.target import DatabaseRef, Pools, Target, Timing
+from healthagent.core.transition import Transition
+from healthagent.core.verdict import Status, Verdict, ok
+from healthagent.sources.fake import FakeDiscovery, FakeSource
+from healthagent.watcher import Watcher
+
+QUICK = Timing(interval=0.01, timeout=0.05, rise=1, fall=2, grace=0.001)
+SOON = 5.0
+BUN = Process(7, 1, 1, "bun", ("bun", "app.js"), "S", catches_sigterm=True)
+
+
+def replica(number: int) -> Target:
+    """A container that declares a process and a readiness endpoint, and nothing else."""
+    return Target(
+        id=str(number) * 64, name=f"app-{number}", service="app", timing=QUICK,
+        address=f"10.0.0.{number}", addresses=(f"10.0.0.{number}",), port=3000, livez=None,
+    )  # fmt: skip
+
+
+RUNNING = ContainerState(status="running", pid=7, started_at=1.0)
+HEALTHY: dict[type[Fact], Fact | Unseen] = {
+    ContainerState: RUNNING,
+    ProcessTree: ProcessTree((BUN,)),
+    Exits: Exits(at=1.0),
+    Readyz: Readyz("/readyz", 200, 0.001),
+}
+
+
+class Audience:
+    """A surface that remembers, so that a test can wait for what it hopes to be told."""
+
+    def __init__(self) -> None:
+        self.reports: list[Report] = []
+        self.changes: list[Transition] = []
+        self._told = asyncio.Event()
+
+    def publish(self, report: Report, changes: tuple[Transition, ...]) -> None:
+        self.reports.append(report)
+        self.changes += changes
+        self._told.set()
+
+    async def until(self, holds: Callable[[Report], bool]) -> Report:
+        """The first report from now on that satisfies the condition."""
+        try:
+            async with asyncio.timeout(SOON):
+                while not (self.reports and holds(self.reports[-1])):
+                    self._told.clear()
+                    await self._told.wait()
+        except TimeoutError:
+            last = self.reports[-1] if self.reports else None
+            raise AssertionError(f"never told; the last report was {last}") from None
+        return self.reports[-1]
+
+
+@dataclass
+class World:
+    """Everything that a watcher sees and that sees a watcher."""
+
+    discovery: FakeDiscovery
+    sources: dict[type[Fact], FakeSource]
+    audience: Audience = field(default_factory=Audience)
+
+    def see(self, target: Target, *facts: Fact) -> None:
+        for fact in facts:
+            self.sources[type(fact)].answer(target.id, fact)
+
+    async def all_ready(self, count: int) -> Report:
+        return await self.audience.until(
+            lambda r: len(r.targets) == count and all(t.ready for t in r.targets)
+        )
+
+
+@asynccontextmanager
+async def watching(
+    *targets: Target,
+    more: Sequence[Source] = (),
+    checks: Sequence[Check] = CHECKS,
+    beside: Sequence[Discovery] = (),
+) -> AsyncIterator[World]:
+    """A running watcher over replicas that are all healthy to begin with."""
+    sources = {
+        kind: FakeSource(kind, {target.id: fact for target in targets})
+        for kind, fact in HEALTHY.items()
+    }
+    world = World(FakeDiscovery(*targets), sources)
+    watcher = Watcher(
+        (world.discovery, *beside), (*sources.values(), *more), checks, (world.audience,)
+    )
+    running = asyncio.create_task(watcher.run())
+    try:
+        yield world
+    finally:
+        running.cancel()
+        await asyncio.wait([running])
+        assert running.cancelled(), f"the watcher ended by itself: {running.exception()!r}"
+
+
+def one(report: Report, target: Target) -> TargetReport:
+    return next(found for found in report.targets if found.target.id == target.id)
+
+
+ONE, TWO, THREE = replica(1), replica(2), replica(3)
+
+
+async def test_healthy_replicas_become_ready() -> None:
+    async with watching(ONE, TWO) as world:
+        report = await world.all_ready(2)
+        assert [target.phase for target in report.targets] == [Phase.READY, Phase.READY]
+        assert report.settled
+
+
+async def test_a_replica_that_says_503_leaves_and_comes_back_and_its_neighbour_stays() -> None:
+    async with watching(ONE, TWO) as world:
+        await world.all_ready(2)
+        world.see(ONE, Readyz("/readyz", 503, 0.001, body="draining"))
+        sick = await world.audience.until(lambda r: not one(r, ONE).ready)
+        assert "draining" in one(sick, ONE).reason
+        assert one(sick, TWO).ready
+        world.see(ONE, Readyz("/readyz", 200, 0.001))
+        await world.all_ready(2)
+
+
+async def test_a_source_that_hangs_for_one_replica_holds_up_no_other() -> None:
+    patient = replace(ONE, timing=replace(QUICK, timeout=30.0, interval=30.0))
+    async with watching(patient, TWO) as world:
+        world.sources[Readyz].hang(ONE.id)
+        await world.audience.until(lambda r: len(r.targets) == 2 and one(r, TWO).ready)
+        assert not one(world.audience.reports[-1], ONE).ready
+
+
+async def test_a_check_is_judged_as_soon_as_its_own_facts_are_there() -> None:
+    patient = replace(ONE, timing=replace(QUICK, timeout=30.0))
+    async with watching(patient) as world:
+        world.sources[Readyz].hang(ONE.id)
+        report = await world.audience.until(
+            lambda r: (
+                any(c.name == "process" and c.status is Status.OK for c in r.targets[0].checks)
+                if r.targets
+                else False
+            )
+        )
+        assert not one(report, ONE).ready
+
+
+async def test_a_container_that_died_is_looked_at_at_once_whatever_its_interval() -> None:
+    slow = replace(ONE, timing=replace(QUICK, interval=3600.0))
+    async with watching(slow, TWO) as world:
+        await world.all_ready(2)
+        world.see(ONE, ContainerState(status="exited", exit_code=137, started_at=1.0))
+        world.discovery.show((slow, TWO), touched=(ONE.id,))
+        dead = await world.audience.until(lambda r: one(r, ONE).phase is Phase.NOT_LIVE)
+        assert "137" in one(dead, ONE).reason
+
+
+async def test_a_restarted_container_must_show_anew_that_it_is_ready() -> None:
+    calm = replace(ONE, timing=replace(QUICK, grace=3600.0))
+    async with watching(calm) as world:
+        await world.all_ready(1)
+        world.see(ONE, replace(RUNNING, started_at=4e9), Readyz("/readyz", None, 0.0, "refused"))
+        world.discovery.show((calm,), touched=(ONE.id,))
+        report = await world.audience.until(lambda r: one(r, ONE).phase is Phase.STARTING)
+        assert not one(report, ONE).ready
+        world.see(ONE, Readyz("/readyz", 200, 0.001))
+        await world.all_ready(1)
+
+
+async def test_a_crash_loop_stands_from_one_run_to_the_next() -> None:
+    ends = tuple(End(at=9.0 + n, exit_code=1, asked=False, ran_for=0.5) for n in range(3))
+    async with watching(ONE) as world:
+        await world.all_ready(1)
+        world.see(ONE, Exits(11.5, ends), replace(RUNNING, started_at=11.4))
+        await world.audience.until(lambda r: not one(r, ONE).live)
+        heard = len(world.audience.reports)
+        world.see(ONE, Exits(12.5, ends), replace(RUNNING, started_at=12.4))
+        await world.audience.until(lambda _: len(world.audience.reports) > heard + 3)
+        lives = [one(report, ONE).live for report in world.audience.reports[heard:]]
+        assert not any(lives), "a new run alone is no recovery"
+
+
+async def test_a_round_that_its_target_overtook_harms_nobody() -> None:
+    """A container between two restarts has no address: http goes while it is being judged."""
+    patient = replace(ONE, timing=replace(QUICK, timeout=30.0, interval=30.0))
+    async with watching(patient, TWO) as world:
+        world.sources[Readyz].hang(ONE.id)
+        await world.audience.until(lambda r: len(r.targets) == 2 and one(r, TWO).ready)
+        world.see(ONE, Readyz("/readyz", 200, 0.001))
+        world.discovery.show((replace(patient, address=None), TWO))
+        report = await world.audience.until(
+            lambda r: "http" not in {check.name for check in one(r, ONE).checks}
+        )
+        assert one(report, TWO).ready
+
+
+async def test_what_cannot_be_seen_leaves_routing_as_it_was() -> None:
+    async with watching(ONE) as world:
+        await world.all_ready(1)
+        for source in world.sources.values():
+            source.answer(ONE.id, Unseen("the socket is gone"))
+        looks = world.sources[Readyz].looks
+        seen = len(looks)
+        await world.audience.until(lambda _: len(looks) > seen + 2 * QUICK.fall)
+        assert one(world.audience.reports[-1], ONE).ready
+        assert not [change for change in world.audience.changes if change.after == "failed"]
+
+
+async def test_a_target_that_went_is_gone_and_the_others_stay() -> None:
+    async with watching(ONE, TWO) as world:
+        await world.all_ready(2)
+        world.discovery.show((TWO,))
+        report = await world.audience.until(lambda r: len(r.targets) == 1)
+        assert one(report, TWO).ready
+
+
+async def test_targets_of_several_discoveries_stand_side_by_side() -> None:
+    other = FakeDiscovery(THREE, name="other")
+    async with watching(ONE, beside=(other,)) as world:
+        report = await world.audience.until(lambda r: len(r.targets) == 2)
+        assert [target.target.name for target in report.targets] == ["app-1", "app-3"]
+
+
+async def test_it_is_not_settled_before_every_discovery_really_looked() -> None:
+    blind = FakeDiscovery(name="blind")
+    blind.show((), complete=False)
+    first = await blind.sightings().__anext__()
+    assert first.complete, "the fake's first sighting is drained, so that the blind one is next"
+    async with watching(ONE, beside=(blind,)) as world:
+        report = await world.all_ready(1)
+        assert not report.settled
+        blind.show(())
+        await world.audience.until(lambda r: r.settled)
+        blind.show((), complete=False)
+        assert (await world.audience.until(lambda _: True)).settled, "once settled, always settled"
+
+
+async def test_notices_of_discoveries_are_published_until_they_are_gone() -> None:
+    notice = Notice("app-1", "cannot be read", "write a duration", "healthagent.interval", "soon")
+    async with watching(ONE) as world:
+        world.discovery.show((ONE,), notices=(notice,))
+        await world.audience.until(lambda r: r.notices == (notice,))
+        world.discovery.show((ONE,))
+        await world.audience.until(lambda r: r.notices == ())
+
+
+async def test_a_fault_of_the_agents_own_is_unknown_and_harms_nobody() -> None:
+    def broken(_: Observation) -> Verdict:
+        raise ZeroDivisionError("a bug")
+
+    bad = Check(
+        "bad", frozenset({Group.LIVENESS}), Witness.REPLICA, (Fleet,), lambda _: True, broken
+    )
+    async with watching(ONE, checks=(*CHECKS, bad)) as world:
+        report = await world.all_ready(1)
+        check = next(check for check in one(report, ONE).checks if check.name == "bad")
+        assert (check.status, check.code) == (Status.UNKNOWN, "fault")
+
+
+async def test_the_budget_counts_every_replica_and_the_agents_own_connection() -> None:
+    ref = DatabaseRef("postgres", 5432, "app")
+    ours = [replace(t, database=ref, pools=Pools(prisma=5, dbos=3)) for t in (ONE, TWO)]
+    backends = (
+        Backend(1, "healthagent", "app", "healthagent", "10.0.0.99", 1),
+        Backend(2, "app", "app", "", "10.0.0.1", 2),
+        Backend(3, "app", "app", "", "10.0.0.1", 3),
+        Backend(4, "other", "app", "", "10.0.0.50", 4),
+    )
+    database = Database(ref, 0.001, 1, "healthagent", ServerLimits(100, 3), backends)
+    session = FakeSource(DatabaseSession, {t.id: DatabaseSession(database) for t in ours})
+    ports = FakeSource(ClientPorts)
+    check = Check(
+        "sums", frozenset({Group.READINESS}), Witness.AGENT, (DatabaseSession, ClientPorts),
+        lambda _: True, lambda _: ok(),
+    )  # fmt: skip
+    async with watching(*ours, more=(session, ports), checks=(check,)) as world:
+        report = await world.audience.until(lambda r: len(r.budgets) == 1)
+        (budget,) = report.budgets
+        assert (budget.allowed, budget.held, budget.agent, budget.others) == (97, 4, 1, 1)
+        assert {r.name: r.held for r in budget.replicas} == {"app-1": 2, "app-2": 0}
+        assert budget.planned == 2 * 8 + 1 + 1
