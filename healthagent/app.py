@@ -26,6 +26,7 @@ from healthagent.sources.http import HttpSource
 from healthagent.sources.postgres import PostgresSource
 from healthagent.sources.procfs import ClientPortsSource, ProcessTreeSource
 from healthagent.sources.static import StaticDiscovery
+from healthagent.supervisor import Drains
 from healthagent.surfaces import log
 from healthagent.surfaces.http import HttpSurface
 from healthagent.surfaces.otel import Telemetry, from_environment
@@ -57,7 +58,8 @@ async def _life(settings: Settings) -> None:
         surfaces: Sequence[Surface] = (log.LogSurface(), otel, http)
         discoveries, sources = _eyes(settings, postgres)
         _log.info("healthagent %s listens on %s:%d", version("healthagent"), *bound.listen)
-        await _watch(Watcher(discoveries, sources, CHECKS, surfaces), stop)
+        watcher = Watcher(discoveries, sources, CHECKS, surfaces, rotation=Drains())
+        await _watch(watcher, stop)
     _log.info("healthagent has stopped; routing stays as it was")
 
 

@@ -2,6 +2,7 @@
 
 HealthagentError
 ├── ConfigurationError      a file, variable, flag or static target that cannot be used
+├── ActionError             the Engine did not do what it was asked to
 ├── AgentUnreachable        the CLI found no agent to ask
 └── UnknownTarget           no target has that name or id, or several have
 """
@@ -19,6 +20,10 @@ class ConfigurationError(HealthagentError):
     def __init__(self, faults: tuple[str, ...]) -> None:
         super().__init__("\n".join(faults))
         self.faults = faults
+
+
+class ActionError(HealthagentError):
+    """Something that was to be done to a replica was not done; the replica is as it was."""
 
 
 class AgentUnreachable(HealthagentError):

@@ -26,8 +26,9 @@ from healthagent.core.observation import (
     Observation,
     Unseen,
 )
-from healthagent.core.ports import Discovery, Sighting, Source, Surface
+from healthagent.core.ports import Discovery, Rotation, Sighting, Source, Surface
 from healthagent.core.report import Notice, Report, Subject, assess, natural
+from healthagent.core.rotation import Drain
 from healthagent.core.target import Target
 from healthagent.core.timeline import Timeline
 from healthagent.core.transition import transitions
@@ -59,7 +60,8 @@ class Watcher:
     """Owns the life of every observation, from discovery to the surfaces.
 
     ``sources`` give facts by kind; a kind without a source is unseen. ``clock`` tells seconds since
-    the epoch. :meth:`run` goes on until it is cancelled.
+    the epoch. ``rotation`` tells whom somebody keeps out of traffic; without it nobody is.
+    :meth:`run` goes on until it is cancelled.
     """
 
     def __init__(
@@ -69,12 +71,15 @@ class Watcher:
         checks: Sequence[Check],
         surfaces: Sequence[Surface],
         clock: Callable[[], float] = time.time,
+        rotation: Rotation | None = None,
     ) -> None:
         self._discoveries = discoveries
         self._sources: Mapping[type[Fact], Source] = {source.kind: source for source in sources}
         self._checks = checks
         self._surfaces = surfaces
         self._clock = clock
+        self._rotation = rotation
+        self._drains: Mapping[str, Drain] = {}
         self._replicas: dict[str, _Replica] = {}
         self._sightings: dict[str, Sighting] = {}
         self._fleet = Fleet(())
@@ -86,7 +91,13 @@ class Watcher:
         async with asyncio.TaskGroup() as group:
             for discovery in self._discoveries:
                 group.create_task(self._discover(discovery, group))
+            if self._rotation is not None:
+                group.create_task(self._heed(self._rotation))
             group.create_task(self._publish())
+
+    async def _heed(self, rotation: Rotation) -> None:
+        async for self._drains in rotation.drains():
+            self._changed.set()
 
     async def _discover(self, discovery: Discovery, group: asyncio.TaskGroup) -> None:
         async for sighting in discovery.sightings():
@@ -224,6 +235,7 @@ class Watcher:
                 replica.timelines,
                 replica.grace_until,
                 _container(replica),
+                self._drains.get(replica.target.id),
             )
             for replica in self._replicas.values()
         ]

@@ -22,6 +22,7 @@ STYLES = {
     "not ready": "bold red",
     "not live": "bold red",
     "failed": "bold red",
+    "drained": "blue",
     "absent": "dim",
 }
 """The colour of each phase of a target and each status of a check."""

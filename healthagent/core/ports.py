@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass
 from typing import Protocol
 
+from healthagent.core.action import Plan, Step
 from healthagent.core.observation import Fact, Unseen
 from healthagent.core.report import Notice, Report
+from healthagent.core.rotation import Drain
 from healthagent.core.target import Target
 from healthagent.core.transition import Transition
 
@@ -54,3 +56,34 @@ class Surface(Protocol):
     """Shows reports to somebody. ``publish`` is quick, never waits and never raises."""
 
     def publish(self, report: Report, changes: tuple[Transition, ...]) -> None: ...
+
+
+class Rotation(Protocol):
+    """Who is kept out of rotation on purpose. Like a discovery, it never ends by itself."""
+
+    def drains(self) -> AsyncIterator[Mapping[str, Drain]]:
+        """The drained targets by id: at once, and again whenever one was added or taken away."""
+        ...
+
+
+class Operations(Protocol):
+    """What may be done to replicas: what the admin routes call.
+
+    Each act is an iterator of its steps; the last one tells its outcome. To stop iterating does not
+    stop the act: somebody who lost the connection must not leave a service half-rolled. None of
+    them raises for what the outside does; that is a step that says so. ``by`` is who asked.
+    """
+
+    def drain(self, target: Target, by: str, why: str) -> AsyncIterator[Step]:
+        """Out of rotation; done once the router has the change and no request is in flight."""
+        ...
+
+    def undrain(self, target: Target, by: str) -> AsyncIterator[Step]: ...
+
+    def restart(self, target: Target, by: str, why: str) -> AsyncIterator[Step]:
+        """Drain, keep the evidence, stop with grace, start, wait until it is ready, undrain."""
+        ...
+
+    def roll(self, service: str, by: str, plan: Plan) -> AsyncIterator[Step]:
+        """Restart or replace all replicas of a service, one after another."""
+        ...

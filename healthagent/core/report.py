@@ -16,6 +16,7 @@ from itertools import groupby
 from healthagent.core.budget import Budget
 from healthagent.core.check import Check, Group, Witness
 from healthagent.core.observation import ContainerState
+from healthagent.core.rotation import Drain
 from healthagent.core.target import Target
 from healthagent.core.timeline import PENDING, Timeline
 from healthagent.core.verdict import Evidence, Status
@@ -26,6 +27,7 @@ class Phase(StrEnum):
 
     NOT_LIVE = "not live"
     NOT_READY = "not ready"
+    DRAINED = "drained"
     STARTING = "starting"
     UNKNOWN = "unknown"
     DEGRADED = "degraded"
@@ -71,13 +73,15 @@ class TargetReport:
     """One replica: whether it lives, whether it may serve, and why.
 
     ``starting`` is true during the grace after a start, until the start-up checks have passed.
-    ``container`` is Docker's own view, shown and never judged.
+    ``container`` is Docker's own view, shown and never judged. ``drain`` is set while somebody
+    keeps the replica out of rotation on purpose.
     """
 
     target: Target
     checks: tuple[CheckReport, ...]
     starting: bool
     container: ContainerState | None = None
+    drain: Drain | None = None
 
     @property
     def live(self) -> bool:
@@ -88,7 +92,12 @@ class TargetReport:
 
     @property
     def ready(self) -> bool:
-        """What routing goes by: nothing known speaks against the replica, and it once passed."""
+        """What routing goes by: the replica is fit to serve, and nobody drained it."""
+        return self.fit and self.drain is None
+
+    @property
+    def fit(self) -> bool:
+        """Whether it could serve: nothing known speaks against the replica, and it once passed."""
         if self.starting:
             return False
         for check in self.checks:
@@ -104,7 +113,9 @@ class TargetReport:
             return Phase.NOT_LIVE
         if any(check.blocks for check in self.checks):
             return Phase.NOT_READY
-        if not self.ready or any(
+        if self.drain is not None:
+            return Phase.DRAINED
+        if not self.fit or any(
             check.status is Status.UNKNOWN
             for check in self.checks
             if check.witness is Witness.REPLICA
@@ -120,12 +131,16 @@ class TargetReport:
 
     @property
     def reason(self) -> str:
+        if self.phase is Phase.DRAINED:
+            return str(self.drain)
         blame = self.blame
         return f"{blame.name} {blame.code}: {blame.reason}" if blame else ""
 
     @property
     def since(self) -> float:
         """When the check to blame came to its state; where all is well, when the last one did."""
+        if self.drain is not None and self.phase is Phase.DRAINED:
+            return self.drain.since
         blame = self.blame
         return blame.since if blame else max((c.since for c in self.checks), default=0.0)
 
@@ -214,6 +229,7 @@ class Subject:
     timelines: Mapping[str, Timeline]
     grace_until: float
     container: ContainerState | None = None
+    drain: Drain | None = None
 
 
 def assess(
@@ -247,7 +263,7 @@ def _target(subject: Subject, checks: Sequence[Check], now: float) -> TargetRepo
         and any(report.awaited for report in reports)
         and not any(report.conclusive and report.blocks for report in reports)
     )
-    return TargetReport(target, reports, starting, subject.container)
+    return TargetReport(target, reports, starting, subject.container, subject.drain)
 
 
 def _check(check: Check, timeline: Timeline, target: Target, now: float) -> CheckReport:

@@ -31,8 +31,8 @@ class Transition:
 
     @property
     def worse(self) -> bool:
-        """True where somebody may want to look: the new state is not one of health."""
-        return self.after not in (Phase.READY, Phase.STARTING, "ok", ABSENT)
+        """True where somebody may want to look: the new state is neither health nor intended."""
+        return self.after not in (Phase.READY, Phase.STARTING, Phase.DRAINED, "ok", ABSENT)
 
 
 def transitions(before: Report, after: Report) -> tuple[Transition, ...]:

@@ -25,12 +25,14 @@ from healthagent.core.observation import (
     ServerLimits,
     Unseen,
 )
-from healthagent.core.ports import Discovery, Source
+from healthagent.core.ports import Discovery, Rotation, Source
 from healthagent.core.report import Notice, Phase, Report, TargetReport
+from healthagent.core.rotation import Drain
 from healthagent.core.target import DatabaseRef, Pools, Target, Timing
 from healthagent.core.transition import Transition
 from healthagent.core.verdict import Status, Verdict, ok
 from healthagent.sources.fake import FakeDiscovery, FakeSource
+from healthagent.supervisor import Drains
 from healthagent.watcher import Watcher
 
 QUICK = Timing(interval=0.01, timeout=0.05, rise=1, fall=2, grace=0.001)
@@ -105,6 +107,7 @@ async def watching(
     more: Sequence[Source] = (),
     checks: Sequence[Check] = CHECKS,
     beside: Sequence[Discovery] = (),
+    rotation: Rotation | None = None,
 ) -> AsyncIterator[World]:
     """A running watcher over replicas that are all healthy to begin with."""
     sources = {
@@ -113,7 +116,11 @@ async def watching(
     }
     world = World(FakeDiscovery(*targets), sources)
     watcher = Watcher(
-        (world.discovery, *beside), (*sources.values(), *more), checks, (world.audience,)
+        (world.discovery, *beside),
+        (*sources.values(), *more),
+        checks,
+        (world.audience,),
+        rotation=rotation,
     )
     running = asyncio.create_task(watcher.run())
     try:
@@ -238,6 +245,16 @@ async def test_a_target_that_went_is_gone_and_the_others_stay() -> None:
         world.discovery.show((TWO,))
         report = await world.audience.until(lambda r: len(r.targets) == 1)
         assert one(report, TWO).ready
+
+
+async def test_a_drained_replica_leaves_at_once_and_comes_back_at_once() -> None:
+    drains = Drains()
+    async with watching(ONE, TWO, rotation=drains) as world:
+        await world.all_ready(2)
+        drains.add(ONE.id, Drain("ops", "", 1.0))
+        await world.audience.until(lambda r: one(r, ONE).phase is Phase.DRAINED)
+        drains.remove(ONE.id)
+        await world.all_ready(2)
 
 
 async def test_targets_of_several_discoveries_stand_side_by_side() -> None:

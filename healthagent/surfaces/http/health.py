@@ -20,6 +20,7 @@ from healthagent.core.report import (
     ServiceReport,
     TargetReport,
 )
+from healthagent.core.rotation import Drain
 from healthagent.core.target import Target
 from healthagent.surfaces.transition_text import rfc3339
 
@@ -119,9 +120,14 @@ def _target(report: TargetReport) -> dict[str, Any]:
         "reason": report.reason,
         "checks": [_check(check) for check in report.checks],
         "container": asdict(report.container) if report.container else None,
+        "drain": _drain(report.drain) if report.drain else None,
         "disagreement": disagreement(report),
         "settings": _settings(target),
     }
+
+
+def _drain(drain: Drain) -> dict[str, str]:
+    return {"by": drain.by, "why": drain.why, "since": rfc3339(drain.since)}
 
 
 def _check(check: CheckReport) -> dict[str, Any]:

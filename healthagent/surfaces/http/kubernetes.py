@@ -57,6 +57,8 @@ def of_target(report: TargetReport, group: Group, exclude: Collection[str] = ())
     asked = [check for check in checks if check.name not in exclude]
     judge = _live if group is Group.LIVENESS else _ready
     lines = [judge(check, report.starting) for check in asked]
+    if group is Group.READINESS and report.drain is not None:
+        lines.append(Line("rotation", False, str(report.drain)))
     question = "livez" if group is Group.LIVENESS else "readyz"
     return _answer(question, lines, exclude, [check.name for check in checks])
 

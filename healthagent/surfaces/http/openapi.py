@@ -9,6 +9,8 @@ from collections.abc import Collection
 from importlib.metadata import version
 from typing import Any
 
+from healthagent.core.report import Phase
+
 Json = dict[str, Any]
 
 
@@ -185,7 +187,7 @@ FLAG: Json = {"type": "boolean"}
 COUNT: Json = {"type": "integer", "minimum": 0}
 TIME: Json = {"type": "string", "format": "date-time"}
 STATUS: Json = {"enum": ["ok", "degraded", "failed", "unknown"]}
-PHASE: Json = {"enum": ["not live", "not ready", "starting", "unknown", "degraded", "ready"]}
+PHASE: Json = {"enum": [str(phase) for phase in Phase]}
 
 
 def _or_null(schema: Json) -> Json:
@@ -230,6 +232,7 @@ SCHEMAS: dict[str, Json] = {
         reason=TEXT,
         checks=_list(_ref("Check")),
         container=_or_null({"type": "object"}),
+        drain=_or_null(_object(by=TEXT, why=TEXT, since=TIME)),
         disagreement=TEXT,
         settings={"type": "object", "additionalProperties": _object(value={}, origin=TEXT)},
     ),

@@ -60,6 +60,7 @@ class StatesAlone:
             target=_named(target.target),
             checks=tuple(replace(c, code="", reason="", evidence={}) for c in target.checks),
             container=_status(target.container),
+            drain=replace(target.drain, by="", why="") if target.drain else None,
         )
 
     def transition(self, transition: Transition) -> Transition:

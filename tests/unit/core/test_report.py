@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from healthagent.core.check import Check, Group, Witness
 from healthagent.core.report import Phase, ServiceReport, Subject, TargetReport, assess, natural
+from healthagent.core.rotation import Drain
 from healthagent.core.target import Target, Timing
 from healthagent.core.timeline import Timeline
 from healthagent.core.verdict import Verdict, conclusively_failed, degraded, failed, ok, unknown
@@ -39,6 +42,10 @@ def subject(
         for check in CHECKS
     }
     return Subject(target, timelines, grace_until)
+
+
+def drained(one: Subject) -> Subject:
+    return replace(one, drain=Drain("ops", "a new disk", 7.0))
 
 
 def service(*subjects: Subject) -> ServiceReport:
@@ -121,6 +128,24 @@ def test_a_container_that_exits_in_its_grace_is_not_starting_any_more() -> None:
         )
     )
     assert report.targets[0].phase is Phase.NOT_LIVE
+
+
+def test_a_drained_replica_lives_and_is_fit_and_gets_no_traffic() -> None:
+    report = service(drained(subject("app-1")), subject("app-2")).targets[0]
+    assert (report.phase, report.live, report.fit, report.ready) == (
+        Phase.DRAINED,
+        True,
+        True,
+        False,
+    )
+    assert (report.reason, report.since) == ("drained by ops: a new disk", 7.0)
+
+
+def test_a_drained_replica_that_fails_says_what_fails() -> None:
+    sick = drained(subject("app-1", but(process=failed("gone", "no process"))))
+    report = service(sick, subject("app-2")).targets[0]
+    assert (report.phase, report.fit) == (Phase.NOT_LIVE, False)
+    assert report.reason == "process gone: no process"
 
 
 def test_what_only_the_agent_sees_takes_out_a_replica_while_the_quorum_holds() -> None:

@@ -1,0 +1,23 @@
+"""What somebody decided about a replica's traffic, beside what the checks found."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Drain:
+    """That a replica was taken out of rotation on purpose, and gets no new request until it is
+    *undrained* (Kubernetes would call it cordoned). It lives on, and is judged on.
+
+    ``by`` is who asked (a person, ``roll``, ``supervisor``), ``why`` their reason in words,
+    ``since`` when, in seconds since the epoch.
+    """
+
+    by: str
+    why: str
+    since: float
+
+    def __str__(self) -> str:
+        by = f"drained by {self.by}" if self.by else "drained"
+        return f"{by}: {self.why}" if self.why else by

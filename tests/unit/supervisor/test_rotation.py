@@ -1,0 +1,42 @@
+"""Who is out of rotation on purpose."""
+
+from __future__ import annotations
+
+import asyncio
+
+from healthagent.core.rotation import Drain
+from healthagent.supervisor import Drains
+
+BY_HAND = Drain("ops", "a new disk", 1.0)
+
+
+async def test_the_reader_learns_at_once_and_after_every_change() -> None:
+    drains = Drains()
+    told = drains.drains()
+    assert await anext(told) == {}
+    drains.add("a", BY_HAND)
+    assert await anext(told) == {"a": BY_HAND}
+    drains.remove("a")
+    assert await anext(told) == {}
+
+
+async def test_a_change_between_two_looks_is_not_lost() -> None:
+    drains = Drains()
+    told = drains.drains()
+    await anext(told)
+    drains.add("a", BY_HAND)
+    drains.add("b", BY_HAND)
+    assert set(await asyncio.wait_for(anext(told), 1.0)) == {"a", "b"}
+
+
+async def test_who_drained_it_first_is_remembered() -> None:
+    drains = Drains()
+    drains.add("a", BY_HAND)
+    drains.add("a", Drain("roll", "", 2.0))
+    assert drains["a"] == BY_HAND
+
+
+def test_a_drain_says_who_and_why() -> None:
+    assert str(BY_HAND) == "drained by ops: a new disk"
+    assert str(Drain("roll", "", 2.0)) == "drained by roll"
+    assert str(Drain("", "", 2.0)) == "drained", "what a public listener tells"
