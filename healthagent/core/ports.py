@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -80,8 +80,15 @@ class Operations(Protocol):
 
     def undrain(self, target: Target, by: str) -> AsyncIterator[Step]: ...
 
-    def restart(self, target: Target, by: str, why: str) -> AsyncIterator[Step]:
-        """Drain, keep the evidence, stop with grace, start, wait until it is ready, undrain."""
+    def restart(
+        self, target: Target, by: str, why: str, unless: Callable[[], str] = lambda: ""
+    ) -> AsyncIterator[Step]:
+        """Drain, keep the evidence, stop with grace, start, wait until it is ready, undrain.
+
+        ``unless`` is asked just before the stop: a text is the reason to leave the replica as it
+        is after all (it came back meanwhile), and the act ends as *refused*. What is in flight at a
+        replica that does not live is not waited for: it would never be answered.
+        """
         ...
 
     def roll(self, service: str, by: str, plan: Plan) -> AsyncIterator[Step]:

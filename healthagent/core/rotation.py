@@ -11,12 +11,15 @@ class Drain:
     *undrained* (Kubernetes would call it cordoned). It lives on, and is judged on.
 
     ``by`` is who asked (a person, ``roll``, ``supervisor``), ``why`` their reason in words,
-    ``since`` when, in seconds since the epoch.
+    ``since`` when, in seconds since the epoch. ``lasting`` marks one that somebody asked for by
+    itself: it holds until it is taken back, over a restart of the agent too. The others are part of
+    an act and end with it.
     """
 
     by: str
     why: str
     since: float
+    lasting: bool = False
 
     def __str__(self) -> str:
         by = f"drained by {self.by}" if self.by else "drained"

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Protocol
 
-from healthagent.core.action import Plan
+from healthagent.core.action import Plan, Step
 from healthagent.core.observation import Unseen
 from healthagent.core.target import Target
+from healthagent.core.verdict import Evidence
 
 
 class Runtime(Protocol):
@@ -19,6 +20,12 @@ class Runtime(Protocol):
         ...
 
     async def start(self, id_: str) -> None: ...
+
+    async def restart(self, id_: str, grace: float) -> None:
+        """Stop and start, in one call of the Engine, which ends what it began even where the agent
+        dies in between: a container that was stopped through the API alone would stay down, since
+        ``restart: unless-stopped`` takes it for stopped on purpose."""
+        ...
 
     async def replace(self, id_: str, plan: Plan) -> str:
         """A stopped container's successor under its name, created but not started: its id. The old
@@ -51,4 +58,18 @@ class Traffic(Protocol):
     async def in_flight(self, target: Target, timeout: float) -> int | Unseen:
         """Requests that the replica has not answered yet. A kept-alive connection without one does
         not count."""
+        ...
+
+
+class Recorder(Protocol):
+    """Remembers, beyond the agent's own life, what was done to replicas and why."""
+
+    def record(self, step: Step) -> None:
+        """Log a step and keep it. Quick; never waits and never raises."""
+        ...
+
+    async def preserve(self, target: Target, act: str) -> Evidence:
+        """Take the evidence of a replica that is about to be stopped (process, sockets, last lines
+        of its log, ...), and keep it under the id of the act. Has a deadline of its own, and never
+        raises: the answer says in short what was kept, for the step."""
         ...

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Mapping
+from dataclasses import replace
 
 from healthagent.core.rotation import Drain
 from healthagent.supervisor import Drains
@@ -34,6 +36,29 @@ async def test_who_drained_it_first_is_remembered() -> None:
     drains.add("a", BY_HAND)
     drains.add("a", Drain("roll", "", 2.0))
     assert drains["a"] == BY_HAND
+
+
+def test_lasting_drains_are_kept_beyond_the_agents_life() -> None:
+    kept: list[Mapping[str, Drain]] = []
+    lasting = replace(BY_HAND, lasting=True)
+    drains = Drains({"a": lasting}, kept.append)
+    assert drains["a"] == lasting
+    drains.add("b", Drain("roll", "", 2.0))
+    assert kept == [], "the drain of an act ends with it"
+    drains.add("b", lasting)
+    assert kept[-1] == {"a": lasting, "b": lasting}
+    drains.remove("a")
+    drains.remove("a")
+    assert kept[-1] == {"b": lasting}
+    assert len(kept) == 2
+
+
+def test_an_act_takes_back_its_own_drain_alone() -> None:
+    drains, own = Drains(), Drain("supervisor", "", 1.0)
+    drains.add("a", own)
+    drains.add("a", replace(BY_HAND, lasting=True))
+    drains.remove("a", only=own)
+    assert drains["a"] == replace(BY_HAND, lasting=True), "somebody wants it out for good"
 
 
 def test_a_drain_says_who_and_why() -> None:
