@@ -20,7 +20,7 @@ LATE = 0.5
 """Share of the timeout from which an answer counts as late."""
 
 TURNING = 5.0
-"""Seconds after which the event loop that took a connection is no longer believed to turn."""
+"""Seconds for which an event loop that took up a request is believed to turn."""
 
 
 def applies(target: Target) -> bool:
@@ -97,10 +97,16 @@ def silence(answer: Livez, tree: ProcessTree | Unseen, target: Target) -> Verdic
         )
     if app.state == "R" or (tree.cpu is not None and tree.cpu >= SPINNING):
         spin = "" if tree.cpu is None else f", {tree.cpu:.0%} of a core"
-        if tree.accepted is not None and tree.accepted <= TURNING:
+        if tree.turned is None and tree.accept_queue is not None:
+            return unknown(
+                "busy",
+                f"{silent}: the event loop is busy (state {app.state}{spin}); "
+                "the next look shows whether it takes up requests",
+            )
+        if tree.turned is not None and tree.turned <= TURNING:
             return degraded(
                 "overloaded",
-                f"{silent}, but it took connections {tree.accepted:.1f} s ago: the event loop has "
+                f"{silent}, but it took up requests {tree.turned:.1f} s ago: the event loop has "
                 f"more to do than it can (state {app.state}{spin}{_waiting(queued)}); "
                 "add replicas, or look for what keeps it busy",
                 pid=app.pid,

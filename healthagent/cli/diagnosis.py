@@ -143,6 +143,10 @@ ADVICE: dict[str, Advice] = {
         "JavaScript code runs and does not yield: no request is served, no timer fires.",
         (_LOGS, "see what it does: perf top -p {pid}, or a CPU profile of the app"),
     ),
+    "busy": Advice(
+        "Something keeps it busy. Whether it still takes up requests, the next look shows.",
+        ("wait for the next look",),
+    ),
     "deadlocked": Advice(
         "The process sleeps and serves nobody: its listener lives and its loop does not turn.",
         (_LOGS, "see what it waits for: cat /proc/{pid}/wchan /proc/{pid}/stack"),

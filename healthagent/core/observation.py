@@ -77,15 +77,16 @@ class ProcessTree(Fact):
     that the tree took since the look before (1.0 is one core spinning), ``None`` at the first look.
     ``accept_queue`` counts, by listening port, connections that the kernel took and the app has not
     accepted (``rx_queue`` of a listening row in /proc/net/tcp); ``None`` where the socket tables
-    cannot be read. ``accepted`` is how many seconds ago connections that waited at the replica's
-    own port were last found taken; ``None`` where that was never seen. Only the app can take them,
-    so it is a sign of life even where no answer comes in time.
+    cannot be read. ``turned`` is how many seconds ago the app was last found to have taken a
+    connection to the replica's own port, or to have read from one: infinite where two looks or more
+    showed no such thing, ``None`` where there were none to compare yet. Only its event loop does
+    either, so it is a sign of life even where no answer comes in time.
     """
 
     processes: tuple[Process, ...]
     cpu: float | None = None
     accept_queue: Mapping[int, int] | None = None
-    accepted: float | None = None
+    turned: float | None = None
 
     @property
     def root(self) -> Process | None:

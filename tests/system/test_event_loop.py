@@ -41,8 +41,8 @@ const server = Bun.serve({
 setInterval(() => {}, 1000);
 """
 
-WITHIN = 20.0
-"""Seconds in which a fault must have its name."""
+WITHIN = 60.0
+"""Seconds in which a fault must have its name, on a machine that has much else to do."""
 
 CROWD = 40
 """Clients that ask for 100 ms of work each, one time after another: 4 s for a turn of all."""
@@ -163,3 +163,11 @@ async def test_more_work_than_the_loop_can_do_is_overloaded_and_passes_with_the_
         verdict = await replica.until("overloaded")
         assert verdict.status.passing, "a restart would only move the load to the others"
     await replica.until("ok")
+
+
+async def test_one_that_blocks_in_the_middle_of_a_crowd_is_blocked(replica: Replica) -> None:
+    await replica.until("ok")
+    async with replica.crowd():
+        await replica.until("overloaded")
+        await replica.ask("/block")
+        await replica.until("blocked")

@@ -92,7 +92,7 @@ trees = st.builds(
     processes=st.lists(processes, max_size=5).map(tuple),
     cpu=st.none() | st.floats(0, 16),
     accept_queue=st.none() | st.dictionaries(st.integers(1, 65535), st.integers(0, 512)),
-    accepted=st.none() | SECONDS,
+    turned=st.none() | SECONDS,
 )
 
 _errors = st.sampled_from(

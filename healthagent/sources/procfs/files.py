@@ -8,12 +8,14 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 
 _PIECE = 65536
 _HALF_A_PAGE = 2048
 _LISTEN = b" 0A "
+_MOST = 1000
 _MEMORY = 0.5
 
 Children = Callable[[int], list[int]]
@@ -30,22 +32,33 @@ def read(path: str) -> bytes:
         os.close(descriptor)
 
 
-def listening(path: str) -> Iterator[bytes]:
-    """The rows of a socket table in which listening sockets are.
+@dataclass(frozen=True, slots=True)
+class Sockets:
+    """Rows of a socket table, headings among them. ``whole`` is false where some were left out."""
+
+    rows: list[bytes]
+    whole: bool
+
+
+def sockets(path: str, *, only_listening: bool) -> Sockets:
+    """The rows of listening sockets, and of the others some of ``_MOST`` unless they are unwanted.
 
     Every read walks the kernel's whole table of connections, so there are as few as can be: the
     listening ones come first (tcp_get_idx() in net/ipv4/tcp_ipv4.c), and the kernel fills most of
     a page while it has rows (seq_read_iter() in fs/seq_file.c).
     """
+    rows: list[bytes] = []
     descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
     try:
         while piece := os.read(descriptor, _PIECE):
-            rows = piece.splitlines()
-            yield from rows
-            if len(piece) < _HALF_A_PAGE or _LISTEN not in rows[-1]:
-                return
+            rows += piece.splitlines()
+            if len(piece) < _HALF_A_PAGE:
+                break
+            if _LISTEN not in rows[-1] and (only_listening or len(rows) >= _MOST):
+                return Sockets(rows, whole=False)
     finally:
         os.close(descriptor)
+    return Sockets(rows, whole=True)
 
 
 def children_in(proc: str) -> Children:

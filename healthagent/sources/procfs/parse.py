@@ -10,6 +10,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 _LISTEN = b"0A"
+_OPEN = (b"01", b"08")
 
 _SIGTERM_BIT = 1 << (signal.SIGTERM - 1)
 
@@ -79,3 +80,17 @@ def accept_queues(rows: Iterable[bytes]) -> dict[int, int]:
             port = int(fields[1].rpartition(b":")[2], 16)
             queues[port] = queues.get(port, 0) + int(fields[4].partition(b":")[2], 16)
     return queues
+
+
+def unread(rows: Iterable[bytes], port: int) -> dict[int, int]:
+    """Bytes that the app has not read yet, by inode, of the connections to its port that it has
+    taken: one that still waits to be accepted has no inode (sock_i_ino() in net/core/sock.c)."""
+    found: dict[int, int] = {}
+    local = b":%04X" % port
+    for row in rows:
+        fields = row.split()
+        if len(fields) > 9 and fields[3] in _OPEN and fields[1].endswith(local):
+            inode = int(fields[9])
+            if inode:
+                found[inode] = int(fields[4].partition(b":")[2], 16)
+    return found

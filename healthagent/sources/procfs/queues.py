@@ -1,9 +1,11 @@
-"""How many connections wait to be accepted: what tells a stuck app from one that is not reached."""
+"""Who waits at a replica's port, and what the app takes up: what tells a stuck one from a busy one
+and from one that is not reached."""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from healthagent.core.target import Target
 from healthagent.sources.procfs import files, parse, sock_diag
@@ -17,6 +19,8 @@ seventh of all that the agent does if done every 30 s. One that seems unwell is 
 Queues = Mapping[int, int]
 """Connections that wait, by listening port."""
 
+_OPEN = (sock_diag.ESTABLISHED, sock_diag.CLOSE_WAIT)
+
 
 @dataclass(frozen=True, slots=True)
 class _Read:
@@ -27,11 +31,27 @@ class _Read:
 
 @dataclass(frozen=True, slots=True)
 class _Door:
-    """Who waited at the target's port when it was last looked at, and when some were taken."""
+    """How it stood at the target's port at a look: who waited to be taken, and what those who were
+    taken wait to be read: bytes, by the socket's inode. ``whole`` says that none was left out.
+    ``turned_at`` is ``None`` as long as there was nothing to compare with."""
 
     root: int
     waiting: int
-    taken_at: float | None = None
+    unread: Mapping[int, int]
+    whole: bool = True
+    turned_at: float | None = None
+
+    def turned_since(self, before: _Door) -> bool:
+        """Whether the app did since then what nobody else can: take a connection or read from one.
+
+        A queue that is as long as before says nothing: in a crowd one comes for each that is taken.
+        """
+        taken = before.whole and not self.unread.keys() <= before.unread.keys()
+        return (
+            taken
+            or self.waiting < before.waiting
+            or any(bytes_ < before.unread.get(inode, 0) for inode, bytes_ in self.unread.items())
+        )
 
 
 class AcceptQueues:
@@ -46,60 +66,69 @@ class AcceptQueues:
     def of(self, target: Target, root: int, unwell: bool) -> Queues | None:
         """The queues of the target whose first process is ``root``, at most ``QUIET`` seconds old
         where it is not ``unwell``; ``None`` where they cannot be seen."""
+        if not unwell:
+            self._doors.pop(target.id, None)
         if not target.is_container:
-            queues = _own()
-            self._note(target, root, queues)
-            return queues
+            return self._of_local(target, root, unwell)
         now, known = self._clock(), self._read.get(target.id)
         if known is None:  # its turn next comes at a time of its own, lest all come at once
             now -= QUIET * int(target.id[:4], 16) / 0x10000
         elif known.root == root and not unwell and now - known.at < QUIET:
             return known.queues
-        queues = self._in_namespace_of(root)
+        queues = self._of_container(target, root, unwell)
         self._read[target.id] = _Read(now, root, queues)
-        self._note(target, root, queues)
         return queues
 
-    def accepted(self, target: Target) -> float | None:
-        """Seconds since connections that waited for the target were last found taken: a queue only
-        shrinks when the app accepts. ``None`` where that was never seen."""
+    def turned(self, target: Target) -> float | None:
+        """See :attr:`ProcessTree.turned`. What is compared are looks one after another while it was
+        unwell."""
         door = self._doors.get(target.id)
-        return None if door is None or door.taken_at is None else self._clock() - door.taken_at
+        return None if door is None or door.turned_at is None else self._clock() - door.turned_at
 
     def forget(self, id_: str) -> None:
         self._read.pop(id_, None)
         self._doors.pop(id_, None)
 
-    def _note(self, target: Target, root: int, queues: Queues | None) -> None:
-        if queues is None or target.port is None:
-            return
-        waiting, before = queues.get(target.port, 0), self._doors.get(target.id)
-        if before is None or before.root != root:
-            self._doors[target.id] = _Door(root, waiting)
-        else:
-            taken_at = self._clock() if waiting < before.waiting else before.taken_at
-            self._doors[target.id] = _Door(root, waiting, taken_at)
+    def _of_local(self, target: Target, root: int, unwell: bool) -> Queues | None:
+        """It shares the agent's network namespace."""
+        try:
+            queues: dict[int, int] = {}
+            for found in sock_diag.sockets(sock_diag.LISTEN):
+                queues[found.port] = queues.get(found.port, 0) + found.queued
+            if unwell and target.port is not None:
+                unread = {
+                    found.inode: found.queued
+                    for found in sock_diag.sockets(*_OPEN, port=target.port)
+                    if found.inode
+                }
+                self._note(target.id, _Door(root, queues.get(target.port, 0), unread))
+        except OSError:
+            return None
+        return queues
 
-    def _in_namespace_of(self, pid: int) -> Queues | None:
+    def _of_container(self, target: Target, root: int, unwell: bool) -> Queues | None:
         """Over IPv4 and IPv6: a socket that listens on both stands in tcp6 alone."""
         rows: list[bytes] = []
+        whole = True
         for table in ("tcp", "tcp6"):
             try:
-                rows += files.listening(f"{self._proc}/{pid}/net/{table}")
+                found = files.sockets(f"{self._proc}/{root}/net/{table}", only_listening=not unwell)
             except FileNotFoundError:
                 continue  # a kernel without IPv6
             except OSError:
                 return None
-        return parse.accept_queues(rows)
+            rows += found.rows
+            whole = whole and found.whole
+        queues = parse.accept_queues(rows)
+        if unwell and target.port is not None:
+            unread = parse.unread(rows, target.port)
+            self._note(target.id, _Door(root, queues.get(target.port, 0), unread, whole))
+        return queues
 
-
-def _own() -> Queues | None:
-    """Those of local processes, which share the agent's network namespace."""
-    try:
-        listening = sock_diag.sockets(sock_diag.LISTEN)
-    except OSError:
-        return None
-    queues: dict[int, int] = {}
-    for found in listening:
-        queues[found.port] = queues.get(found.port, 0) + found.queued
-    return queues
+    def _note(self, id_: str, door: _Door) -> None:
+        before = self._doors.get(id_)
+        if before is not None and before.root == door.root:
+            last = -math.inf if before.turned_at is None else before.turned_at
+            turned_at = self._clock() if door.turned_since(before) else last
+            door = replace(door, turned_at=turned_at)
+        self._doors[id_] = door

@@ -12,7 +12,7 @@ import struct
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-ESTABLISHED, LISTEN = 1, 10
+ESTABLISHED, CLOSE_WAIT, LISTEN = 1, 8, 10
 """States of a TCP socket (include/net/tcp_states.h of Linux)."""
 
 _NETLINK_SOCK_DIAG = 4
@@ -22,7 +22,7 @@ _ERROR, _DONE = 2, 3
 _TIMEOUT = 0.5
 
 _HEADER = struct.Struct("=IHHII")  # struct nlmsghdr
-_REQUEST = struct.Struct("=BBBxI48x")  # struct inet_diag_req_v2, every address wanted
+_REQUEST = struct.Struct("=BBBxI2s46x")  # struct inet_diag_req_v2, every address wanted
 _PORT = struct.Struct("!H")
 _COUNTS = struct.Struct("=IIIII")  # the end of struct inet_diag_msg: expires to inode
 _PORT_AT, _COUNTS_AT = 4, 52
@@ -30,21 +30,29 @@ _PORT_AT, _COUNTS_AT = 4, 52
 
 @dataclass(frozen=True, slots=True)
 class Socket:
-    """One socket. ``queued`` is, of a listening one, the connections that wait to be accepted."""
+    """One socket. ``queued`` is, of a listening one, the connections that wait to be accepted, of
+    another the bytes that wait to be read. ``inode`` is 0 where no process has it: it waits to be
+    accepted."""
 
     port: int
     queued: int
     inode: int
 
 
-def sockets(state: int) -> list[Socket]:
-    """All TCP sockets in a state, of IPv4 and IPv6. Raises ``OSError`` where the kernel does not
-    tell: it was built without CONFIG_INET_DIAG, or its module tcp_diag is not loaded."""
-    return [found for family in (socket.AF_INET, socket.AF_INET6) for found in _dump(family, state)]
+def sockets(*states: int, port: int = 0) -> list[Socket]:
+    """All TCP sockets in these states, of IPv4 and IPv6, on one local port unless that is 0.
+    Raises ``OSError`` where the kernel does not tell: it was built without CONFIG_INET_DIAG, or its
+    module tcp_diag is not loaded."""
+    wanted = sum(1 << state for state in states)
+    return [
+        found
+        for family in (socket.AF_INET, socket.AF_INET6)
+        for found in _dump(family, wanted, port)
+    ]
 
 
-def _dump(family: int, state: int) -> Iterator[Socket]:
-    request = _REQUEST.pack(family, socket.IPPROTO_TCP, 0, 1 << state)
+def _dump(family: int, states: int, port: int) -> Iterator[Socket]:
+    request = _REQUEST.pack(family, socket.IPPROTO_TCP, 0, states, _PORT.pack(port))
     length = _HEADER.size + len(request)
     kind = socket.SOCK_RAW | socket.SOCK_CLOEXEC
     with socket.socket(socket.AF_NETLINK, kind, _NETLINK_SOCK_DIAG) as netlink:

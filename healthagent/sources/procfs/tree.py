@@ -118,9 +118,9 @@ class ProcessTreeSource:
                 )
             )
         share = self._share(target.id, ticks)
-        unwell = any(process.state in "TtD" for process in processes) or (share or 0) >= _SPINNING
+        unwell = any(process.state in "RTtD" for process in processes) or (share or 0) >= _SPINNING
         queues = self._queues.of(target, root, unwell)
-        return ProcessTree(tuple(processes), share, queues, self._queues.accepted(target))
+        return ProcessTree(tuple(processes), share, queues, self._queues.turned(target))
 
     def _share(self, target: str, ticks: Mapping[tuple[int, int], int]) -> float | None:
         """The share of one core since the look before; a process that is new since then counts

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import signal
 import socket
@@ -182,18 +183,29 @@ async def test_connections_that_wait_to_be_accepted_are_counted() -> None:
         assert queue[port] == 1
 
 
-async def test_connections_that_were_taken_are_a_sign_of_life() -> None:
-    with socket.create_server(("127.0.0.1", 0)) as server:
+@pytest.mark.parametrize("host", ["127.0.0.1", "::1"])
+async def test_taking_a_connection_and_reading_from_one_are_signs_of_life(host: str) -> None:
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    with socket.create_server((host, 0), family=family) as server:
         port = server.getsockname()[1]
+        # Who looks at itself always finds itself running, which is when it matters.
         here = Target(id="static:me", name="me", service="me", pid=os.getpid(), port=port)
         trees = source(clock := Clock())
-        with socket.create_connection(server.getsockname()):
-            assert (await tree_of(here, trees)).accepted is None, "it waits, and nobody took any"
-            server.accept()[0].close()
-            clock.now = 1.0
-            assert (await tree_of(here, trees)).accepted == 0.0
-            clock.now = 3.0
-            assert (await tree_of(here, trees)).accepted == 2.0
+
+        async def turned() -> float | None:
+            clock.now += 1.0
+            return (await tree_of(here, trees)).turned
+
+        with socket.create_connection((host, port)) as first:
+            first.send(b"twice")
+            assert await turned() is None, "nothing to compare yet"
+            assert await turned() == math.inf, "it waits, and nobody took it"
+            with server.accept()[0] as taken, socket.create_connection((host, port)):
+                assert await turned() == 0.0, "as many wait as before, and one was taken"
+                assert await turned() == 1.0
+                taken.recv(1)
+                assert await turned() == 0.0, "it was read from"
+            assert await turned() == 1.0, "hanging up proves nothing: the kernel does that as well"
 
 
 async def test_an_idle_listener_on_both_families_waits_for_nobody() -> None:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 
 import pytest
 
-from healthagent.checks.event_loop import CHECK
+from healthagent.checks.event_loop import CHECK, TURNING
 from healthagent.core.observation import (
     HttpError,
     Livez,
@@ -33,7 +34,8 @@ def silent(tree: ProcessTree | Unseen, error: HttpError = "timeout") -> Verdict:
 
 
 def in_state(state: str, cpu: float | None = 0.0, queued: int = 0) -> ProcessTree:
-    return ProcessTree((replace(BUN, state=state),), cpu=cpu, accept_queue={3000: queued})
+    app = replace(BUN, state=state)
+    return ProcessTree((app,), cpu=cpu, accept_queue={3000: queued}, turned=math.inf)
 
 
 def test_an_answer_is_life() -> None:
@@ -75,6 +77,28 @@ def test_the_app_below_a_launcher_is_the_one_that_is_judged() -> None:
     launcher = replace(BUN, cmdline=("bun", "run", "start"))
     app = replace(BUN, pid=101, ppid=100, state="T")
     assert silent(ProcessTree((launcher, app))).evidence["pid"] == 101
+
+
+@pytest.mark.parametrize(
+    ("turned", "status", "code"),
+    [
+        (0.0, Status.DEGRADED, "overloaded"),
+        (TURNING, Status.DEGRADED, "overloaded"),
+        (TURNING + 0.1, Status.FAILED, "blocked"),
+        (math.inf, Status.FAILED, "blocked"),
+        (None, Status.UNKNOWN, "busy"),
+    ],
+)
+def test_a_busy_loop_is_blocked_only_where_it_was_seen_to_take_up_nothing(
+    turned: float | None, status: Status, code: str
+) -> None:
+    verdict = silent(replace(in_state("R", cpu=1.0), turned=turned))
+    assert (verdict.status, verdict.code) == (status, code)
+
+
+def test_where_the_socket_tables_cannot_be_read_a_busy_loop_is_blocked() -> None:
+    tree = replace(in_state("R"), accept_queue=None, turned=None)
+    assert silent(tree).code == "blocked"
 
 
 def test_connections_that_wait_to_be_accepted_are_evidence() -> None:

@@ -88,3 +88,26 @@ def test_bytes_that_wait_in_a_connection_are_no_connections_that_wait() -> None:
 
 def test_a_row_cut_short_does_not_count() -> None:
     assert parse.accept_queues([HEADING, IPV4[:30]]) == {}
+
+
+def row(*, local: str = "0BB8", state: str = "01", unread: str = "00000010", inode: int) -> bytes:
+    ends = f"0100007F:{local} 0100007F:D431"
+    return f"   1: {ends} {state} 00000000:{unread} 00:00000000 00000000 0 0 {inode}".encode()
+
+
+def test_bytes_that_wait_to_be_read_are_told_by_inode() -> None:
+    half_closed = row(state="08", unread="00000000", inode=80)
+    assert parse.unread([HEADING, IPV4, row(inode=79), half_closed], 3000) == {79: 16, 80: 0}
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        pytest.param(row(inode=0), id="waits to be accepted"),
+        pytest.param(row(local="D431", inode=79), id="a connection that the app made"),
+        pytest.param(row(state="06", inode=79), id="has ended"),
+        pytest.param(row(inode=79)[:60], id="cut short"),
+    ],
+)
+def test_what_the_app_did_not_take_at_its_port_is_left_out(other: bytes) -> None:
+    assert parse.unread([HEADING, other], 3000) == {}

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
@@ -12,8 +14,9 @@ from healthagent.sources.procfs import ProcessTreeSource
 from healthagent.sources.procfs.queues import QUIET
 
 ID = "0000" + "c" * 60
-TARGET = Target(id=ID, name="app", service="app")
+TARGET = Target(id=ID, name="app", service="app", port=3000)
 LISTENS = "   0: 00000000:0BB8 00000000:0000 0A 00000000:{:08X} 00:00000000 00000000 0 0 7\n"
+TAKEN = "   1: 00000000:0BB8 0100007F:{0:04X} 01 00000000:{1:08X} 00:00000000 00000000 0 0 {0}\n"
 
 
 class Proc:
@@ -31,8 +34,10 @@ class Proc:
         (here / "status").write_text("NSpid:\t7\t1\nSigCgt:\t4000\n")
         (here / "cmdline").write_bytes(b"bun\0index.js\0")
 
-    def waiting(self, pid: int, count: int) -> None:
-        (self.folder / str(pid) / "net" / "tcp").write_text(LISTENS.format(count))
+    def waiting(self, pid: int, count: int, unread: Mapping[int, int] | None = None) -> None:
+        """So many wait to be taken; of those who were, so many bytes wait, by inode."""
+        taken = "".join(TAKEN.format(inode, size) for inode, size in (unread or {}).items())
+        (self.folder / str(pid) / "net" / "tcp").write_text(LISTENS.format(count) + taken)
 
     def end(self, pid: int) -> None:
         (self.folder / str(pid)).rename(self.folder / f"ended-{pid}")
@@ -119,6 +124,59 @@ async def test_those_of_one_that_is_stopped_are_read_at_every_look(proc: Proc) -
         proc.now += 1
         proc.waiting(7, waiting)
         assert (await tree_of(source)).accept_queue == {3000: waiting}
+
+
+@pytest.mark.parametrize(
+    ("waiting", "unread", "turned"),
+    [
+        pytest.param(9, {70: 16, 71: 16}, math.inf, id="nothing moved"),
+        pytest.param(10, {70: 16, 71: 32}, math.inf, id="more came"),
+        pytest.param(9, {71: 16}, math.inf, id="one hung up"),
+        pytest.param(8, {70: 16, 71: 16}, 0.0, id="one fewer waits"),
+        pytest.param(9, {70: 16, 71: 16, 72: 16}, 0.0, id="one was taken, another came"),
+        pytest.param(9, {70: 16, 71: 0}, 0.0, id="one was read"),
+    ],
+)
+async def test_only_what_the_app_itself_does_shows_that_its_loop_turns(
+    proc: Proc, waiting: int, unread: Mapping[int, int], turned: float
+) -> None:
+    proc.process(7, state="R")
+    proc.waiting(7, 9, {70: 16, 71: 16})
+    source = proc.source()
+    assert (await tree_of(source)).turned is None, "there is nothing to compare yet"
+    proc.waiting(7, waiting, unread)
+    assert (await tree_of(source)).turned == turned
+
+
+async def test_a_sign_that_the_loop_turned_grows_old(proc: Proc) -> None:
+    proc.process(7, state="R")
+    source = proc.source()
+    for waiting in (2, 1, 1):
+        proc.waiting(7, waiting)
+        proc.now += 3
+        tree = await tree_of(source)
+    assert tree.turned == 3.0
+
+
+async def test_what_was_seen_before_it_was_well_again_is_compared_with_nothing(proc: Proc) -> None:
+    source = proc.source()
+    for state, waiting in (("R", 2), ("S", 0), ("R", 0)):
+        proc.process(7, state=state)
+        proc.waiting(7, waiting)
+        tree = await tree_of(source)
+    assert tree.turned is None
+
+
+async def test_of_a_table_too_long_to_read_whole_only_known_connections_count(proc: Proc) -> None:
+    proc.process(7, state="R")
+    source = proc.source()
+    crowd = dict.fromkeys(range(1000, 4000), 16)
+    proc.waiting(7, 9, crowd)
+    await tree_of(source)
+    proc.waiting(7, 9, {999: 16} | crowd)
+    assert (await tree_of(source)).turned == math.inf, "it may have been left out before"
+    proc.waiting(7, 9, crowd | {1000: 0})
+    assert (await tree_of(source)).turned == 0.0
 
 
 async def test_where_there_are_no_socket_tables_nobody_waits(proc: Proc) -> None:
