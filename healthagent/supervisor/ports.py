@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Protocol
 
 from healthagent.core.action import Plan, Step
@@ -11,15 +12,58 @@ from healthagent.core.target import Target
 from healthagent.core.verdict import Evidence
 
 
+@dataclass(frozen=True, slots=True)
+class Container:
+    """What an act must know of a container beforehand.
+
+    ``image`` is as its creator wrote it, ``image_id`` what that was then. ``grace`` is how many
+    seconds it has between SIGTERM and SIGKILL. ``published`` are host ports that only one container
+    can hold. ``healthcheck`` is its command, empty where it has none. ``exit_code`` is that of its
+    last run, ``None`` while it runs.
+    """
+
+    id: str
+    name: str
+    image: str
+    image_id: str
+    grace: float = 10.0
+    published: tuple[int, ...] = ()
+    healthcheck: tuple[str, ...] = ()
+    exit_code: int | None = None
+
+    @property
+    def running(self) -> bool:
+        return self.exit_code is None
+
+
+@dataclass(frozen=True, slots=True)
+class Image:
+    """An image that is on this Engine. ``healthcheck`` is its command, empty where it has none;
+    ``missing`` are the files that were asked for and are not in it."""
+
+    id: str
+    healthcheck: tuple[str, ...] = ()
+    missing: tuple[str, ...] = ()
+
+
 class Runtime(Protocol):
     """Acts on containers. Every call has a deadline of its own; what the Engine refuses raises
     :class:`~healthagent.errors.ActionError` with its own words and a remedy."""
 
-    async def stop(self, id_: str, grace: float) -> None:
-        """SIGTERM, and SIGKILL after ``grace`` seconds; returns once the container has exited."""
+    async def inspect(self, id_: str) -> Container: ...
+
+    async def image(self, reference: str, files: tuple[str, ...] = ()) -> Image | None:
+        """What an image has; ``None`` where it is not on this Engine."""
         ...
 
-    async def start(self, id_: str) -> None: ...
+    async def stop(self, id_: str, grace: float | None = None) -> int:
+        """SIGTERM, and SIGKILL after ``grace`` seconds, by default the container's own; returns
+        its exit code once it has exited. One that does not run stays as it is."""
+        ...
+
+    async def start(self, id_: str) -> None:
+        """Start a container; one that runs already stays as it is."""
+        ...
 
     async def restart(self, id_: str, grace: float) -> None:
         """Stop and start, in one call of the Engine, which ends what it began even where the agent
@@ -28,19 +72,27 @@ class Runtime(Protocol):
         ...
 
     async def replace(self, id_: str, plan: Plan) -> str:
-        """A stopped container's successor under its name, created but not started: its id. The old
-        one is kept, renamed, until :meth:`forget`."""
+        """Put a stopped container's successor in its place: under its name, with all that it had
+        but what ``plan`` changes, created and not started. Returns its id; the old one is gone.
+        Where the successor cannot be created the old one stays."""
         ...
 
-    async def forget(self, id_: str) -> None:
-        """Remove a stopped container."""
+    async def add(self, id_: str, name: str, number: int, plan: Plan) -> str:
+        """Create one more container beside a running one, with all that it has but what ``plan``
+        changes, as number ``number`` of its service; returns its id. It is not started."""
+        ...
+
+    async def remove(self, id_: str) -> None:
+        """Remove a stopped container that :meth:`add` made, with its anonymous volumes."""
         ...
 
     async def logs(self, id_: str, lines: int) -> str:
         """The last lines of what the container printed, both streams."""
         ...
 
-    async def stats(self, id_: str) -> Mapping[str, object]: ...
+    async def stats(self, id_: str) -> Mapping[str, object]:
+        """Docker's own figures of the container now; empty where it does not run."""
+        ...
 
 
 class Router(Protocol):

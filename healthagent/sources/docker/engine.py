@@ -14,18 +14,17 @@ import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
-from typing import Any, cast
+from typing import cast
 
 import requests
 from docker import APIClient
 from docker.errors import NotFound
 from docker.types import CancellableStream
-from docker.utils import kwargs_from_env
 from urllib3.exceptions import ReadTimeoutError
 
+from healthagent.docker_api import DEADLINE, FAULTS, connect, explained
 from healthagent.sources.docker import container, event
 from healthagent.sources.docker.container import Container, Vantage
-from healthagent.sources.docker.faults import DEADLINE, FAULTS, explained
 from healthagent.sources.docker.messages import Heard, Inspected, Lost, Message, Surveyed
 
 IDLE = 10.0
@@ -37,15 +36,6 @@ RESYNC = 60.0
 
 _EVERYTHING = ""
 """Asked for in place of an id."""
-
-
-def connect(url: str) -> APIClient:
-    """A client that speaks the newest API that both sides know; TLS is by Docker's own variables.
-
-    Raises one of ``FAULTS``.
-    """
-    tls: Any = kwargs_from_env().get("tls", False)
-    return APIClient(base_url=url, version="auto", timeout=DEADLINE, tls=tls)
 
 
 class Engine:

@@ -21,8 +21,7 @@ from docker.errors import APIError
 
 from healthagent.core.observation import Process, ProcessTree, Unseen
 from healthagent.core.target import Target
-from healthagent.sources.docker.engine import connect
-from healthagent.sources.docker.faults import FAULTS, explained
+from healthagent.docker_api import FAULTS, connect, explained
 
 COLUMNS = "pid,ppid,stat,cputimes,etimes,args"
 """Of procps' ps(1). ``args`` is last, since the Engine splits a line at every blank but there."""

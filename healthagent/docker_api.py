@@ -1,12 +1,18 @@
-"""What may go wrong between the agent and the Docker Engine, in words for a person."""
+"""Speaking with the Docker Engine: the connection, and what may go wrong, in words for a person.
+
+Shared by what looks at containers and what acts on them. docker-py blocks: call it in threads.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any
 
 import requests
 import urllib3
+from docker import APIClient
 from docker.errors import DockerException
+from docker.utils import kwargs_from_env
 
 from healthagent.core.report import Notice
 
@@ -46,6 +52,15 @@ _MEANING: tuple[tuple[tuple[type[Exception], ...], str, str], ...] = (
     ),
 )
 """The first kind that is among an error's causes explains it."""
+
+
+def connect(url: str, timeout: float = DEADLINE) -> APIClient:
+    """A client that speaks the newest API that both sides know; TLS is by Docker's own variables.
+
+    Each answer has ``timeout`` seconds. Raises one of ``FAULTS``.
+    """
+    tls: Any = kwargs_from_env().get("tls", False)
+    return APIClient(base_url=url, version="auto", timeout=timeout, tls=tls)  # type: ignore[arg-type]
 
 
 def explained(error: Exception, url: str) -> Notice:

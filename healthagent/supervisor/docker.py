@@ -1,0 +1,246 @@
+"""The containers' runtime: the Docker Engine, asked to act.
+
+docker-py blocks, so each act is a thread of its own, which the end of the agent does not wait for:
+what the Engine was asked for it does, whoever listens.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import concurrent.futures
+import math
+import threading
+from collections.abc import Callable, Mapping
+from typing import Any, TypeVar, cast
+
+from docker.errors import APIError, ImageNotFound, NotFound
+
+from healthagent.core.action import Plan
+from healthagent.docker_api import FAULTS, connect, explained
+from healthagent.errors import ActionError
+from healthagent.supervisor.ports import Container, Image
+from healthagent.supervisor.successor import Creation, Document, creation, image_of
+
+WITHIN = 30.0
+"""Seconds that the Engine has for one request, the container's own grace left out: creating and
+starting take it a second at most where the machine has time for them."""
+
+SLACK = 5.0
+"""Seconds beyond all its requests that an act gets to come back from its thread."""
+
+DEFAULT_GRACE = 10
+"""Seconds between SIGTERM and SIGKILL where the container says nothing (Docker's own default)."""
+
+Api = Any
+"""docker-py's APIClient, of which half is typed."""
+
+R = TypeVar("R")
+
+
+class DockerRuntime:
+    """Acts through the Engine at ``url``, as in DOCKER_HOST."""
+
+    def __init__(self, url: str) -> None:
+        self._url = url
+
+    async def inspect(self, id_: str) -> Container:
+        return await self._do(f"inspect {id_[:12]}", lambda e: _container(_inspected(e, id_)))
+
+    async def image(self, reference: str, files: tuple[str, ...] = ()) -> Image | None:
+        return await self._do(f"look into {reference}", lambda e: _image(e, reference, files))
+
+    async def stop(self, id_: str, grace: float | None = None) -> int:
+        seconds = (await self.inspect(id_)).grace if grace is None else grace
+        within = seconds + WITHIN
+
+        def stop(engine: Api) -> int:
+            engine.stop(id_, timeout=math.ceil(seconds))
+            return int(_inspected(engine, id_)["State"].get("ExitCode", 0))
+
+        return await self._do(f"stop {id_[:12]}", stop, within)
+
+    async def start(self, id_: str) -> None:
+        await self._do(f"start {id_[:12]}", lambda engine: engine.start(id_))
+
+    async def replace(self, id_: str, plan: Plan) -> str:
+        return await self._do(f"replace {id_[:12]}", lambda engine: _replace(engine, id_, plan))
+
+    async def add(self, id_: str, name: str, number: int, plan: Plan) -> str:
+        def add(engine: Api) -> str:
+            old = _inspected(engine, id_)
+            asked = _asked(engine, old, plan, name=name, number=number)
+            return _create(engine, asked, name)
+
+        return await self._do(f"create {name}", add)
+
+    async def remove(self, id_: str) -> None:
+        await self._do(f"remove {id_[:12]}", lambda engine: engine.remove_container(id_, v=True))
+
+    async def logs(self, id_: str, lines: int) -> str:
+        def read(engine: Api) -> str:
+            told: bytes = engine.logs(id_, stdout=True, stderr=True, tail=lines)
+            return told.decode(errors="replace")
+
+        return await self._do(f"read the log of {id_[:12]}", read)
+
+    async def stats(self, id_: str) -> Mapping[str, object]:
+        def ask(engine: Api) -> Mapping[str, object]:
+            told: Mapping[str, object] = engine.stats(id_, stream=False, one_shot=True)
+            return told if told.get("pids_stats") else {}
+
+        return await self._do(f"ask for the stats of {id_[:12]}", ask)
+
+    async def _do(self, what: str, work: Callable[[Api], R], within: float = WITHIN) -> R:
+        """Run ``work`` in a thread of its own. Raises :class:`ActionError`."""
+        outcome: concurrent.futures.Future[R] = concurrent.futures.Future()
+        outcome.set_running_or_notify_cancel()
+
+        def run() -> None:
+            try:
+                engine = connect(self._url, WITHIN)
+                try:
+                    result = work(engine)
+                finally:
+                    engine.close()
+            except Exception as error:
+                outcome.set_exception(error)
+            else:
+                outcome.set_result(result)
+
+        threading.Thread(target=run, name="docker_act", daemon=True).start()
+        running = asyncio.wrap_future(outcome)
+        running.add_done_callback(lambda done: done.cancelled() or done.exception())
+        try:
+            async with asyncio.timeout(within + SLACK):
+                return await asyncio.shield(running)
+        except TimeoutError:
+            remedy = "look at the log of dockerd; it may still do what it was asked to"
+            raise ActionError(f"cannot {what}: no answer within {within:g} s; {remedy}") from None
+        except FAULTS as error:
+            raise ActionError(f"cannot {what}: {self._why(error)}") from error
+
+    def _why(self, error: Exception) -> str:
+        if isinstance(error, NotFound):
+            return f"{error.explanation or error}; somebody else may have removed it"
+        if isinstance(error, APIError):
+            return str(error.explanation or error)
+        notice = explained(error, self._url)
+        return f"{notice.problem}; {notice.remedy}"
+
+
+def _inspected(engine: Api, id_: str) -> Document:
+    return cast("Document", engine.inspect_container(id_))
+
+
+def _replace(engine: Api, id_: str, plan: Plan) -> str:
+    """As Compose does it: the new one is made before the old one goes, under a name that is free
+    for sure."""
+    old = _inspected(engine, id_)
+    name = old["Name"].lstrip("/")
+    new = _create(engine, _asked(engine, old, plan), f"{id_[:12]}_{name}")
+    try:
+        engine.remove_container(id_)
+    except FAULTS:
+        engine.remove_container(new, v=False)
+        raise
+    engine.rename(new, name)
+    return new
+
+
+def _asked(
+    engine: Api,
+    old: Document,
+    plan: Plan,
+    *,
+    name: str | None = None,
+    number: int | None = None,
+) -> Creation:
+    reference = image_of(old, plan)
+    new_image = engine.inspect_image(reference)
+    if plan.image is None and new_image["Id"] != old["Image"]:
+        # The tag has moved on meanwhile: what is not asked to change stays what it is.
+        plan = Plan(old["Image"], plan.variables, plan.labels, plan.surge)
+        new_image = engine.inspect_image(old["Image"])
+    try:
+        image = engine.inspect_image(old["Image"])
+    except ImageNotFound:
+        image = {}  # removed by force: its settings can no longer be told from the container's
+    return creation(old, image, new_image, plan, name=name, number=number)
+
+
+def _create(engine: Api, asked: Creation, name: str) -> str:
+    new = str(engine.create_container_from_config(asked.body, name)["Id"])
+    try:
+        for network, endpoint in asked.networks.items():
+            _connect(engine, new, network, endpoint)
+    except FAULTS:
+        engine.remove_container(new, v=True)
+        raise
+    return new
+
+
+def _connect(engine: Api, id_: str, network: str, endpoint: Mapping[str, Any]) -> None:
+    ipam = endpoint.get("IPAMConfig") or {}
+    engine.connect_container_to_network(
+        id_,
+        network,
+        ipv4_address=ipam.get("IPv4Address"),
+        ipv6_address=ipam.get("IPv6Address"),
+        aliases=endpoint.get("Aliases"),
+        links=[tuple(link.split(":", 1)) for link in endpoint.get("Links") or ()],
+        link_local_ips=ipam.get("LinkLocalIPs"),
+        driver_opt=endpoint.get("DriverOpts"),
+    )
+
+
+def _container(document: Document) -> Container:
+    config, host, state = document["Config"], document["HostConfig"], document["State"]
+    bindings = (host.get("PortBindings") or {}).values()
+    grace = config.get("StopTimeout")
+    return Container(
+        id=document["Id"],
+        name=document["Name"].lstrip("/"),
+        image=config["Image"],
+        image_id=document["Image"],
+        grace=float(DEFAULT_GRACE if grace is None else grace),
+        published=tuple(
+            int(bound["HostPort"])
+            for ports in bindings
+            for bound in ports or ()
+            if str(bound.get("HostPort") or "0").isdigit() and int(bound.get("HostPort") or 0)
+        ),
+        healthcheck=_command(config),
+        exit_code=None if state.get("Running") else int(state.get("ExitCode", 0)),
+    )
+
+
+def _command(config: Document) -> tuple[str, ...]:
+    test = (config.get("Healthcheck") or {}).get("Test") or ()
+    return () if list(test[:1]) == ["NONE"] else tuple(test)
+
+
+def _image(engine: Api, reference: str, files: tuple[str, ...]) -> Image | None:
+    try:
+        document = engine.inspect_image(reference)
+    except ImageNotFound:
+        return None
+    missing = _missing(engine, document["Id"], files) if files else ()
+    return Image(document["Id"], _command(document.get("Config") or {}), missing)
+
+
+def _missing(engine: Api, image: str, files: tuple[str, ...]) -> tuple[str, ...]:
+    """The files that are not there, by the layers of a container that is never started."""
+    made = str(engine.create_container_from_config({"Image": image, "Cmd": ["-"]})["Id"])
+    try:
+        return tuple(file for file in files if not _has(engine, made, file))
+    finally:
+        engine.remove_container(made, v=True)
+
+
+def _has(engine: Api, id_: str, file: str) -> bool:
+    url = f"{engine.base_url}/v{engine.api_version}/containers/{id_}/archive"
+    found = engine.head(url, params={"path": file}, timeout=WITHIN)
+    if found.status_code == 404:
+        return False
+    found.raise_for_status()
+    return True

@@ -1,0 +1,285 @@
+"""What every runtime promises the supervisor: the fake and the real Engine."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import pytest
+
+from healthagent.core.action import Plan
+from healthagent.errors import ActionError
+from healthagent.supervisor.docker import DockerRuntime
+from healthagent.supervisor.fake import FakeRuntime
+from healthagent.supervisor.ports import Container, Image, Runtime
+from provision import owner
+from provision.engine import Engine
+from tests.containers import HEARS_SIGTERM, IMAGE, Containers, containers
+
+NOBODY = "0" * 64
+
+
+@dataclass(slots=True)
+class Case:
+    """A runtime with one container, which runs, and another image for it."""
+
+    runtime: Runtime
+    id: str
+    name: str
+    other: str
+
+
+@pytest.fixture(scope="module")
+def boxes(engine: Engine) -> Iterator[Containers]:
+    with containers(engine) as made:
+        yield made
+        for id_ in made.docker("ps", "--all", "--quiet", *_mine(made)).split():
+            made.docker("rm", "--force", "--volumes", id_)
+        for tag in made.docker("images", "--format", "{{.Tag}}", _images(made)).split():
+            made.docker("rmi", "--force", f"{_images(made)}:{tag}")
+
+
+@pytest.fixture(params=["fake", "docker"])
+def case(request: pytest.FixtureRequest) -> Case:
+    if request.param == "fake":
+        fake = FakeRuntime(printed="hello\n")
+        fake.images["other:local"] = Image("sha256:other")
+        fake.images[IMAGE] = Image("sha256:shell", missing=("/healthprobe",))
+        fake.put(Container("a" * 64, "app-1", IMAGE, "sha256:shell"))
+        return Case(fake, "a" * 64, "app-1", "other:local")
+    made: Containers = request.getfixturevalue("boxes")
+    other = f"{_images(made)}:other"
+    made.docker("tag", IMAGE, other)
+    name = owner.new_name("box")
+    id_ = made.run(*HEARS_SIGTERM, options=f"--name {name}")
+    return Case(DockerRuntime(made.engine.host), id_, name, other)
+
+
+async def test_a_container_is_told(case: Case) -> None:
+    found = await case.runtime.inspect(case.id)
+    assert (found.id, found.name, found.image) == (case.id, case.name, IMAGE)
+    assert found.running
+    assert found.grace == 10.0
+
+
+async def test_one_that_is_stopped_can_be_started_again(case: Case) -> None:
+    code = await case.runtime.stop(case.id, 20.0)
+    stopped = await case.runtime.inspect(case.id)
+    assert (stopped.running, stopped.exit_code) == (False, code)
+    await case.runtime.start(case.id)
+    assert (await case.runtime.inspect(case.id)).running
+
+
+async def test_stopping_and_starting_twice_changes_nothing(case: Case) -> None:
+    assert await case.runtime.stop(case.id) == await case.runtime.stop(case.id)
+    await case.runtime.start(case.id)
+    await case.runtime.start(case.id)
+    assert (await case.runtime.inspect(case.id)).running
+
+
+async def test_a_successor_has_the_name_and_the_plans_image(case: Case) -> None:
+    await case.runtime.stop(case.id)
+    new = await case.runtime.replace(case.id, Plan(image=case.other))
+    found = await case.runtime.inspect(new)
+    assert new != case.id
+    assert (found.name, found.image, found.running) == (case.name, case.other, False)
+    with pytest.raises(ActionError):
+        await case.runtime.inspect(case.id)
+    await case.runtime.start(new)
+    assert (await case.runtime.inspect(new)).running
+
+
+async def test_one_whose_successor_cannot_be_created_stays(case: Case) -> None:
+    await case.runtime.stop(case.id)
+    with pytest.raises(ActionError, match="nosuch"):
+        await case.runtime.replace(case.id, Plan(image="healthagent/nosuch:local"))
+    assert (await case.runtime.inspect(case.id)).name == case.name
+
+
+async def test_one_that_runs_is_not_replaced(case: Case) -> None:
+    with pytest.raises(ActionError):
+        await case.runtime.replace(case.id, Plan())
+    assert (await case.runtime.inspect(case.id)).running
+
+
+async def test_one_more_can_be_added_and_removed(case: Case) -> None:
+    added = await case.runtime.add(case.id, f"{case.name}-more", 2, Plan())
+    assert not (await case.runtime.inspect(added)).running
+    await case.runtime.start(added)
+    with pytest.raises(ActionError):
+        await case.runtime.remove(added)
+    await case.runtime.stop(added)
+    await case.runtime.remove(added)
+    with pytest.raises(ActionError):
+        await case.runtime.inspect(added)
+    assert (await case.runtime.inspect(case.id)).running
+
+
+async def test_an_image_that_is_there_tells_what_it_lacks(case: Case) -> None:
+    found = await case.runtime.image(IMAGE, ("/healthprobe", "/bin/dash"))
+    assert found is not None
+    assert found.missing == ("/healthprobe",)
+
+
+async def test_an_image_that_is_not_there_is_none(case: Case) -> None:
+    assert await case.runtime.image("healthagent/nosuch:local") is None
+
+
+async def test_logs_and_stats_can_be_had_while_it_runs(case: Case) -> None:
+    assert isinstance(await case.runtime.logs(case.id, 10), str)
+    assert await case.runtime.stats(case.id)
+
+
+async def test_there_are_no_stats_of_one_that_is_stopped(case: Case) -> None:
+    await case.runtime.stop(case.id)
+    assert await case.runtime.stats(case.id) == {}
+
+
+async def test_nobody_can_be_acted_on(case: Case) -> None:
+    for act in (
+        case.runtime.inspect(NOBODY),
+        case.runtime.stop(NOBODY),
+        case.runtime.start(NOBODY),
+        case.runtime.replace(NOBODY, Plan()),
+        case.runtime.add(NOBODY, "more", 2, Plan()),
+        case.runtime.remove(NOBODY),
+        case.runtime.logs(NOBODY, 1),
+        case.runtime.stats(NOBODY),
+    ):
+        with pytest.raises(ActionError, match="0000000"):
+            await act
+
+
+# What only a real Engine can show
+
+
+async def test_the_last_lines_of_both_streams_are_told(boxes: Containers) -> None:
+    """The Engine copies each stream by itself, so between the two the order is not sure."""
+    id_ = boxes.run("/bin/dash", "-c", "echo one; echo two; echo three >&2")
+    boxes.docker("wait", id_)
+    runtime = DockerRuntime(boxes.engine.host)
+    assert sorted((await runtime.logs(id_, 3)).split()) == ["one", "three", "two"]
+    assert len((await runtime.logs(id_, 2)).split()) == 2
+
+
+async def test_one_that_ignores_sigterm_is_killed(boxes: Containers) -> None:
+    id_ = boxes.run("/bin/dash", "-c", "trap '' TERM; while :; do sleep 1; done")
+    assert await DockerRuntime(boxes.engine.host).stop(id_, 0) == 137
+
+
+async def test_an_engine_that_is_not_there_is_named() -> None:
+    with pytest.raises(ActionError, match="no socket /nowhere"):
+        await DockerRuntime("unix:///nowhere").start(NOBODY)
+
+
+async def test_a_successor_has_all_that_the_old_one_had(boxes: Containers) -> None:
+    first, second = boxes.network("one"), boxes.network("two")
+    name = owner.new_name("whole")
+    id_ = boxes.run(
+        labels={"com.docker.compose.config-hash": "abc", "own": "label"},
+        options=f"--name {name} --network {first} --network-alias app --restart unless-stopped "
+        "--volume /data --tmpfs /scratch --env KEPT=1 --env CHANGED=old --memory 64m "
+        "--stop-timeout 3 --read-only --cap-drop ALL --publish 127.0.0.1:0:3000 --user 65534",
+    )
+    boxes.docker("network", "connect", "--alias", "other", second, id_)
+    before = _inspect(boxes, id_)
+    runtime = DockerRuntime(boxes.engine.host)
+    assert (await runtime.inspect(id_)).grace == 3.0
+    await runtime.stop(id_, 0)
+    other = f"{_images(boxes)}:other"
+    boxes.docker("tag", IMAGE, other)
+    new = await runtime.replace(id_, Plan(other, {"CHANGED": "new"}, {"more": "1"}))
+    await runtime.start(new)
+    after = _inspect(boxes, new)
+    assert after["Name"] == before["Name"] == f"/{name}"
+    assert after["Config"]["Labels"] == before["Config"]["Labels"] | {"more": "1"}
+    assert set(after["Config"]["Env"]) >= {"KEPT=1", "CHANGED=new"}
+    assert "CHANGED=old" not in after["Config"]["Env"]
+    for key in ("Cmd", "Entrypoint", "User", "StopTimeout", "ExposedPorts"):
+        assert after["Config"].get(key) == before["Config"].get(key), key
+    assert _aliases(after) == _aliases(before)
+    assert _volumes(after) == _volumes(before), "an anonymous volume goes on with its name"
+    told = ("RestartPolicy", "Memory", "ReadonlyRootfs", "CapDrop", "Tmpfs", "PortBindings")
+    for key in told:
+        assert after["HostConfig"][key] == before["HostConfig"][key], key
+    assert after["Config"]["Hostname"] == new[:12]
+
+
+async def test_what_came_from_the_old_image_does_not_outlive_it(boxes: Containers) -> None:
+    old = _derived(boxes, "old", 'CMD ["/bin/sleep", "3600"]', "ENV VERSION=1 ONLY_OLD=1")
+    new = _derived(boxes, "new", 'CMD ["/bin/sleep", "7200"]', "ENV VERSION=2")
+    id_ = boxes.docker(
+        "run", "--detach", "--label", f"com.docker.compose.project={boxes.project}",
+        "--env", "OWN=1", "--health-interval", "7s", old,
+    )  # fmt: skip
+    runtime = DockerRuntime(boxes.engine.host)
+    assert (await runtime.inspect(id_)).healthcheck == ("CMD", "/old")
+    await runtime.stop(id_, 0)
+    successor = _inspect(boxes, await runtime.replace(id_, Plan(new)))["Config"]
+    assert successor["Cmd"] == ["/bin/sleep", "7200"]
+    assert {"VERSION=2", "OWN=1"} <= set(successor["Env"])
+    assert "ONLY_OLD=1" not in successor["Env"]
+    assert successor["Healthcheck"] == {"Test": ["CMD", "/new"], "Interval": 7_000_000_000}
+    assert successor["Labels"]["of"] == "new"
+
+
+async def test_a_tag_that_moved_on_is_not_followed_unasked(boxes: Containers) -> None:
+    tag = f"{_images(boxes)}:moving"
+    boxes.docker("tag", IMAGE, tag)
+    id_ = boxes.docker(
+        "run", "--detach", "--label", f"com.docker.compose.project={boxes.project}", tag,
+        "/bin/sleep", "3600",
+    )  # fmt: skip
+    before = _inspect(boxes, id_)["Image"]
+    boxes.docker("tag", _derived(boxes, "moved", "ENV A=1"), tag)
+    runtime = DockerRuntime(boxes.engine.host)
+    await runtime.stop(id_, 0)
+    same = await runtime.replace(id_, Plan(variables={"B": "1"}))
+    assert _inspect(boxes, same)["Image"] == before
+    moved = await runtime.replace(same, Plan(image=tag))
+    assert _inspect(boxes, moved)["Image"] != before
+
+
+def _images(boxes: Containers) -> str:
+    """The name of all images that this run makes."""
+    return f"healthagent/test-{boxes.project}"
+
+
+def _mine(boxes: Containers) -> tuple[str, str]:
+    return ("--filter", f"label=com.docker.compose.project={boxes.project}")
+
+
+def _derived(boxes: Containers, which: str, *instructions: str) -> str:
+    """An image with settings of its own, quickly made and named for this run."""
+    tag = f"{_images(boxes)}:{which}"
+    changes = [
+        word
+        for change in (
+            *instructions,
+            f"LABEL of={which}",
+            f'HEALTHCHECK CMD ["/{which}"]',
+        )
+        for word in ("--change", change)
+    ]
+    made = boxes.docker("create", IMAGE, "/bin/sleep")
+    boxes.docker("commit", *changes, made, tag)
+    boxes.docker("rm", made)
+    return tag
+
+
+def _inspect(boxes: Containers, id_: str) -> dict[str, Any]:
+    return dict(json.loads(boxes.docker("inspect", id_))[0])
+
+
+def _aliases(document: dict[str, Any]) -> dict[str, set[str]]:
+    networks = document["NetworkSettings"]["Networks"]
+    return {
+        name: set(attached["Aliases"] or ()) - {document["Id"][:12]}
+        for name, attached in networks.items()
+    }
+
+
+def _volumes(document: dict[str, Any]) -> dict[str, str]:
+    return {mount["Destination"]: mount["Name"] for mount in document["Mounts"]}
