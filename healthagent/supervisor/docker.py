@@ -50,14 +50,22 @@ class DockerRuntime:
         return await self._do(f"look into {reference}", lambda e: _image(e, reference, files))
 
     async def stop(self, id_: str, grace: float | None = None) -> int:
-        seconds = (await self.inspect(id_)).grace if grace is None else grace
-        within = seconds + WITHIN
+        seconds = await self._grace(id_, grace)
 
         def stop(engine: Api) -> int:
-            engine.stop(id_, timeout=math.ceil(seconds))
+            engine.stop(id_, timeout=seconds)
             return int(_inspected(engine, id_)["State"].get("ExitCode", 0))
 
-        return await self._do(f"stop {id_[:12]}", stop, within)
+        return await self._do(f"stop {id_[:12]}", stop, seconds + WITHIN)
+
+    async def restart(self, id_: str, grace: float | None = None) -> None:
+        seconds = await self._grace(id_, grace)
+        what = f"restart {id_[:12]}"
+        await self._do(what, lambda e: e.restart(id_, timeout=seconds), seconds + WITHIN)
+
+    async def _grace(self, id_: str, grace: float | None) -> int:
+        """Whole seconds, as the Engine takes them."""
+        return math.ceil((await self.inspect(id_)).grace if grace is None else grace)
 
     async def start(self, id_: str) -> None:
         await self._do(f"start {id_[:12]}", lambda engine: engine.start(id_))

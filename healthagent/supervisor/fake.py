@@ -52,6 +52,11 @@ class FakeRuntime:
             self.containers[id_] = container
         return container.exit_code or 0
 
+    async def restart(self, id_: str, grace: float | None = None) -> None:
+        how = "" if grace is None else f" within {grace:g} s"
+        self._act("restart", self._known(id_), how)
+        self.containers[id_] = replace(self._known(id_), exit_code=None)
+
     async def start(self, id_: str) -> None:
         container = self._known(id_)
         if not container.running:

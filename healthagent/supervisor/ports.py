@@ -65,10 +65,11 @@ class Runtime(Protocol):
         """Start a container; one that runs already stays as it is."""
         ...
 
-    async def restart(self, id_: str, grace: float) -> None:
+    async def restart(self, id_: str, grace: float | None = None) -> None:
         """Stop and start, in one call of the Engine, which ends what it began even where the agent
         dies in between: a container that was stopped through the API alone would stay down, since
-        ``restart: unless-stopped`` takes it for stopped on purpose."""
+        ``restart: unless-stopped`` takes it for stopped on purpose. ``grace`` as in :meth:`stop`.
+        """
         ...
 
     async def replace(self, id_: str, plan: Plan) -> str:

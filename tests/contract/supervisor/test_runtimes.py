@@ -79,6 +79,14 @@ async def test_stopping_and_starting_twice_changes_nothing(case: Case) -> None:
     assert (await case.runtime.inspect(case.id)).running
 
 
+async def test_a_restart_starts_it_whether_it_ran_or_not(case: Case) -> None:
+    await case.runtime.restart(case.id, 20.0)
+    assert (await case.runtime.inspect(case.id)).running
+    await case.runtime.stop(case.id)
+    await case.runtime.restart(case.id)
+    assert (await case.runtime.inspect(case.id)).running
+
+
 async def test_a_successor_has_the_name_and_the_plans_image(case: Case) -> None:
     await case.runtime.stop(case.id)
     new = await case.runtime.replace(case.id, Plan(image=case.other))
@@ -142,6 +150,7 @@ async def test_nobody_can_be_acted_on(case: Case) -> None:
         case.runtime.inspect(NOBODY),
         case.runtime.stop(NOBODY),
         case.runtime.start(NOBODY),
+        case.runtime.restart(NOBODY),
         case.runtime.replace(NOBODY, Plan()),
         case.runtime.add(NOBODY, "more", 2, Plan()),
         case.runtime.remove(NOBODY),
