@@ -14,7 +14,9 @@ from typing import Any
 from healthagent.core.options import BY_KEY, PREFIX, boolean, port
 from healthagent.core.postgres_url import database_of, role_of
 from healthagent.core.report import Notice
-from healthagent.core.target import DatabaseRef, Pools, Target, Timing
+from healthagent.core.target import DatabaseRef, Pools, Target, Timing, Traffic
+
+_ROUTER = "traefik.http.routers."
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +76,7 @@ def declare(
         supervise=read("supervise", "observe"),
         quorum=read("quorum", 1),
         surge=read("surge", 1),
+        traffic=_traffic(reader),
         pid=candidate.pid,
         routing=candidate.routing,
         origins=reader.origins,
@@ -149,6 +152,15 @@ def _timing(reader: _Reader) -> Timing:
     )
 
 
+def _traffic(reader: _Reader) -> Traffic:
+    plain = Traffic()
+    return Traffic(
+        retry=reader.value("retry", plain.retry),
+        response=reader.value("response", plain.response),
+        slowstart=reader.value("slowstart", plain.slowstart),
+    )
+
+
 def _port(reader: _Reader) -> int | None:
     found: int | None = reader.value("port", None)
     if found is not None:
@@ -159,9 +171,13 @@ def _port(reader: _Reader) -> int | None:
                 found = port(value)
                 reader.origins["port"] = f"label {key}"
                 return found
-    if len(reader.candidate.exposed) == 1:
+    exposed = reader.candidate.exposed
+    if len(exposed) == 1:
         reader.origins["port"] = "EXPOSE"
-        return reader.candidate.exposed[0]
+        return exposed[0]
+    if exposed and any(key.lower().startswith(_ROUTER) for key in reader.candidate.routing):
+        reader.origins["port"] = "EXPOSE, the lowest, as Traefik takes it"
+        return min(exposed)
     return None
 
 

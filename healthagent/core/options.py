@@ -73,6 +73,11 @@ def interval(text: str) -> float:
     return seconds
 
 
+def span(text: str) -> float:
+    """A duration, or 0 for ``none``."""
+    return 0.0 if text == "none" else duration(text)
+
+
 def count(text: str) -> int:
     """A whole number from 1 on."""
     number = int(text)
@@ -146,7 +151,7 @@ OPTIONS: tuple[Option, ...] = (
     Option(
         "port",
         port,
-        "Traefik's label, else the only EXPOSEd port",
+        "Traefik's label, else the only EXPOSEd port; the lowest where it has a router",
         "a port from 1 to 65535",
         "the app's HTTP port; with none there is no http and no event_loop check",
     ),
@@ -212,6 +217,27 @@ OPTIONS: tuple[Option, ...] = (
         "1",
         "a whole number from 0 on",
         "replicas more that a rollout adds for a while; the connection budget counts them",
+    ),
+    Option(
+        "retry",
+        one_of("idempotent", "unsent", "none"),
+        "idempotent",
+        "idempotent, unsent or none",
+        "which requests Traefik tries again elsewhere when a replica fails them",
+    ),
+    Option(
+        "response",
+        duration,
+        "30s",
+        _DURATION,
+        "the longest a replica takes to begin an answer; Traefik then gives up on it",
+    ),
+    Option(
+        "slowstart",
+        span,
+        "none",
+        "a duration such as 30s, or none",
+        "time over which a replica that has become ready gets its full share of requests",
     ),
 )
 

@@ -8,6 +8,7 @@ from typing import Literal
 
 Runtime = Literal["bun", "node"]
 Supervision = Literal["observe", "restart"]
+Retry = Literal["idempotent", "unsent", "none"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +39,19 @@ class Pools:
         """The declared sum, or ``None`` where no pool is declared."""
         declared = [size for size in (self.prisma, self.dbos) if size is not None]
         return sum(declared) if declared else None
+
+
+@dataclass(frozen=True, slots=True)
+class Traffic:
+    """What the router does with a replica's requests. Seconds; no ``slowstart`` is 0.
+
+    ``retry``: an *unsent* request reached nobody yet, so that any of them may go to another
+    replica; an *idempotent* one may be sent twice (RFC 9110, section 9.2.2).
+    """
+
+    retry: Retry = "idempotent"
+    response: float = 30.0
+    slowstart: float = 0.0
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -82,6 +96,7 @@ class Target:
     supervise: Supervision = "observe"
     quorum: int = 1
     surge: int = 1
+    traffic: Traffic = Traffic()
     pid: int | None = None
     routing: Mapping[str, str] = field(default_factory=dict)
     origins: Mapping[str, str] = field(default_factory=dict)

@@ -138,6 +138,7 @@ def test_every_key_can_be_set_by_its_variable(load: Loading, key: Key) -> None:
         "defaults.readyz": "/r",
         "defaults.enforce": "pool",
         "defaults.supervise": "restart",
+        "defaults.retry": "unsent",
         "defaults.interval": "2s",
         "defaults.timeout": "1s",
         "defaults.grace": "1m",

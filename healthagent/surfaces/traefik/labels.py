@@ -15,6 +15,7 @@ from typing import Any
 from healthagent.surfaces.traefik.schema import KINDS, Indexed, Leaf, Named, Shape, Switch
 
 PREFIX = "traefik.http."
+ENABLE = "traefik.enable"
 UNSERVED = ("traefik.tcp.", "traefik.udp.")
 
 _DURATION = re.compile(r"-?(\d+(\.\d+)?(ns|us|µs|ms|s|m|h))+|\d+")
@@ -54,6 +55,12 @@ class _Refused(Exception):
         self.tell_value = tell_value
 
 
+def enabled(labels: Mapping[str, str]) -> bool:
+    """False for a container that its labels hide from Traefik; it must not come to light here."""
+    said = (value for key, value in labels.items() if key.lower() == ENABLE)
+    return next(said, "true").lower() in _TRUE
+
+
 def read(labels: Mapping[str, str]) -> Labels:
     """The routers, services and middlewares that ``labels`` describe."""
     return _read(tuple(sorted(labels.items())))
@@ -68,7 +75,7 @@ def _read(labels: tuple[tuple[str, str], ...]) -> Labels:
         kind, _, rest = key[len(PREFIX) :].partition(".")
         name, _, path = rest.partition(".")
         if not key.lower().startswith(PREFIX):
-            faults.extend(_unserved(key))
+            faults.extend(_unserved(key, value))
             continue
         try:
             if kind.lower() not in KINDS or not name or not path:
@@ -86,10 +93,13 @@ def _read(labels: tuple[tuple[str, str], ...]) -> Labels:
     return Labels(**whole, faults=tuple(faults))
 
 
-def _unserved(key: str) -> Iterator[Fault]:
+def _unserved(key: str, value: str) -> Iterator[Fault]:
     if key.lower().startswith(UNSERVED):
         problem = "is not passed on: the agent routes HTTP alone"
         yield Fault(key, problem, "let Traefik's Docker provider serve it")
+    if key.lower() == ENABLE and value.lower() not in _TRUE | _FALSE:
+        problem = "is neither true nor false, so that nothing is routed"
+        yield Fault(key, problem, "write true or false", value)
 
 
 def _put(into: Any, shape: Shape, path: list[str], text: str) -> Any:

@@ -8,38 +8,47 @@ from typing import Any
 
 from healthagent.core.report import Notice, TargetReport
 from healthagent.core.target import Target
-from healthagent.surfaces.traefik.labels import PREFIX, Fault, Labels, read
+from healthagent.surfaces.traefik import policy
+from healthagent.surfaces.traefik.labels import PREFIX, Fault, Labels, enabled, read
+from healthagent.surfaces.traefik.policy import Things
 
-Things = Mapping[str, Mapping[str, Any]]
-"""Routers, services or middlewares by name."""
+FULL = 10
+"""Tenths of its requests that a replica gets whose slow start is over."""
 
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """``servers`` holds the replica's own server by service; it is empty while it may not serve."""
+    """``servers`` holds the replica's own server by service; it is empty while it may not serve.
+    ``tenths`` is how many of its requests it is to get, from 1 to :data:`FULL`."""
 
     about: str
     routers: Things = field(default_factory=dict)
     services: Things = field(default_factory=dict)
     middlewares: Things = field(default_factory=dict)
+    transports: Things = field(default_factory=dict)
     servers: Things = field(default_factory=dict)
+    tenths: int = FULL
     notices: tuple[Notice, ...] = ()
 
 
-def part_of(report: TargetReport) -> Part:
+def part_of(report: TargetReport, tenths: int = FULL) -> Part:
     """The replica's part, with the defaults that Traefik's Docker provider fills in."""
     target = report.target
     labels = read(target.routing)
+    if not enabled(target.routing):
+        return Part(target.name, notices=_notices(target, labels.faults))
     services = _services(target, labels)
     routers = {name: _with_service(router, services) for name, router in labels.routers.items()}
-    faults = (*labels.faults, *_faults(target, routers, services))
+    retries, transports = policy.retries(target.traffic), policy.transports(target.traffic)
     return Part(
         about=target.name,
-        routers={name: router for name, router in routers.items() if _is_whole(router)},
-        services={name: _without_server(service) for name, service in services.items()},
-        middlewares=labels.middlewares,
+        routers={name: _retrying(r, retries) for name, r in routers.items() if _is_whole(r)},
+        services={name: _generic(service, transports) for name, service in services.items()},
+        middlewares={**retries, **labels.middlewares},
+        transports=transports,
         servers=_servers(target, services) if report.ready else {},
-        notices=tuple(_notice(target, fault) for fault in faults),
+        tenths=tenths,
+        notices=_notices(target, (*labels.faults, *_faults(target, routers, services))),
     )
 
 
@@ -61,6 +70,10 @@ def _with_service(router: Mapping[str, Any], services: Things) -> Mapping[str, A
 
 def _is_whole(router: Mapping[str, Any]) -> bool:
     return "rule" in router and "service" in router
+
+
+def _retrying(router: Mapping[str, Any], retries: Things) -> Mapping[str, Any]:
+    return {**router, "middlewares": [*router.get("middlewares", ()), *retries]}
 
 
 def _faults(target: Target, routers: Things, services: Things) -> Iterator[Fault]:
@@ -94,16 +107,14 @@ def _url(scheme: str, address: str | None, port: int | None) -> str | None:
     return f"{scheme}://{host}:{port}"
 
 
-def _without_server(service: Mapping[str, Any]) -> Mapping[str, Any]:
-    balancer = service.get("loadBalancer", {})
-    return {"loadBalancer": {key: value for key, value in balancer.items() if key != "server"}}
+def _generic(service: Mapping[str, Any], transports: Things) -> Mapping[str, Any]:
+    """What a service is for all its replicas: without the server of this one."""
+    balancer = {"serversTransport": next(iter(transports)), **service.get("loadBalancer", {})}
+    balancer.pop("server", None)
+    return {**service, "loadBalancer": balancer}
 
 
-def _notice(target: Target, fault: Fault) -> Notice:
-    return Notice(
-        about=target.name,
-        key=fault.key,
-        value=fault.value,
-        problem=fault.problem,
-        remedy=fault.remedy,
+def _notices(target: Target, faults: tuple[Fault, ...]) -> tuple[Notice, ...]:
+    return tuple(
+        Notice(target.name, fault.problem, fault.remedy, fault.key, fault.value) for fault in faults
     )

@@ -85,6 +85,7 @@ SERVER: Mapping[str, Shape] = {
 """What each replica says of itself: it becomes an entry of ``servers``, not a field of its own."""
 
 SERVICE: Mapping[str, Shape] = {
+    "middlewares": LIST,
     "loadBalancer": {
         "server": SERVER,
         "strategy": TEXT,
@@ -208,6 +209,15 @@ MIDDLEWARE: Mapping[str, Shape] = {
     ),
     "contentType": Switch({"autoDetect": FLAG}),
     "digestAuth": AUTHENTICATION,
+    "encodedCharacters": {
+        "allowEncodedSlash": FLAG,
+        "allowEncodedBackSlash": FLAG,
+        "allowEncodedNullCharacter": FLAG,
+        "allowEncodedSemicolon": FLAG,
+        "allowEncodedPercent": FLAG,
+        "allowEncodedQuestionMark": FLAG,
+        "allowEncodedHash": FLAG,
+    },
     "errors": {
         "status": LIST,
         "statusRewrites": Named(NUMBER),
@@ -229,6 +239,7 @@ MIDDLEWARE: Mapping[str, Shape] = {
         "maxBodySize": NUMBER,
         "preserveLocationHeader": FLAG,
         "preserveRequestMethod": FLAG,
+        "authSigninURL": TEXT,
     },
     "grpcWeb": {"allowOrigins": LIST},
     "headers": HEADERS,
@@ -274,7 +285,15 @@ MIDDLEWARE: Mapping[str, Shape] = {
     "redirectScheme": {"scheme": TEXT, "port": TEXT, "permanent": FLAG},
     "replacePath": {"path": TEXT},
     "replacePathRegex": {"regex": TEXT, "replacement": TEXT},
-    "retry": {"attempts": NUMBER, "initialInterval": DURATION},
+    "retry": {
+        "attempts": NUMBER,
+        "initialInterval": DURATION,
+        "timeout": DURATION,
+        "maxRequestBodyBytes": NUMBER,
+        "status": LIST,
+        "disableRetryOnNetworkError": FLAG,
+        "retryNonIdempotentMethod": FLAG,
+    },
     "stripPrefix": {"prefixes": LIST, "forceSlash": FLAG},
     "stripPrefixRegex": {"regex": LIST},
 }

@@ -80,6 +80,10 @@ class TestAReplicaThatDeclaresNothing:
         ("supervise", "restart", lambda t: t.supervise, "restart"),
         ("quorum", "2", lambda t: t.quorum, 2),
         ("surge", "0", lambda t: t.surge, 0),
+        ("retry", "unsent", lambda t: t.traffic.retry, "unsent"),
+        ("response", "2s", lambda t: t.traffic.response, 2.0),
+        ("slowstart", "30s", lambda t: t.traffic.slowstart, 30.0),
+        ("slowstart", "none", lambda t: t.traffic.slowstart, 0.0),
     ],
 )
 def test_a_label_sets_its_value_and_is_named_as_its_origin(
@@ -125,6 +129,9 @@ def test_every_option_is_covered_by_a_label_in_these_tests() -> None:
         ("enforce", "http"),
         ("supervise", "kill"),
         ("quorum", "0"),
+        ("retry", "post"),
+        ("response", "none"),
+        ("slowstart", "0"),
     ],
 )
 def test_a_value_that_cannot_be_read_is_one_notice_and_the_default_stays(
@@ -185,6 +192,11 @@ class TestThePort:
 
     def test_is_not_guessed_where_several_are_exposed(self) -> None:
         assert target(exposed=(3000, 9229)).port is None
+
+    def test_is_the_lowest_exposed_where_traefik_would_route_to_that(self) -> None:
+        made = target(routing={"traefik.http.routers.app.rule": "Path(`/`)"}, exposed=(9229, 3000))
+        assert made.port == 3000
+        assert "lowest" in made.origins["port"]
 
     def test_of_the_label_wins(self) -> None:
         assert target({"port": "4000"}, routing=self.TRAEFIK, exposed=(9000,)).port == 4000

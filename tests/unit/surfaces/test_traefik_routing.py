@@ -5,10 +5,12 @@ from __future__ import annotations
 from typing import Any
 
 from healthagent.core.report import Report
+from healthagent.core.target import Traffic
 from healthagent.surfaces.traefik import Routing
-from healthagent.surfaces.traefik.routing import TRANSPORT
+from healthagent.surfaces.traefik.policy import NAME
 from tests.unit.surfaces.world import NOW, Replica, World
 
+RETRIES = ["healthagent-idempotent", "healthagent-unsent"]
 RULE = {"traefik.http.routers.app.rule": "Host(`app.example`)"}
 NOBODY = Report(NOW, settled=True)
 
@@ -38,7 +40,8 @@ def test_ready_replicas_alone_are_servers_in_a_stable_order(world: World) -> Non
 
 def test_a_router_goes_to_the_only_service_there_is(world: World) -> None:
     routing = Routing().after(world.report(labelled(world.replica("app-1"))))
-    assert http(routing)["routers"] == {"app": {"rule": "Host(`app.example`)", "service": "app"}}
+    [router] = http(routing)["routers"].values()
+    assert (router["rule"], router["service"]) == ("Host(`app.example`)", "app")
 
 
 def test_the_router_stays_when_none_is_ready(world: World) -> None:
@@ -79,7 +82,118 @@ def test_a_generated_transport_is_used_unless_the_labels_name_one(world: World) 
         ]
         for replica in (plain, own)
     ]
-    assert transports == [TRANSPORT, "slow@file"]
+    assert transports == [NAME, "slow@file"]
+
+
+def test_a_transport_waits_as_long_as_the_replica_says_that_an_answer_takes(world: World) -> None:
+    quick = labelled(world.replica("app-1")).but(traffic=Traffic(response=1.5))
+    found = http(Routing().after(world.report(quick)))
+    name = found["services"]["app"]["loadBalancer"]["serversTransport"]
+    waits = found["serversTransports"][name]["forwardingTimeouts"]
+    assert waits == {"dialTimeout": "500ms", "responseHeaderTimeout": "1500ms"}
+
+
+def middlewares_of(replica: Replica, world: World) -> tuple[list[str], dict[str, Any]]:
+    """Those of the router, and all that are defined."""
+    found = http(Routing().after(world.report(replica)))
+    return found["routers"]["app"].get("middlewares", []), found.get("middlewares", {})
+
+
+def test_a_router_repeats_as_its_label_says(world: World) -> None:
+    plain = labelled(world.replica("app-1"))
+    for traffic, names in (
+        (Traffic("idempotent"), RETRIES),
+        (Traffic("unsent"), RETRIES[1:]),
+        (Traffic("none"), []),
+    ):
+        used, defined = middlewares_of(plain.but(traffic=traffic), world)
+        assert (used, sorted(defined)) == (names, names)
+
+
+def test_by_default_nothing_that_reached_a_replica_is_repeated_but_what_may_be(
+    world: World,
+) -> None:
+    _, defined = middlewares_of(labelled(world.replica("app-1")), world)
+    assert "status" not in defined["healthagent-unsent"]["retry"]
+    for middleware in defined.values():
+        assert "retryNonIdempotentMethod" not in middleware["retry"]
+
+
+def test_retries_stand_behind_the_users_own_middlewares(world: World) -> None:
+    guarded = labelled(
+        world.replica("app-1"),
+        routers__app__middlewares="auth",
+        middlewares__auth__basicauth__users="u:$apr1$x",
+    )
+    assert middlewares_of(guarded, world)[0] == ["auth", *RETRIES]
+
+
+def test_a_router_with_a_retry_of_its_own_gets_no_other(world: World) -> None:
+    own = {"middlewares__again__retry__attempts": "3"}
+    direct = labelled(world.replica("app-1"), routers__app__middlewares="again@docker", **own)
+    chained = labelled(
+        world.replica("app-1"),
+        routers__app__middlewares="all",
+        middlewares__all__chain__middlewares="again@docker,all",
+        **own,
+    )
+    assert middlewares_of(direct, world)[0] == ["again"]
+    assert middlewares_of(chained, world)[0] == ["all"], "a chain that holds itself ends as well"
+
+
+def test_a_router_to_what_others_define_is_left_alone(world: World) -> None:
+    board = labelled(world.replica("app-1"), routers__app__service="api@internal")
+    assert middlewares_of(board, world) == ([], {})
+
+
+def test_what_its_labels_hide_from_traefik_stays_hidden(world: World) -> None:
+    for value in ("false", "False", "0", "perhaps"):
+        hidden = world.replica("app-1").but(routing={**RULE, "traefik.enable": value})
+        routing = Routing().after(world.report(hidden))
+        assert list(http(routing)) == ["serversTransports"], value
+        assert [n.key for n in routing.notices] == ["traefik.enable"] * (value == "perhaps")
+
+
+def test_a_slow_start_gives_a_replica_its_share_by_and_by(world: World) -> None:
+    old, new = (
+        labelled(world.replica(f"app-{n}")).but(traffic=Traffic(slowstart=30.0)) for n in (1, 2)
+    )
+    routing = Routing().after(world.report(old))
+    shares = []
+    for second in (0, 1, 15, 29, 30, 31):
+        routing = routing.after(world.report(old, new, at=NOW + 100 + second))
+        servers = http(routing)["services"]["app"]["loadBalancer"]["servers"]
+        shares.append([server.get("weight") for server in servers])
+    assert shares == [[10, 1], [10, 1], [10, 5], [None, None], [None, None], [None, None]]
+
+
+def test_a_slow_start_counts_a_servers_own_weight(world: World) -> None:
+    weight = {"services__app__loadbalancer__server__weight": "3"}
+    slow = Traffic(slowstart=30.0)
+    old, new = (labelled(world.replica(f"app-{n}"), **weight).but(traffic=slow) for n in (1, 2))
+    routing = Routing().after(world.report(old)).after(world.report(old, new, at=NOW + 100))
+    servers = http(routing)["services"]["app"]["loadBalancer"]["servers"]
+    assert [server["weight"] for server in servers] == [30, 3]
+
+
+def test_a_restarted_agent_starts_nobody_slowly(world: World) -> None:
+    replicas = [
+        labelled(world.replica(f"app-{n}")).but(traffic=Traffic(slowstart=30.0)) for n in (1, 2)
+    ]
+    unsettled = Routing().after(world.report(replicas[0], settled=False))
+    restarted = unsettled.after(world.report(*replicas, at=NOW + 1))
+    assert restarted.configuration == Routing().after(world.report(*replicas)).configuration
+    servers = http(restarted)["services"]["app"]["loadBalancer"]["servers"]
+    assert not any("weight" in server for server in servers)
+
+
+def test_replicas_that_become_ready_together_share_alike_from_the_start(world: World) -> None:
+    replicas = [
+        labelled(world.replica(f"app-{n}")).but(traffic=Traffic(slowstart=30.0)) for n in (1, 2)
+    ]
+    routing = Routing().after(NOBODY).after(world.report(*replicas, at=NOW + 1))
+    servers = http(routing)["services"]["app"]["loadBalancer"]["servers"]
+    assert not any("weight" in server for server in servers)
 
 
 def test_an_agent_that_watches_nobody_still_gives_a_configuration_that_traefik_takes() -> None:
@@ -127,7 +241,23 @@ def test_what_labels_define_themselves_needs_no_provider_name(world: World) -> N
         middlewares__auth__basicauth__users="u:$apr1$x",
     )
     router = http(Routing().after(world.report(replica)))["routers"]["app"]
-    assert router["middlewares"] == ["auth", "outer@docker", "other@file"]
+    assert router["middlewares"] == ["auth", "outer@docker", "other@file", *RETRIES]
+
+
+def test_middlewares_and_services_find_what_they_refer_to_here(world: World) -> None:
+    replica = labelled(
+        world.replica("app-1"),
+        middlewares__auth__basicauth__users="u:$apr1$x",
+        middlewares__all__chain__middlewares="auth@docker,outer@docker",
+        middlewares__kind__errors__service="app@docker",
+        middlewares__kind__errors__status="500",
+        services__app__middlewares="auth@docker",
+        services__app__loadbalancer__server__port="3000",
+    )
+    found = http(Routing().after(world.report(replica)))
+    assert found["middlewares"]["all"]["chain"]["middlewares"] == ["auth", "outer@docker"]
+    assert found["middlewares"]["kind"]["errors"] == {"service": "app", "status": ["500"]}
+    assert found["services"]["app"]["middlewares"] == ["auth"]
 
 
 def test_a_router_without_a_rule_is_left_out_and_told(world: World) -> None:
