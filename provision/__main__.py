@@ -6,13 +6,28 @@ import sys
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from provision import agent, app, engine, images, local_postgres, projects, recipe, state, tools
+from provision import (
+    agent,
+    app,
+    desk,
+    engine,
+    images,
+    local_postgres,
+    projects,
+    recipe,
+    state,
+    tools,
+)
 from provision.errors import ProvisionError, Unavailable
 from provision.progress import Progress
 
 _FAILED, _UNAVAILABLE, _INTERRUPTED = 1, 3, 130
 
-_BUILT = (app.TAG, agent.TAG, *(image.tag for image in images.IMAGES), images.BASE)
+_BUILT = (
+    *(app.TAG, *reversed(desk.TAGS), agent.TAG),
+    *(image.tag for image in images.ALL),
+    images.BASE,
+)
 
 Facts = dict[str, Any]
 
@@ -25,6 +40,7 @@ def up(progress: Progress, options: argparse.Namespace) -> Facts:
         facts["images"] = images.ensure(found, progress)
         facts["agent"] = agent.ensure(found, progress)
         facts["app"] = app.ensure(found, progress)
+        facts["desk"] = desk.ensure(found, progress)
     return facts
 
 

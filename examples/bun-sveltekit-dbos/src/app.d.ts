@@ -1,0 +1,11 @@
+import type { Replica } from "#lib/server/replica.ts";
+
+declare global {
+  namespace App {
+    interface Locals {
+      replica: Replica;
+    }
+  }
+}
+
+export {};

@@ -1,0 +1,71 @@
+// Prisma over an explicit pg.Pool. Each bound is stated: pg's defaults are 10 connections and waiting
+// for ever for a free one.
+
+import { PrismaPg } from "@prisma/adapter-pg";
+import { Pool, type QueryConfig } from "pg";
+
+import type { Config } from "./config";
+import { within } from "./deadline";
+import { log } from "./log";
+import { PrismaClient, type Prisma } from "./prisma-client/client";
+
+export type Transaction = Prisma.TransactionClient;
+
+const STATEMENT_MS = 5_000;
+
+export class Database {
+  readonly pool: Pool;
+  readonly #prisma: PrismaClient;
+
+  constructor(config: Config, executor: string) {
+    this.pool = new Pool({
+      connectionString: config.databaseUrl,
+      application_name: config.applicationName ?? `prisma_${executor}`,
+      max: config.prismaPoolMax,
+      connectionTimeoutMillis: 2_000,
+      idleTimeoutMillis: 10_000,
+      statement_timeout: STATEMENT_MS,
+      idle_in_transaction_session_timeout: STATEMENT_MS,
+      keepAlive: true,
+    });
+    // An idle connection that Postgres closes is reported here. With no listener it would end the
+    // process, and a restart of the database would restart every replica. The pool dials anew.
+    this.pool.on("error", (error) => log.warn("lost an idle database connection", { error: error.message }));
+    this.#prisma = new PrismaClient({ adapter: new PrismaPg(this.pool) });
+  }
+
+  /**
+   * Runs `work` in a transaction that may see and write the rows of one shop alone. The setting ends
+   * with the transaction, so the connection goes back to the pool without it.
+   */
+  as<T>(shop: string, work: (tx: Transaction) => Promise<T>): Promise<T> {
+    return this.#prisma.$transaction(
+      async (tx) => {
+        await tx.$executeRaw`SELECT set_config('app.tenant', ${shop}, true)`;
+        return work(tx);
+      },
+      { maxWait: 2_000, timeout: STATEMENT_MS },
+    );
+  }
+
+  /**
+   * Asks Postgres through the app's pool, so that a pool with nothing free is seen too. Resolves to
+   * undefined when it answered, else to a reason: a code, never an address or SQL, since the public
+   * router reaches /readyz as well.
+   */
+  async fault(timeoutMs: number): Promise<string | undefined> {
+    try {
+      // The second bound ends the query itself, which would otherwise keep its connection busy.
+      const answer = this.pool.query({ text: "SELECT 1", query_timeout: timeoutMs } as QueryConfig);
+      await within(timeoutMs, answer);
+      return undefined;
+    } catch (error) {
+      return (error as { code?: string }).code || (error as Error).message;
+    }
+  }
+
+  async close(): Promise<void> {
+    await this.#prisma.$disconnect();
+    await this.pool.end();
+  }
+}
