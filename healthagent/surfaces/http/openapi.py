@@ -158,12 +158,21 @@ PATHS: dict[str, Json] = {
     },
     "/traefik": {
         "summary": "dynamic configuration for Traefik's HTTP provider",
+        "parameters": [
+            _in_query(
+                "wait",
+                "hold what this connection, or the ETag in If-None-Match, has already, until it "
+                "changes or this time has passed",
+                {"type": "string", "examples": ["4s"]},
+            )
+        ],
         "responses": {
             "200": {
                 "description": "ready replicas only",
                 **_content("application/json", {"type": "object"}),
             },
             "304": {"description": "unchanged since the ETag in If-None-Match"},
+            "400": _problem("wait is no duration"),
             "503": _problem("not every replica has been judged yet: Traefik keeps what it has"),
         },
     },

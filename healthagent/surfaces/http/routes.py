@@ -5,15 +5,17 @@
 
 from __future__ import annotations
 
-import hashlib
+import asyncio
 from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Any
+from weakref import WeakKeyDictionary
 
 import orjson
 from aiohttp import web
 
 from healthagent.core.check import Group
+from healthagent.core.options import duration
 from healthagent.core.report import TargetReport
 from healthagent.core.verdict import Status
 from healthagent.surfaces.http import budget, health, kubernetes, openapi, stream
@@ -30,6 +32,9 @@ from healthagent.surfaces.http.view import View
 SETTLE_WITHIN = 1.0
 """Seconds for which Traefik's poll is held while the agent makes its first judgement: after each
 error Traefik waits longer before it asks again. Well under Traefik's own pollTimeout, 5 s."""
+
+LONGEST_WAIT = 60.0
+"""Seconds for which a poll may ask to be held."""
 
 HEADERS = {"Cache-Control": "no-store", "X-Content-Type-Options": "nosniff"}
 
@@ -49,6 +54,8 @@ class Routes:
     def __init__(self, state: State, view: View) -> None:
         self._state = state
         self._view = view
+        # By connection the configuration that went over it last: Traefik names none when it polls.
+        self._given: WeakKeyDictionary[asyncio.BaseTransport, str] = WeakKeyDictionary()
 
     def table(self) -> tuple[Route, ...]:
         """Every route there is, in the order of the contract."""
@@ -161,13 +168,15 @@ class Routes:
         if not await self._state.settled(SETTLE_WITHIN):
             detail = "the agent has just started; Traefik keeps the configuration that it has"
             raise Problem(HTTPStatus.SERVICE_UNAVAILABLE, detail, headers={"Retry-After": "1"})
-        body = orjson.dumps(self._state.routing.configuration)
-        tag = hashlib.blake2s(body, digest_size=8).hexdigest()
+        traefik, wait = self._state.traefik, _wait(request)
         known = {etag.value for etag in request.if_none_match or ()}
-        response = web.Response(body=body, content_type="application/json", headers=HEADERS)
-        if tag in known:
+        if wait and traefik.tag in known | {self._given.get(_connection(request), "")}:
+            await traefik.changed(wait)
+        response = web.Response(body=traefik.body, content_type="application/json", headers=HEADERS)
+        if traefik.tag in known:
             response = web.Response(status=304, headers=HEADERS)
-        response.etag = tag
+        response.etag = traefik.tag
+        self._given[_connection(request)] = traefik.tag
         return response
 
     async def events(self, request: web.Request) -> web.StreamResponse:
@@ -198,6 +207,22 @@ def _json(
 ) -> web.Response:
     body = orjson.dumps(document, default=str)
     return web.Response(body=body, status=status, content_type=content_type, headers=HEADERS)
+
+
+def _connection(request: web.Request) -> asyncio.BaseTransport:
+    if request.transport is None:
+        raise ConnectionResetError("the client has gone")
+    return request.transport
+
+
+def _wait(request: web.Request) -> float:
+    """Seconds for which to hold an answer that the client has already."""
+    text = request.query.get("wait", "0")
+    try:
+        return min(duration(text), LONGEST_WAIT) if text != "0" else 0.0
+    except ValueError:
+        detail = f"wait={text!r} cannot be read; write a duration such as 4s or 500ms"
+        raise Problem(HTTPStatus.BAD_REQUEST, detail) from None
 
 
 def _exclude(request: web.Request) -> frozenset[str]:

@@ -65,7 +65,7 @@ class HttpSurface:
             public = None
             if self._public is not None:
                 public = await enter(self._site("public", self._public, StatesAlone()))
-            stack.callback(self._state.feed.close)
+            stack.callback(self._state.close)
             yield Bound(listen, public)
 
     @asynccontextmanager

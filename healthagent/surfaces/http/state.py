@@ -5,10 +5,13 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 
+import orjson
+
 from healthagent.core.report import Notice, Report
 from healthagent.core.transition import Transition
 from healthagent.surfaces.http.events import Feed
 from healthagent.surfaces.http.metrics import Metrics
+from healthagent.surfaces.http.polled import Polled
 from healthagent.surfaces.notices import Noticeboard
 from healthagent.surfaces.traefik import Routing
 
@@ -23,7 +26,8 @@ class State:
         self.report = Report(0.0, settled=False)
         self.feed = Feed(life)
         self.metrics = Metrics()
-        self.routing = Routing()
+        self.traefik = Polled()
+        self._routing = Routing()
         self._clock = clock
         self._reported = clock()
         self._settled = asyncio.Event()
@@ -32,16 +36,22 @@ class State:
     def publish(self, report: Report, changes: tuple[Transition, ...]) -> None:
         self.report = report
         self._reported = self._clock()
-        self.routing = self.routing.after(report)
-        self._notices.post(self.routing.notices)
+        self._routing = self._routing.after(report)
+        self.traefik.put(orjson.dumps(self._routing.configuration))
+        self._notices.post(self._routing.notices)
         self.metrics.publish(report, changes, len(self.notices))
         self.feed.publish(changes)
         if report.settled:
             self._settled.set()
 
+    def close(self) -> None:
+        """End every stream, and answer every poll that is held."""
+        self.feed.close()
+        self.traefik.release()
+
     @property
     def notices(self) -> tuple[Notice, ...]:
-        return (*self.report.notices, *self.routing.notices)
+        return (*self.report.notices, *self._routing.notices)
 
     @property
     def stale_for(self) -> float | None:

@@ -301,6 +301,62 @@ async def test_an_unchanged_configuration_is_not_sent_again(agent: Agent, world:
     assert (await agent.get("/traefik", headers=known))[0] == 200
 
 
+async def test_a_poll_that_may_wait_is_answered_as_soon_as_there_is_news(
+    agent: Agent, world: World
+) -> None:
+    """Traefik names no ETag: what it has is known by its connection."""
+    agent.surface.publish(world.report(world.replica("app-1")), ())
+    assert "10.0.0.1" in (await agent.get("/traefik?wait=60s"))[1], "a first poll is not held"
+    held = asyncio.create_task(agent.get("/traefik?wait=60s"))
+    agent.surface.publish(world.report(world.replica("app-1")), ())
+    answered, _ = await asyncio.wait({held}, timeout=0.1)
+    assert not answered, "a report that changes nothing is no news"
+    agent.surface.publish(world.report(world.frozen("app-1")), ())
+    assert "10.0.0.1" not in (await asyncio.wait_for(held, SOON))[1]
+
+
+async def test_a_poll_that_may_wait_gets_at_once_what_its_connection_has_not_had(
+    agent: Agent, world: World
+) -> None:
+    agent.surface.publish(world.report(world.replica("app-1")), ())
+    await agent.get("/traefik?wait=60s")
+    agent.surface.publish(world.report(world.frozen("app-1")), ())
+    assert "10.0.0.1" not in (await asyncio.wait_for(agent.get("/traefik?wait=60s"), SOON))[1]
+    async with aiohttp.ClientSession() as other, asyncio.timeout(SOON):
+        for _ in range(2):
+            async with other.get(agent.base + "/traefik") as response:
+                assert response.status == 200, "who does not ask to wait does not"
+    async with (
+        asyncio.timeout(SOON),
+        aiohttp.ClientSession() as new,
+        new.get(agent.base + "/traefik?wait=60s") as response,
+    ):
+        assert response.status == 200, "a Traefik that was restarted has nothing yet"
+
+
+async def test_a_poll_that_waits_does_not_keep_the_agent_from_stopping(world: World) -> None:
+    surface = HttpSurface(("127.0.0.1", 0))
+    async with aiohttp.ClientSession() as client:
+        async with asyncio.timeout(SOON), surface.serve() as bound:
+            url = f"http://{bound.listen[0]}:{bound.listen[1]}/traefik?wait=60s"
+            surface.publish(world.report(world.replica("app-1")), ())
+            async with client.get(url) as first:
+                before = await first.text()
+            held = asyncio.create_task(client.get(url))
+            await asyncio.wait({held}, timeout=0.1)
+        async with await held as response:
+            assert await response.text() == before, "the last that it says is true"
+
+
+async def test_a_poll_waits_no_longer_than_it_asked_to(agent: Agent, world: World) -> None:
+    agent.surface.publish(world.report(world.replica("app-1")), ())
+    for _ in range(2):
+        assert (await asyncio.wait_for(agent.get("/traefik?wait=50ms"), SOON))[0] == 200
+    status, text = await agent.get("/traefik?wait=soon")
+    assert status == 400
+    assert "wait='soon' cannot be read" in json.loads(text)["detail"]
+
+
 async def test_labels_that_traefik_would_refuse_are_notices(agent: Agent, world: World) -> None:
     bad = world.replica("app-1").but(routing={"traefik.http.routers.a.priority": "high"})
     agent.surface.publish(world.report(bad), ())
