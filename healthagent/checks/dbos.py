@@ -6,19 +6,11 @@ steady polling: see :mod:`healthagent.core.executors`.
 
 from __future__ import annotations
 
-from healthagent.core.attribution import Ledger, ledger
+from healthagent.checks.share import NEEDS, share
+from healthagent.core.attribution import Ledger
 from healthagent.core.check import Check, Group, Witness
 from healthagent.core.executors import PREFIX, Executors, executors, is_cut, named
-from healthagent.core.observation import (
-    Backend,
-    ClientPorts,
-    Database,
-    DatabaseSession,
-    Fleet,
-    Observation,
-    PendingWorkflows,
-    Unseen,
-)
+from healthagent.core.observation import Backend, Observation, PendingWorkflows, Unseen
 from healthagent.core.target import Target
 from healthagent.core.verdict import Verdict, degraded, failed, ok, unknown
 
@@ -40,15 +32,10 @@ def applies(target: Target) -> bool:
 
 
 def judge(seen: Observation) -> Verdict:
-    session, fleet = seen.see(DatabaseSession), seen.see(Fleet)
-    if isinstance(session, Unseen) or isinstance(fleet, Unseen):
-        return unknown("unseen", str(session if isinstance(session, Unseen) else fleet))
-    if not isinstance(session.outcome, Database):
-        return unknown("no_session", "the database gave the agent no session; see postgres")
-    account = ledger(session.outcome, fleet)
-    held = account.held_by(seen.target, seen.see(ClientPorts))
-    if isinstance(held, Unseen):
-        return unknown("unseen", str(held))
+    found = share(seen)
+    if isinstance(found, Verdict):
+        return found
+    account, held = found.account, found.held
     everyone, target = executors(account), seen.target
     mine = tuple(backend for backend in held if backend.application.startswith(PREFIX))
     if mine:
@@ -222,7 +209,7 @@ CHECK = Check(
     name="dbos",
     groups=frozenset({Group.STARTUP, Group.READINESS}),
     witness=Witness.AGENT,
-    needs=(DatabaseSession, Fleet, ClientPorts),
+    needs=NEEDS,
     applies=applies,
     judge=judge,
 )

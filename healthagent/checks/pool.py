@@ -10,21 +10,14 @@ from collections import Counter
 from collections.abc import Sequence
 from functools import lru_cache
 
-from healthagent.core.attribution import Ledger, ledger
+from healthagent.checks.share import NEEDS, share
+from healthagent.core.attribution import Ledger
 from healthagent.core.budget import Limit, plans
 from healthagent.core.check import Check, Group, Witness
 from healthagent.core.executors import PREFIX
-from healthagent.core.observation import (
-    Backend,
-    ClientPorts,
-    Database,
-    DatabaseSession,
-    Fleet,
-    Observation,
-    Unseen,
-)
+from healthagent.core.observation import Backend, Observation
 from healthagent.core.target import Target
-from healthagent.core.verdict import Verdict, degraded, failed, ok, unknown
+from healthagent.core.verdict import Verdict, degraded, failed, ok
 
 BUSY = 2.0
 """Seconds without a change from which a connection that is not idle keeps others waiting."""
@@ -49,15 +42,10 @@ def applies(target: Target) -> bool:
 
 
 def judge(seen: Observation) -> Verdict:
-    session, fleet = seen.see(DatabaseSession), seen.see(Fleet)
-    if isinstance(session, Unseen) or isinstance(fleet, Unseen):
-        return unknown("unseen", str(session if isinstance(session, Unseen) else fleet))
-    if not isinstance(session.outcome, Database):
-        return unknown("no_session", "the database gave the agent no session; see postgres")
-    account = ledger(session.outcome, fleet)
-    held = account.held_by(seen.target, seen.see(ClientPorts))
-    if isinstance(held, Unseen):
-        return unknown("unseen", str(held))
+    found = share(seen)
+    if isinstance(found, Verdict):
+        return found
+    account, held = found.account, found.held
     app = tuple(backend for backend in held if not backend.application.startswith(PREFIX))
     fault = (
         _over_declared(len(app), len(held) - len(app), seen.target)
@@ -214,7 +202,7 @@ CHECK = Check(
     name="pool",
     groups=frozenset({Group.READINESS}),
     witness=Witness.AGENT,
-    needs=(DatabaseSession, Fleet, ClientPorts),
+    needs=NEEDS,
     applies=applies,
     judge=judge,
 )

@@ -23,6 +23,9 @@ OF_DOCKER = {"created", "removing"}
 ON_PURPOSE = {"stopped"}
 """Ends that ``exit`` finds nothing wrong with."""
 
+SHARED = {"share": ("pool", "dbos")}
+"""Which checks a file speaks for that is none itself."""
+
 OF_ALL = {"pending", "stale", "fault"}
 """Codes that are no check's own."""
 
@@ -34,13 +37,9 @@ def spelled() -> frozenset[tuple[str, str]]:
 
 def _spelled() -> Iterator[tuple[str, str]]:
     for file in sorted(Path(checks.__file__).parent.glob("*.py")):
-        for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
-            match node:
-                case ast.Call(func=ast.Name(id=name), args=[ast.Constant(value=str(code)), *_]):
-                    if name in CONSTRUCTORS:
-                        yield file.stem, code
-                case ast.Return(value=ast.Tuple(elts=[ast.Constant(value=str(code)), _])):
-                    yield file.stem, code
+        for code in _spelled_in(file):
+            for check in SHARED.get(file.stem, (file.stem,)):
+                yield check, code
     for code in set(get_args(EndCode)) - ON_PURPOSE:
         yield "exit", code
     for error in get_args(get_type_hints(DatabaseDown)["error"]):
@@ -50,3 +49,13 @@ def _spelled() -> Iterator[tuple[str, str]]:
         yield "http", code
     for code in OF_DOCKER:
         yield "process", code
+
+
+def _spelled_in(file: Path) -> Iterator[str]:
+    for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
+        match node:
+            case ast.Call(func=ast.Name(id=name), args=[ast.Constant(value=str(code)), *_]):
+                if name in CONSTRUCTORS:
+                    yield code
+            case ast.Return(value=ast.Tuple(elts=[ast.Constant(value=str(code)), _])):
+                yield code

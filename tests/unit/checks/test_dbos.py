@@ -7,33 +7,12 @@ from dataclasses import replace
 import pytest
 
 from healthagent.checks.dbos import CHECK
-from healthagent.core.observation import (
-    Backend,
-    ClientPorts,
-    Database,
-    DatabaseDown,
-    DatabaseSession,
-    Fact,
-    Fleet,
-    Observation,
-    PendingWorkflows,
-    ServerLimits,
-    Unseen,
-)
-from healthagent.core.target import DatabaseRef, Pools, Target
+from healthagent.core.observation import Backend, ClientPorts, PendingWorkflows, Unseen
+from healthagent.core.target import Pools, Target
 from healthagent.core.verdict import Status, Verdict
+from tests.unit.checks.database import AGENT, HIDDEN, REF, observed, said
 
-REF = DatabaseRef("db", 5432, "shop")
-LIMITS = ServerLimits(max_connections=40, superuser_reserved=3)
 ONE, TWO = "172.20.0.11", "172.20.0.12"
-AGENT = Backend(
-    pid=1,
-    role="healthagent",
-    database="shop",
-    application="healthagent",
-    client_address="172.20.0.2",
-    client_port=1,
-)
 
 
 def replica(name: str, address: str, executor: str | None = "") -> Target:
@@ -65,22 +44,11 @@ def judged(
     *backends: Backend,
     target: Target = APP,
     sibling: Target = SIBLING,
-    ports: ClientPorts | Unseen | None = None,
+    ports: ClientPorts | Unseen = HIDDEN,
     pending: tuple[PendingWorkflows, ...] | Unseen = (),
 ) -> Verdict:
-    held = tuple(replace(backend, pid=pid) for pid, backend in enumerate(backends, 100))
-    backends = (AGENT, *held)
-    database = Database(REF, 0.01, AGENT.pid, AGENT.role, LIMITS, backends, pending=pending)
-    facts: dict[type[Fact], Fact | Unseen] = {
-        DatabaseSession: DatabaseSession(database),
-        Fleet: Fleet((target, sibling)),
-        ClientPorts: ports or Unseen("its ports are hidden"),
-    }
-    return CHECK.judge(Observation(target, facts))
-
-
-def said(verdict: Verdict) -> tuple[Status, str]:
-    return verdict.status, verdict.code
+    fleet = (target, sibling)
+    return CHECK.judge(observed(target, fleet, backends, ports=ports, pending=pending))
 
 
 def test_an_executor_of_the_expected_id_is_ok() -> None:
@@ -294,18 +262,6 @@ def test_a_pool_of_the_apps_own_bears_no_id_and_is_degraded() -> None:
     verdict = judged(*unstamped)
     assert said(verdict) == (Status.DEGRADED, "unnamed")
     assert "systemDatabasePool" in verdict.reason
-
-
-@pytest.mark.parametrize(
-    "session",
-    [
-        Unseen("the agent has no role"),
-        DatabaseSession(DatabaseDown(REF, "refused", "", 0.1)),
-    ],
-)
-def test_without_a_session_it_is_unknown(session: DatabaseSession | Unseen) -> None:
-    facts: dict[type[Fact], Fact | Unseen] = {DatabaseSession: session, Fleet: Fleet((APP,))}
-    assert CHECK.judge(Observation(APP, facts)).status is Status.UNKNOWN
 
 
 def test_hidden_connections_are_unknown_with_the_grant_that_helps() -> None:

@@ -7,33 +7,12 @@ from dataclasses import replace
 import pytest
 
 from healthagent.checks.pool import CHECK
-from healthagent.core.observation import (
-    Backend,
-    ClientPorts,
-    Database,
-    DatabaseDown,
-    DatabaseSession,
-    Fact,
-    Fleet,
-    Observation,
-    ServerLimits,
-    Unseen,
-)
+from healthagent.core.observation import Backend, ServerLimits
 from healthagent.core.target import DatabaseRef, Pools, Target
 from healthagent.core.verdict import Status, Verdict
+from tests.unit.checks.database import AGENT, LIMITS, REF, observed, said
 
-REF = DatabaseRef("db", 5432, "shop")
-LIMITS = ServerLimits(max_connections=40, superuser_reserved=3)
-AGENT = Backend(
-    pid=1,
-    role="healthagent",
-    database="shop",
-    application="healthagent",
-    client_address="172.20.0.2",
-    client_port=1,
-)
 POOLS = Pools(prisma=5, dbos=3)
-HIDDEN = Unseen("its ports are hidden", "run the agent with pid: host")
 
 
 def replica(number: int, service: str = "app") -> Target:
@@ -67,18 +46,7 @@ def judged(
     fleet: tuple[Target, ...] = (),
     limits: ServerLimits = LIMITS,
 ) -> Verdict:
-    held = tuple(replace(backend, pid=pid) for pid, backend in enumerate(backends, 100))
-    database = Database(REF, 0.01, AGENT.pid, AGENT.role, limits, (AGENT, *held))
-    facts: dict[type[Fact], Fact | Unseen] = {
-        DatabaseSession: DatabaseSession(database),
-        Fleet: Fleet(fleet or (target,)),
-        ClientPorts: HIDDEN,
-    }
-    return CHECK.judge(Observation(target, facts))
-
-
-def said(verdict: Verdict) -> tuple[Status, str]:
-    return verdict.status, verdict.code
+    return CHECK.judge(observed(target, fleet or (target,), backends, limits=limits))
 
 
 def test_no_connection_is_no_fault_since_prisma_opens_them_when_asked() -> None:
@@ -247,24 +215,6 @@ def test_all_pools_and_the_agent_must_fit_the_databases_connection_limit() -> No
     assert judged(fleet=fleet, limits=replace(LIMITS, database_limits={"shop": 17})).code == "ok"
     verdict = judged(fleet=fleet, limits=replace(LIMITS, database_limits={"shop": 16}))
     assert "take 17 connections, the CONNECTION LIMIT of database shop allows 16" in verdict.reason
-
-
-@pytest.mark.parametrize(
-    "session",
-    [
-        Unseen("the agent has no role"),
-        DatabaseSession(DatabaseDown(REF, "refused", "", 0.1)),
-    ],
-)
-def test_without_a_session_it_is_unknown(session: DatabaseSession | Unseen) -> None:
-    facts: dict[type[Fact], Fact | Unseen] = {DatabaseSession: session, Fleet: Fleet((APP,))}
-    assert CHECK.judge(Observation(APP, facts)).status is Status.UNKNOWN
-
-
-def test_connections_that_cannot_be_told_from_others_are_unknown_with_the_remedy() -> None:
-    verdict = judged(target=replace(APP, addresses=("127.0.0.1",)))
-    assert said(verdict) == (Status.UNKNOWN, "unseen")
-    assert "pid: host" in verdict.reason
 
 
 @pytest.mark.parametrize(

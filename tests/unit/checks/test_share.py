@@ -1,0 +1,55 @@
+"""What ``pool`` and ``dbos`` say where nobody can tell what a replica holds."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+
+import pytest
+
+from healthagent.checks.dbos import CHECK as DBOS
+from healthagent.checks.pool import CHECK as POOL
+from healthagent.core.check import Check
+from healthagent.core.observation import (
+    DatabaseDown,
+    DatabaseSession,
+    Fact,
+    Fleet,
+    Observation,
+    Unseen,
+)
+from healthagent.core.target import Pools, Target
+from healthagent.core.verdict import Status
+from tests.unit.checks.database import REF, observed, said
+
+APP = Target(id="app-1", name="app-1", service="app", pools=Pools(dbos=3), database=REF)
+FLEET = Fleet((APP,))
+DOWN = DatabaseSession(DatabaseDown(REF, "refused", "", 0.1))
+
+pytestmark = pytest.mark.parametrize("check", [POOL, DBOS], ids=lambda check: check.name)
+
+
+@pytest.mark.parametrize(
+    ("facts", "code", "hint"),
+    [
+        ({DatabaseSession: Unseen("the agent has no role"), Fleet: FLEET}, "unseen", "no role"),
+        ({DatabaseSession: DOWN, Fleet: FLEET}, "no_session", "see postgres"),
+        ({DatabaseSession: DOWN}, "unseen", "no source for Fleet"),
+    ],
+    ids=["unseen", "no session", "no fleet"],
+)
+def test_without_a_session_or_the_fleet_it_is_unknown(
+    check: Check, facts: Mapping[type[Fact], Fact | Unseen], code: str, hint: str
+) -> None:
+    verdict = check.judge(Observation(APP, facts))
+    assert said(verdict) == (Status.UNKNOWN, code)
+    assert hint in verdict.reason
+
+
+def test_connections_that_cannot_be_told_from_others_are_unknown_with_the_remedy(
+    check: Check,
+) -> None:
+    local = replace(APP, addresses=("127.0.0.1",))
+    verdict = check.judge(observed(local, [local], []))
+    assert said(verdict) == (Status.UNKNOWN, "unseen")
+    assert "pid: host" in verdict.reason
