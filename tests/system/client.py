@@ -12,6 +12,10 @@ from examples.quickstart.tour.condition import Seen, until
 
 Document = dict[str, Any]
 
+WITHIN = 60.0
+"""Seconds in which what is bound to happen has happened, on a machine that has much else to do.
+Only a test that fails waits for so long."""
+
 ALL_KEPT = 1000
 """As many transitions as an agent keeps."""
 

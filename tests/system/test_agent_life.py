@@ -14,7 +14,7 @@ import pytest
 from examples.quickstart.tour import web
 from examples.quickstart.tour.condition import Seen, until
 from tests.system.agent import AgentProcess
-from tests.system.client import AgentClient
+from tests.system.client import WITHIN, AgentClient
 from tests.system.conftest import StartAgent
 from tests.system.quickstart import ROUNDS, Quickstart
 from tests.system.test_discovery import wire
@@ -22,14 +22,16 @@ from tests.system.wire import Wire, end
 
 __all__ = ["wire"]
 
-STOPS_WITHIN = 2.0
+STOPS_WITHIN = 8.0
+"""Seconds: fewer than the ten after which ``docker stop`` kills. On a machine that has nothing else
+to do the agent takes less than two."""
 
 
 def test_sigterm_ends_the_agent_in_time_and_its_open_streams(
     stack: Quickstart, start_agent: StartAgent
 ) -> None:
     process = start_agent()
-    process.client.wait_until_ready(stack.replicas, within=15)
+    process.client.wait_until_ready(stack.replicas, within=WITHIN)
 
     with stream(process.client) as events:
         taken = process.terminate()
@@ -44,12 +46,12 @@ def test_sigterm_ends_the_agent_in_time_though_all_that_it_asks_hangs(
 ) -> None:
     process = start_agent(HEALTHAGENT_DOCKER_HOST=f"unix://{wire.path}")
     agent, replica = process.client, stack.replicas[0]
-    agent.wait_until_ready(stack.replicas, within=15)
+    agent.wait_until_ready(stack.replicas, within=WITHIN)
 
     with stream(agent), stack.frozen(replica), paused(stack, stack.container("postgres")):
         wire.hang()
-        agent.wait_for_check(replica, "event_loop", "failed", within=10)
-        agent.wait_for_check(replica, "postgres", "failed", "timeout", within=10)
+        agent.wait_for_check(replica, "event_loop", "failed", within=WITHIN)
+        agent.wait_for_check(replica, "postgres", "failed", "timeout", within=WITHIN)
         taken = process.terminate()
 
     assert taken < STOPS_WITHIN, f"it took {taken:.2f} s"
@@ -102,15 +104,15 @@ def test_the_agents_death_and_return_cost_not_one_request(stack: Quickstart) -> 
         return Seen(answer.status == 200, f"/traefik answers {answer.status}; served by {told}")
 
     stack.engine.docker("kill", "--signal", "KILL", agent)
-    until("Traefik asked the dead agent", lambda: asked_in_vain(1), within=20)
+    until("Traefik asked the dead agent", lambda: asked_in_vain(1), within=WITHIN)
     kept = served_by()
-    until("Traefik asked it again and again", lambda: asked_in_vain(3), within=20)
+    until("Traefik asked it again and again", lambda: asked_in_vain(3), within=WITHIN)
     assert served_by() == kept, "routing changed with nobody there to change it"
 
     stack.start_agent()
-    until("the agent is back and has judged all", settled_again, within=20)
+    until("the agent is back and has judged all", settled_again, within=WITHIN)
     served_by()
-    stack.agent.wait_until_ready(stack.replicas, within=10)
+    stack.agent.wait_until_ready(stack.replicas, within=WITHIN)
     assert stack.lives() == lives, "a replica was restarted for the agent's sake"
 
 
@@ -121,7 +123,8 @@ def test_a_new_agent_tells_traefik_nothing_until_it_has_judged_every_replica(
     others = sorted(stack.server(replica) for replica in stack.replicas[1:])
 
     with stack.frozen(frozen):
-        agent = start_agent().client
+        # Two looks at the frozen one end unanswered before it is judged: time to ask in between.
+        agent = start_agent(HEALTHAGENT_DEFAULTS_TIMEOUT="2s").client
         first = agent.get("/traefik")
         assert first.status == 503, f"{frozen} cannot have been judged yet: {first.body}"
         assert agent.get("/readyz").status == 503
@@ -131,7 +134,7 @@ def test_a_new_agent_tells_traefik_nothing_until_it_has_judged_every_replica(
             answers.append(agent.get("/traefik"))
             return Seen(answers[-1].status == 200, str(answers[-1]))
 
-        until("all are judged", settled, within=10)
+        until("all are judged", settled, within=WITHIN)
         assert {answer.status for answer in answers[:-1]} <= {503}
         assert sorted(agent.routed()) == others, "the first configuration is a whole one"
         assert agent.get("/readyz").status == 200
@@ -141,7 +144,7 @@ def test_every_line_of_the_agents_output_is_one_json_object(
     stack: Quickstart, start_agent: StartAgent
 ) -> None:
     process = start_agent(HEALTHAGENT_LOG_LEVEL="debug")
-    process.client.wait_until_ready(stack.replicas, within=15)
+    process.client.wait_until_ready(stack.replicas, within=WITHIN)
     process.terminate()
 
     for line in process.lines:
@@ -178,11 +181,11 @@ def test_a_dead_collector_costs_one_warning_however_often_it_is_asked(
         OTEL_METRIC_EXPORT_INTERVAL="200",
         OTEL_BLRP_SCHEDULE_DELAY="100",
     )
-    process.client.wait_until_ready(stack.replicas, within=15)
+    process.client.wait_until_ready(stack.replicas, within=WITHIN)
     until(
         "several exports were tried",
         lambda: Seen(len(tried) >= 6, f"{len(tried)} connections"),
-        within=20,
+        within=WITHIN,
     )
     taken = process.terminate()
 

@@ -24,9 +24,9 @@ from healthagent.sources.docker import engine as connection
 from provision.engine import Engine
 from tests.containers import HEARS_SIGTERM, Containers, containers
 
-PATIENCE = 30.0
-END = 2.0
-"""Seconds in which the agent promises to stop."""
+PATIENCE = 60.0
+END = 8.0
+"""Seconds: fewer than the ten after which ``docker stop`` kills."""
 
 
 @pytest.fixture
@@ -179,6 +179,10 @@ async def test_what_is_executed_in_a_container_is_no_news(
     """Every HEALTHCHECK is an exec: some thousand events an hour and container."""
     id_ = boxes.run()
     await started(follower, id_)
+    boxes.docker("pause", id_)
+    await follower.until(lambda _: follower.status(id_) == "paused", "all news of its start")
+    boxes.docker("unpause", id_)
+    await follower.until(lambda _: follower.status(id_) == "running", "the last news")
     for _ in range(5):
         boxes.docker("exec", id_, "/bin/dash", "-c", ":")
     boxes.docker("pause", id_)

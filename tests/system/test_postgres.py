@@ -9,7 +9,7 @@ import pytest
 from examples.quickstart.tour import web
 from examples.quickstart.tour.condition import Seen, until
 from provision.local import free_port
-from tests.system.client import AgentClient, Document, sentences
+from tests.system.client import WITHIN, AgentClient, Document, sentences
 from tests.system.conftest import StartAgent
 from tests.system.quickstart import DATABASE, Quickstart
 
@@ -41,15 +41,15 @@ def test_without_postgres_none_is_ready_none_is_restarted_and_all_come_back(
         return Seen(set(answers) == {"HTTP 503"}, str(dict(answers)))
 
     stack.compose.stop_database()
-    until("no replica is ready", none_ready, within=15)
+    until("no replica is ready", none_ready, within=WITHIN)
     for name, target in agent.targets().items():
         assert target["check"] == "http", f"{name}: its own /readyz decides, not {target['reason']}"
         assert "/readyz" in target["reason"]
     assert agent.get("/services/app/readyz").status == 503
-    until("Traefik answers 503: not now, instead of 404: never heard of it", refused, within=10)
+    until("Traefik answers 503: not now, instead of 404: never heard of it", refused, within=WITHIN)
 
     stack.compose.start_database()
-    agent.wait_until_ready(stack.replicas, within=45)
+    agent.wait_until_ready(stack.replicas, within=WITHIN)
     assert stack.lives() == lives, "Postgres was away, and a replica was restarted for it"
     dead = [change for change in agent.since(mark) if change["after"] == "not live"]
     assert dead == [], f"liveness looked at Postgres: {sentences(dead)}"
@@ -63,11 +63,11 @@ def test_the_agent_holds_one_connection_however_many_replicas(stack: Quickstart)
     assert len(before) == 1
 
     with stack.another_replica("one-more", {"healthagent.dbos.executor": "{container_name}"}) as it:
-        stack.agent.wait_until_ready([*stack.replicas, it], within=30)
+        stack.agent.wait_until_ready([*stack.replicas, it], within=WITHIN)
         assert stack.sessions_of(agent) == before, "the same backend serves one replica more"
         assert planned(stack.agent)["declared"] == 4 * DECLARED
 
-    stack.agent.wait_until_ready(stack.replicas, within=10)
+    stack.agent.wait_until_ready(stack.replicas, within=WITHIN)
     assert stack.sessions_of(agent) == before
 
 
@@ -92,7 +92,7 @@ def test_the_budget_is_the_plan_and_counts_the_agent_itself(stack: Quickstart) -
         held = planned(stack.agent)["held"]
         return Seen(held == counted, f"held {held}, Postgres counts {counted}")
 
-    until("the budget holds what Postgres counts", as_postgres_counts, within=10)
+    until("the budget holds what Postgres counts", as_postgres_counts, within=WITHIN)
 
 
 def planned(agent: AgentClient) -> Document:
@@ -110,7 +110,7 @@ def test_a_wrong_password_of_the_agents_own_takes_nobody_out(
     agent = process.client
     for replica in stack.replicas:
         for name in OF_POSTGRES:
-            check = agent.wait_for_check(replica, name, "unknown", "unseen", within=10)
+            check = agent.wait_for_check(replica, name, "unknown", "unseen", within=WITHIN)
             assert "'healthagent'" in check["reason"], "the reason names the role"
             assert "correct it" in check["reason"], "the reason names the remedy"
     wait_until_all_routed(stack, agent)
@@ -128,7 +128,7 @@ def test_a_server_that_only_the_agent_cannot_reach_is_loud_and_takes_nobody_out(
     agent = start_agent(**{f"{host}_HOST": "127.0.0.1", f"{host}_PORT": str(free_port())}).client
 
     for replica in stack.replicas:
-        agent.wait_for_check(replica, "postgres", "failed", "refused", within=10)
+        agent.wait_for_check(replica, "postgres", "failed", "refused", within=WITHIN)
     wait_until_all_routed(stack, agent)
     for replica in stack.replicas:
         excused = agent.check(replica, "postgres")["excused"]
@@ -153,19 +153,19 @@ def test_an_agent_that_is_shut_out_keeps_the_last_state_then_says_unknown(
     stack: Quickstart, start_agent: StartAgent, role: dict[str, str]
 ) -> None:
     agent = start_agent(**role).client
-    agent.wait_until_ready(stack.replicas, within=10)
+    agent.wait_until_ready(stack.replicas, within=WITHIN)
 
     stack.query("ALTER ROLE shut_out NOLOGIN")
     stack.query("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = 'shut_out'")
     for replica in stack.replicas:
         for name in OF_POSTGRES:
-            check = agent.wait_for_check(replica, name, "unknown", "stale", within=STALE + 5)
+            check = agent.wait_for_check(replica, name, "unknown", "stale", within=STALE + WITHIN)
             assert check["holds"] == "ok", "routing keeps to the last known state"
             assert "'shut_out'" in check["reason"], "the reason names the role that is shut out"
     wait_until_all_routed(stack, agent)
 
     stack.query("ALTER ROLE shut_out LOGIN")
-    agent.wait_until_ready(stack.replicas, within=10)
+    agent.wait_until_ready(stack.replicas, within=WITHIN)
 
 
 def wait_until_all_routed(stack: Quickstart, agent: AgentClient) -> None:
@@ -175,4 +175,4 @@ def wait_until_all_routed(stack: Quickstart, agent: AgentClient) -> None:
         routed = agent.routed() if agent.get("/traefik").status == 200 else []
         return Seen(ready and sorted(routed) == stack.servers(), str((answers, routed)))
 
-    until("every replica is ready and routed", look, within=10)
+    until("every replica is ready and routed", look, within=WITHIN)

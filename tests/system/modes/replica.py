@@ -21,7 +21,7 @@ from tests.system.quickstart import PROJECT_LABEL, SERVICE_LABEL, Quickstart, fl
 
 APP = Path(__file__).parent / "app"
 CONTROL = 9000
-ANSWER = 15.0
+ANSWER = 60.0
 
 
 @dataclass(frozen=True, slots=True)

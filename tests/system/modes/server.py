@@ -10,7 +10,7 @@ from examples.quickstart.tour.condition import Seen, until
 from provision.images import POSTGRES
 from tests.system.quickstart import PROJECT_LABEL, Quickstart, flags
 
-START = 60.0
+START = 120.0
 CLEAN = "standby.signal"
 
 
@@ -132,7 +132,7 @@ class Server:
             password=password,
             dbname=database,
             autocommit=True,
-            connect_timeout=5,
+            connect_timeout=30,
         )
 
     def _shell(self, script: str) -> None:

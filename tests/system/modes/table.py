@@ -16,7 +16,7 @@ Act = Callable[[Replica], None]
 @dataclass(frozen=True, slots=True)
 class Mode:
     """One way to fail. ``inject`` inflicts it on a healthy replica and ``heal`` ends it; in between
-    ``check`` must give the reason ``code``, within ``within`` seconds.
+    ``check`` must give the reason ``code``.
 
     ``lane`` is the kind of replica, see :mod:`lanes`; those of a lane come one by one.
     """
@@ -27,7 +27,6 @@ class Mode:
     heal: Act
     check: str
     code: str
-    within: float = 15.0
 
 
 def asks(fault: str) -> Act:
@@ -95,7 +94,7 @@ PROCESS = (
          restore, "process", "sigterm_lost"),
     Mode("no SIGTERM handler", "tree", with_variables(SIGTERM="ignored"), restore,
          "process", "sigterm_ignored"),
-    Mode("a second process", "tree", asks("second"), calm, "process", "second_process", 30.0),
+    Mode("a second process", "tree", asks("second"), calm, "process", "second_process"),
 )  # fmt: skip
 
 # How it ended.
@@ -136,7 +135,7 @@ EVENT_LOOP = (
     Mode("a promise that is never kept", "event_loop", asks("never-live"), calm,
          "event_loop", "deadlocked"),
     Mode("more work than the loop can do", "event_loop", asks("work"), restore,
-         "event_loop", "overloaded", 30.0),
+         "event_loop", "overloaded"),
     Mode("held by a debugger", "event_loop", attach, detach, "event_loop", "stopped"),
     Mode("listener closed", "event_loop", asks("deaf"), calm, "event_loop", "not_listening"),
     Mode("/livez 500", "event_loop", asks("sick-live"), calm, "event_loop", "status"),
@@ -200,16 +199,16 @@ def exhausted(replica: Replica) -> None:
 
 POSTGRES = (
     Mode("Postgres stopped", "server", server("stop"), server("start_again"),
-         "postgres", "name", 20.0),
+         "postgres", "name"),
     Mode("Postgres frozen", "server", server("pause"), server("unpause"), "postgres", "timeout"),
     Mode("Postgres off the network", "server", server("leave_network"), server("join_network"),
-         "postgres", "name", 30.0),
+         "postgres", "name"),
     Mode("no slot left for the agent", "server", exhausted, server("empty"),
          "postgres", "exhausted"),
     Mode("Postgres not open yet", "server", server("become_standby", hot=False),
-         server("become_primary"), "postgres", "starting", 20.0),
+         server("become_primary"), "postgres", "starting"),
     Mode("a standby", "server", server("become_standby", hot=True), server("become_primary"),
-         "postgres", "standby", 20.0),
+         "postgres", "standby"),
     Mode("somebody else's connections", "server", lambda r: r.server.hold(4), server("empty"),
          "pool", "foreign_holders"),
     Mode("all slots taken", "server", fill, server("empty"), "pool", "exhausted"),
@@ -222,12 +221,12 @@ POSTGRES = (
     Mode("no such database", "address", url("missing"), restore, "postgres", "absent"),
     Mode("pools beyond the server's limit", "server", with_labels(pool__prisma="500"), restore,
          "pool", "over_planned"),
-    Mode("no pg_monitor", "rights", revoked, granted, "pool", "stale", 25.0),
+    Mode("no pg_monitor", "rights", revoked, granted, "pool", "stale"),
     Mode("the agent's password is wrong", "rights", agent_role("PASSWORD 'changed'"),
          lambda r: agent_role(f"PASSWORD '{r.stack.secret('healthagent')}'")(r),
-         "postgres", "stale", 25.0),
+         "postgres", "stale"),
     Mode("the agent is not let in", "rights", agent_role("NOLOGIN"), agent_role("LOGIN"),
-         "postgres", "stale", 25.0),
+         "postgres", "stale"),
 )  # fmt: skip
 
 POOL = (
@@ -283,18 +282,18 @@ def newer(replica: Replica) -> None:
 DBOS = (
     Mode("DBOS shut down", "dbos", asks("end-dbos"), calm, "dbos", "not_registered"),
     Mode("DBOS silent", "dbos", signals(signal.SIGSTOP), signals(signal.SIGCONT),
-         "dbos", "stale", 20.0),
-    Mode("two processes of one id", "dbos", twin, no_twin, "dbos", "shared_id", 20.0),
-    Mode("mixed versions", "dbos", newer, no_twin, "dbos", "mixed_versions", 20.0),
-    Mode("workflows of a dead executor", "dbos", orphan, no_orphan, "dbos", "orphaned", 30.0),
+         "dbos", "stale"),
+    Mode("two processes of one id", "dbos", twin, no_twin, "dbos", "shared_id"),
+    Mode("mixed versions", "dbos", newer, no_twin, "dbos", "mixed_versions"),
+    Mode("workflows of a dead executor", "dbos", orphan, no_orphan, "dbos", "orphaned"),
     Mode("another id than expected", "identity", with_variables(EXECUTOR="modes-other"), restore,
-         "dbos", "unexpected_id", 20.0),
+         "dbos", "unexpected_id"),
     Mode("the id local", "identity",
          lambda r: r.replace(environment=r.environment(EXECUTOR="local"),
                              labels={k: v for k, v in r.labels().items() if "executor" not in k}),
-         restore, "dbos", "local_id", 20.0),
+         restore, "dbos", "local_id"),
     Mode("a pool that bears no id", "identity", with_variables(OWN_POOL="yes"), restore,
-         "dbos", "unnamed", 20.0),
+         "dbos", "unnamed"),
 )  # fmt: skip
 
 MODES = (*PROCESS, *EXIT, *EVENT_LOOP, *HTTP, *POSTGRES, *POOL, *DBOS)

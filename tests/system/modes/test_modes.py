@@ -22,7 +22,7 @@ def test_the_table_is_long_enough_and_no_mode_stands_in_it_twice() -> None:
     assert len({mode.name for mode in MODES}) == len(MODES) >= ENOUGH
 
 
-@pytest.mark.timeout(400)
+@pytest.mark.timeout(600)
 @pytest.mark.parametrize("mode", MODES, ids=[mode.name for mode in MODES])
 def test_a_fault_is_named_on_its_replica_alone_and_clears_when_healed(
     mode: Mode, outcomes: dict[str, Outcome]
