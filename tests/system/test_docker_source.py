@@ -18,6 +18,7 @@ import pytest
 
 from healthagent.core.observation import ContainerState, Unseen
 from healthagent.core.ports import Sighting
+from healthagent.core.report import Notice
 from healthagent.core.target import Target
 from healthagent.sources.docker import ContainerStateSource, DockerDiscovery
 from healthagent.sources.docker import engine as connection
@@ -41,6 +42,7 @@ class Follower:
     def __init__(self, discovery: DockerDiscovery, sightings: AsyncIterator[Sighting]) -> None:
         self.discovery = discovery
         self.latest = Sighting(())
+        self.told: list[Notice] = []
         self._sightings = sightings
 
     async def until(self, holds: Callable[[Sighting], bool], what: str) -> Sighting:
@@ -49,6 +51,7 @@ class Follower:
             async with asyncio.timeout(PATIENCE):
                 async for sighting in self._sightings:
                     self.latest = sighting
+                    self.told += sighting.notices
                     if holds(sighting):
                         return sighting
         except TimeoutError:
@@ -356,6 +359,7 @@ async def test_while_the_socket_is_gone_targets_stay_and_the_state_is_unseen(
         gone = await follower.until(lambda sighting: not sighting.complete, "the socket's absence")
         assert gone.targets == before
         assert [notice.about for notice in gone.notices] == ["docker"]
+        assert "there is no socket" in gone.notices[0].problem, "the cause, and nothing before it"
         assert gone.notices[0].remedy
         looked = await ContainerStateSource(discovery).look(before[0], 1.0)
         assert isinstance(looked, Unseen)
@@ -382,6 +386,20 @@ async def test_after_the_socket_came_back_events_are_heard_again(
         await follower.complete()
         boxes.docker("pause", id_)
         await follower.until(lambda _: follower.status(id_) == "paused", "an event")
+
+
+async def test_a_connection_that_breaks_once_is_no_outage(
+    boxes: Containers, forwarder: Forwarder
+) -> None:
+    id_ = boxes.run()
+    async with following(DockerDiscovery(forwarder.url, project=boxes.project)) as follower:
+        await follower.complete()
+        await forwarder.cut()
+        await forwarder.open()
+        boxes.docker("pause", id_)
+        paused = await follower.until(lambda _: follower.status(id_) == "paused", "an event")
+        assert paused.complete
+        assert follower.told == [], "nothing was said of a connection that was back at once"
 
 
 async def test_an_engine_that_hangs_is_found_out_and_heard_again(

@@ -71,6 +71,7 @@ class DockerDiscovery:
 
     async def sightings(self) -> AsyncIterator[Sighting]:
         pause, longest = RETRY
+        lost = 0
         told = self._sighting()
         yield told
         while True:
@@ -78,15 +79,17 @@ class DockerDiscovery:
             engine.open()
             try:
                 while self._fold(await engine.messages(), engine):
-                    pause = RETRY[0]
+                    pause, lost = RETRY[0], 0
                     now = self._sighting()
                     if now != told:
                         yield now
                         told = replace(now, touched=frozenset())
             finally:
                 engine.close()
+            lost += 1
             now = self._sighting()
-            if now != told:
+            # How a connection ended says less than why there is no other.
+            if now != told and not (told.complete and lost == 1):
                 yield now
                 told = replace(now, touched=frozenset())
             await asyncio.sleep(pause)
