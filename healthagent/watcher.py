@@ -163,8 +163,11 @@ class Watcher:
                 group.create_task(self._judge(target, timelines, check, looks))
 
     def _incarnate(self, replica: _Replica, state: Fact | Unseen) -> None:
-        """A container that was started anew begins anew: its grace, and all that it must show."""
-        if not isinstance(state, ContainerState) or state.started_at == replica.started_at:
+        """A container that was started anew begins anew: its grace, and all that it must show. One
+        that was never started has its grace since it was found."""
+        if not isinstance(state, ContainerState) or not state.started_at:
+            return
+        if state.started_at == replica.started_at:
             return
         if replica.started_at is not None:
             kept = {check.name for check in self._checks if check.outlives_restart}

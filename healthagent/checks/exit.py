@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from healthagent.core.check import Check, Group, Witness
 from healthagent.core.exits import (
+    WAITING,
     CrashLoop,
     End,
     Exits,
@@ -39,6 +40,8 @@ def judge(seen: Observation) -> Verdict:
     blocked = failed_start(state)
     if blocked is not None and not runs:
         return conclusively_failed(blocked.code, blocked.reason, exit_code=state.exit_code)
+    if state.status == "created":
+        return unknown("waiting", WAITING)
     if not exits.ends:
         return ok("no exit was seen")
     last = exits.ends[-1]

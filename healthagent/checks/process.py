@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from healthagent.core.check import Check, Group, Witness
-from healthagent.core.exits import Exits, failed_start, inspected, name
+from healthagent.core.exits import WAITING, Exits, failed_start, inspected, name
 from healthagent.core.observation import ContainerState, Observation, Process, ProcessTree, Unseen
 from healthagent.core.runtime import (
     SHELLS,
@@ -82,6 +82,8 @@ def not_running(state: ContainerState, exits: Exits | Unseen) -> Verdict:
             return conclusively_failed(
                 "created", f"the container never ran: {how}", exit_code=state.exit_code
             )
+        case "created":
+            return unknown("waiting", WAITING)
         case _:
             return failed(state.status, f"the container is {state.status}")
 

@@ -75,7 +75,14 @@ ADVICE: dict[str, Advice] = {
     "restarting": Advice("It ends soon after each start.", (_LOGS, "see its exit: {inspect}")),
     "exited": Advice("The container does not run.", (_LOGS, "see its exit: {inspect}")),
     "gone": Advice("The local process has ended.", ("start it again; its pid will be new",)),
-    "created": Advice("The container was made and never started.", ("docker start {name}",)),
+    "created": Advice("Docker could not start the container.", ("see its state: {inspect}",)),
+    "waiting": Advice(
+        "Compose makes all containers, then starts each once what it depends on is there.",
+        (
+            "see what is not there yet: docker compose ps --all",
+            "if nobody starts it: docker start {name}",
+        ),
+    ),
     "removing": Advice("Docker is removing the container.", ()),
     "vanished": Advice("It ended in the middle of a look; the next one will tell.", ()),
     # Its ends

@@ -28,6 +28,10 @@ BACKOFF = (0.1, 60.0)
 """Docker's first pause before a restart, doubled by each run shorter than ``STEADY[0]``, and its
 longest (restartmanager/restartmanager.go of moby)."""
 
+WAITING = "the container was made and not started yet; what it depends on may not be there"
+"""Said of one that Docker did not even try to start; Compose makes all at once, and starts each in
+its turn (depends_on)."""
+
 _STOPPING = frozenset({signal.SIGINT, signal.SIGQUIT, signal.SIGTERM, signal.SIGKILL})
 _CRASHES = frozenset(
     {signal.SIGILL, signal.SIGTRAP, signal.SIGABRT, signal.SIGBUS, signal.SIGFPE, signal.SIGSEGV,

@@ -40,9 +40,10 @@ class Timeline:
         return replace(self, latest=verdict, known_at=at, candidate=self.candidate + 1)
 
     def read(self, now: float, timing: Timing) -> Verdict:
-        """What to show at time ``now``: the standing verdict, or *unknown* once it is stale."""
+        """What to show at time ``now``: the standing verdict, or *unknown* once it is stale, and
+        where the first look failed, which is not believed before the next."""
         if self.standing is None:
-            return self.latest
+            return self.latest if self.latest.status is Status.UNKNOWN else _unbelieved(self.latest)
         if self.known_at is not None and now - self.known_at <= timing.stale_after:
             return self.standing
         why = self.latest.reason if self.latest.status is Status.UNKNOWN else "nothing new was seen"
@@ -75,3 +76,7 @@ class Timeline:
         same = old is not None and old.status is verdict.status and old.code == verdict.code
         since = self.since if same else at
         return Timeline(verdict, since, at, verdict, 0, self.ever_passed or verdict.status.passing)
+
+
+def _unbelieved(verdict: Verdict) -> Verdict:
+    return unknown(PENDING.code, f"the next look shows whether it holds: {verdict.reason}")

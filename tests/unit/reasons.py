@@ -17,7 +17,7 @@ CONSTRUCTORS = {"failed", "degraded", "unknown", "conclusively_failed"}
 OF_HTTP = {"reset", "invalid"}
 """Ends of a look that ``event_loop`` and ``http`` pass on as their code."""
 
-OF_DOCKER = {"created", "removing"}
+OF_DOCKER = {"removing"}
 """States of a container that ``process`` passes on as its code."""
 
 ON_PURPOSE = {"stopped"}

@@ -36,7 +36,7 @@ from healthagent.supervisor import Drains
 from healthagent.watcher import Watcher
 
 QUICK = Timing(interval=0.01, timeout=0.05, rise=1, fall=2, grace=0.001)
-SOON = 5.0
+SOON = 30.0
 BUN = Process(7, 1, 1, "bun", ("bun", "app.js"), "S", catches_sigterm=True)
 
 
@@ -198,6 +198,21 @@ async def test_a_restarted_container_must_show_anew_that_it_is_ready() -> None:
         assert not one(report, ONE).ready
         world.see(ONE, Readyz("/readyz", 200, 0.001))
         await world.all_ready(1)
+
+
+async def test_a_container_that_waits_for_its_start_is_starting_and_gets_no_traffic() -> None:
+    calm = replace(ONE, timing=replace(QUICK, grace=3600.0))
+    async with watching(calm, TWO) as world:
+        world.see(ONE, ContainerState("created"))
+        report = await world.audience.until(
+            lambda r: r.settled and one(r, ONE).phase is Phase.STARTING
+        )
+        assert "was made and not started yet" in one(report, ONE).reason
+        assert not one(report, ONE).ready
+        world.see(ONE, RUNNING)
+        await world.all_ready(2)
+        told = {change.after for change in world.audience.changes if change.target == calm}
+        assert Phase.NOT_LIVE not in told
 
 
 async def test_a_crash_loop_stands_from_one_run_to_the_next() -> None:

@@ -68,13 +68,15 @@ class Replica:
 
     # Faults
 
-    def replace(self, **changes: Any) -> None:
+    def replace(self, *, started: bool = True, **changes: Any) -> None:
         """Another container takes its place, with these parts of its specification changed. What
         Docker cannot start is created all the same."""
         self.remove()
         spec = replace(self._spec, **changes)
-        with suppress(CommandFailed):
-            self._run(spec, self.name, {"healthagent.enable": "true"})
+        self._create(spec, self.name, {"healthagent.enable": "true"})
+        if started:
+            with suppress(CommandFailed):
+                self._start(self.name)
 
     def beside(self, suffix: str, *, watched: bool, **changes: Any) -> None:
         """One more container of its service, called after it."""
@@ -125,6 +127,14 @@ class Replica:
         self.docker("start", self.name)
 
     def _run(self, spec: Spec, name: str, labels: Mapping[str, str]) -> None:
+        self._create(spec, name, labels)
+        self._start(name)
+
+    def _start(self, name: str) -> None:
+        self.struck_at = time.time()
+        self.docker("start", name)
+
+    def _create(self, spec: Spec, name: str, labels: Mapping[str, str]) -> None:
         told = {
             PROJECT_LABEL: self.stack.project,
             SERVICE_LABEL: self._service,
@@ -139,5 +149,3 @@ class Replica:
             *flags("--label", told), *flags("--env", spec.environment), *spec.options,
             TAG, *spec.command,
         )  # fmt: skip
-        self.struck_at = time.time()
-        self.docker("start", name)

@@ -112,8 +112,8 @@ def test_a_container_that_could_not_start_fails_by_name() -> None:
     assert verdict.conclusive
 
 
-def test_a_container_that_was_only_created_has_not_ended() -> None:
-    assert said(judged(ContainerState("created"))) == (Status.OK, "ok")
+def test_a_container_that_was_only_created_owes_its_start() -> None:
+    assert said(judged(ContainerState("created"))) == (Status.UNKNOWN, "waiting")
 
 
 def test_what_docker_does_not_tell_is_unknown() -> None:

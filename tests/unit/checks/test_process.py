@@ -257,6 +257,12 @@ def test_a_container_that_could_not_start_says_why() -> None:
     assert 'exec: "/nope"' in verdict.reason
 
 
+def test_a_container_that_nobody_started_yet_waits_and_has_not_failed() -> None:
+    verdict = judged(state=ContainerState("created"))
+    assert said(verdict) == (Status.UNKNOWN, "waiting")
+    assert "depends on" in verdict.reason
+
+
 def test_what_cannot_be_seen_is_unknown_with_the_grant_that_would_help() -> None:
     blind = Unseen("the host's processes cannot be seen", "run the agent with pid: host")
     verdict = judged_from(blind)

@@ -45,6 +45,13 @@ def test_the_first_failure_is_not_believed_before_its_threshold() -> None:
     assert standing(after(FAILED, FAILED, FAILED)) is Status.FAILED
 
 
+def test_what_is_not_believed_is_not_shown_as_failed_either() -> None:
+    shown = after(FAILED, FAILED).read(2, TIMING)
+    assert (shown.status, shown.code) == (Status.UNKNOWN, "pending")
+    assert FAILED.reason in shown.reason
+    assert after(FAILED, FAILED, FAILED).read(3, TIMING) == FAILED
+
+
 def test_a_passing_check_fails_after_fall_failures_in_a_row() -> None:
     assert standing(after(ok(), FAILED, FAILED)) is Status.OK
     assert standing(after(ok(), FAILED, FAILED, FAILED)) is Status.FAILED
