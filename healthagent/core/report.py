@@ -42,7 +42,7 @@ class CheckReport:
     routing keeps to. ``since`` is when it began. ``awaited`` marks a check whose first success the
     replica must still show before it gets traffic. ``excused`` marks a failure that only the agent
     sees and that all replicas share, or that would cost the service its quorum: it is loud, but
-    takes nobody out.
+    takes nobody out. ``shared`` marks a check of what all replicas of the service use.
     """
 
     name: str
@@ -57,6 +57,7 @@ class CheckReport:
     conclusive: bool = False
     awaited: bool = False
     excused: bool = False
+    shared: bool = False
 
     @property
     def blocks(self) -> bool:
@@ -282,6 +283,7 @@ def _check(check: Check, timeline: Timeline, target: Target, now: float) -> Chec
         conclusive=standing.conclusive,
         awaited=_awaited(check, timeline),
         excused=check.shared and standing.status is Status.FAILED,
+        shared=check.shared,
     )
 
 
