@@ -22,6 +22,7 @@ COMMANDS = (
     "events",
     "check",
     "budget",
+    "audit",
     "probe",
     "config",
     "completion",

@@ -44,6 +44,10 @@ class Agent:
         """``/budget``. Raises :class:`NotServed` on a public listener."""
         return self._document("/budget", (200,))
 
+    def traefik(self) -> Document:
+        """``/traefik``. Raises :class:`NotServed` on a public listener."""
+        return self._document("/traefik", (200,))
+
     def past_events(self, target: str, count: int) -> list[Document]:
         """The last transitions that the agent remembers of one target, oldest first."""
         query = {"target": target, "replay": count, "follow": "false"}

@@ -1,0 +1,337 @@
+"""What the audit rests on, as frozen records: what files say, what an image holds, what runs.
+
+The readers in ``reading/`` make them; the judgements see nothing else. What could not be looked at
+is :class:`~healthagent.core.observation.Unseen`, with the command that would show it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from healthagent.core.observation import ProcessTree, Unseen
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where something was seen: a file with a line from 1, or a container, image or route."""
+
+    where: str
+    line: int | None = None
+
+    def __str__(self) -> str:
+        return f"{self.where}:{self.line}" if self.line else self.where
+
+
+@dataclass(frozen=True, slots=True)
+class Text:
+    """A text, and where it stands."""
+
+    value: str
+    place: Place
+
+    def __str__(self) -> str:
+        return self.value
+
+
+@dataclass(frozen=True, slots=True)
+class Command:
+    """A command as an image or a Compose file gives it. ``shell`` where ``/bin/sh -c`` runs it."""
+
+    words: tuple[str, ...]
+    shell: bool
+    place: Place
+
+    def __str__(self) -> str:
+        return " ".join(self.words)
+
+
+@dataclass(frozen=True, slots=True)
+class Build:
+    """How Compose builds an image: the folder, the Dockerfile in it, and its arguments."""
+
+    context: str
+    dockerfile: str
+    target: str | None
+    args: Mapping[str, Text]
+    place: Place
+
+
+@dataclass(frozen=True, slots=True)
+class Healthcheck:
+    """A HEALTHCHECK; ``enabled`` is false where one is switched off (``NONE``, ``disable``)."""
+
+    enabled: bool
+    place: Place
+
+
+@dataclass(frozen=True, slots=True)
+class Service:
+    """One service of the merged Compose files."""
+
+    name: str
+    place: Place
+    image: Text | None = None
+    build: Build | None = None
+    command: Command | None = None
+    entrypoint: Command | None = None
+    environment: Mapping[str, Text] = field(default_factory=dict)
+    labels: Mapping[str, Text] = field(default_factory=dict)
+    healthcheck: Healthcheck | None = None
+    restart: Text | None = None
+    replicas: Text | None = None
+    container_name: Text | None = None
+    init: Text | None = None
+    logging: Text | None = None
+    ports: tuple[Text, ...] = ()
+    namespaces: Mapping[str, Text] = field(default_factory=dict)
+    """``network_mode``, ``pid`` and ``ipc``, as far as they are written."""
+
+
+@dataclass(frozen=True, slots=True)
+class Stack:
+    """The merged Compose files. ``apps`` are the names of the services that are the app."""
+
+    place: Place
+    files: tuple[str, ...]
+    project: str
+    services: Mapping[str, Service]
+    apps: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Dockerfile:
+    """What a Dockerfile builds. ``base`` is the image that the final stage goes back to; ``bases``
+    those of all stages; ``runs`` the RUN instructions of all stages, ``copies`` the final one's."""
+
+    place: Place
+    base: Text
+    bases: tuple[Text, ...]
+    runs: tuple[Text, ...]
+    copies: tuple[Text, ...]
+    command: Command | None = None
+    entrypoint: Command | None = None
+    healthcheck: Healthcheck | None = None
+    environment: Mapping[str, Text] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Package:
+    """A package.json."""
+
+    place: Place
+    scripts: Mapping[str, Text] = field(default_factory=dict)
+    dependencies: Mapping[str, Text] = field(default_factory=dict)
+    dev_dependencies: Mapping[str, Text] = field(default_factory=dict)
+    package_manager: Text | None = None
+    engines: Mapping[str, Text] = field(default_factory=dict)
+    bun_only: tuple[Text, ...] = ()
+    """What no other package manager reads: ``catalog:``, ``patchedDependencies``."""
+
+    @property
+    def packages(self) -> Mapping[str, Text]:
+        return {**self.dev_dependencies, **self.dependencies}
+
+
+@dataclass(frozen=True, slots=True)
+class Locks:
+    """Lock files by name. ``locked`` is what bun.lock says that package.json asks for; ``None``
+    where there is none that can be read."""
+
+    files: Mapping[str, Place]
+    locked: Mapping[str, str] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """A call in the app's source: the callee, its arguments, and the members of the last of them
+    that is an object literal. ``spread`` where that has members which do not stand there."""
+
+    callee: str
+    arguments: tuple[str, ...]
+    options: Mapping[str, str]
+    place: Place
+    spread: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """What was found in the app's source, with comments left out.
+
+    ``paths`` are URL paths: SvelteKit's routes, and texts that begin with a slash. ``definitions``
+    are what each name is assigned, as far as an option of a call leads there. ``schema`` has the
+    lines of Prisma's schema and of SQL that matter.
+    """
+
+    files: int
+    calls: tuple[Call, ...] = ()
+    imports: tuple[Text, ...] = ()
+    paths: Mapping[str, Place] = field(default_factory=dict)
+    definitions: Mapping[str, tuple[Text, ...]] = field(default_factory=dict)
+    texts: tuple[Text, ...] = ()
+    """Uses that need no call: ``process.env.pm_id``, ``Bun.serve``, a file that is a log."""
+
+    def named(self, *callees: str) -> tuple[Call, ...]:
+        return tuple(call for call in self.calls if call.callee in callees)
+
+
+@dataclass(frozen=True, slots=True)
+class Code:
+    """What stands in the app's folder."""
+
+    folder: str
+    package: Package | Unseen
+    locks: Locks
+    source: Source
+    pm2_files: tuple[Place, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class App:
+    """One service that is the app, with what it is made of."""
+
+    service: Service
+    dockerfile: Dockerfile | Unseen
+    code: Code | Unseen
+
+
+@dataclass(frozen=True, slots=True)
+class Sibling:
+    """Another Compose file beside the audited ones, which may be the way back."""
+
+    stack: Stack
+    apps: tuple[App, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Image:
+    """An image as the Engine has it. ``files`` are those of its layers that a requirement names,
+    by what they are: ``node``, ``pm2``, ``ts-node``."""
+
+    name: str
+    command: tuple[str, ...]
+    entrypoint: tuple[str, ...]
+    healthcheck: bool
+    history: tuple[str, ...]
+    files: Mapping[str, tuple[str, ...]]
+
+    @property
+    def place(self) -> Place:
+        return Place(f"image {self.name}")
+
+
+@dataclass(frozen=True, slots=True)
+class Container:
+    """A running container of the app's, as the Docker API tells it.
+
+    ``lines`` is how many of its newest log lines the Engine could show, ``None`` where its log
+    driver keeps none. ``variables`` are the names of its variables; the values of those that begin
+    with ``OTEL_`` are in ``otel``.
+    """
+
+    name: str
+    id: str
+    service: str
+    image: str
+    image_id: str
+    restart: str
+    health: str | None
+    log_driver: str
+    lines: int | None
+    namespaces: Mapping[str, str]
+    processes: ProcessTree | Unseen
+    variables: frozenset[str] = frozenset()
+    otel: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def place(self) -> Place:
+        return Place(f"container {self.name}")
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What the agent holds of one check."""
+
+    status: str
+    code: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Replica:
+    """One replica of the app as the agent reports it. ``declared`` and ``held`` are connections."""
+
+    name: str
+    id: str
+    service: str
+    ready: bool
+    checks: Mapping[str, Verdict]
+    server: str | None
+    declared: int | None
+    held: int | None
+    pools: tuple[int | None, int | None]
+
+    @property
+    def place(self) -> Place:
+        return Place(f"replica {self.name}")
+
+
+@dataclass(frozen=True, slots=True)
+class Server:
+    """One Postgres server's connections as ``/budget`` counts them."""
+
+    name: str
+    planned: int
+    allowed: int
+    held: int
+    agent: int
+    others: int
+    surge: int
+    fits: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Agent:
+    """What a running agent says. ``routed`` are the URLs that it gives to Traefik."""
+
+    url: str
+    replicas: tuple[Replica, ...]
+    servers: tuple[Server, ...]
+    routed: frozenset[str]
+
+    @property
+    def place(self) -> Place:
+        return Place(self.url)
+
+
+@dataclass(frozen=True, slots=True)
+class Metrics:
+    """What arrived where metrics are collected: the values of labels that name a process."""
+
+    place: Place
+    names: frozenset[str]
+
+
+@dataclass(frozen=True, slots=True)
+class Trial:
+    """The last line of an acceptance run."""
+
+    place: Place
+    criteria: int
+    met: int
+    lost: int
+    rollback_lost: int
+
+
+@dataclass(frozen=True, slots=True)
+class Evidence:
+    """Everything that was seen, for a judgement to look at."""
+
+    stack: Stack
+    apps: tuple[App, ...]
+    siblings: tuple[Sibling, ...]
+    images: tuple[Image, ...] | Unseen
+    containers: tuple[Container, ...] | Unseen
+    agent: Agent | Unseen
+    metrics: Metrics | Unseen
+    trial: Trial | Unseen

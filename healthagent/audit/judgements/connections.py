@@ -1,0 +1,103 @@
+"""Connections that can be calculated, and none that hide (NFR-1)."""
+
+from __future__ import annotations
+
+import re
+
+from healthagent.audit.evidence import Agent, App, Code, Place, Replica
+from healthagent.audit.finding import Finding, met, not_met, not_seen, resolved, worst
+from healthagent.audit.judgements import dbos, prisma
+from healthagent.core.observation import Unseen
+
+_CLIENTS = {
+    "postgres": "postgres.js", "pg-promise": "pg-promise", "knex": "Knex", "typeorm": "TypeORM",
+    "drizzle-orm/node-postgres": "Drizzle", "sequelize": "Sequelize", "kysely": "Kysely",
+    "slonik": "Slonik", "pg-boss": "pg-boss", "graphile-worker": "Graphile Worker",
+}  # fmt: skip
+"""Clients that open connections of their own."""
+
+
+def are_declared(app: App) -> Finding:
+    return worst((prisma.declares_prisma(app), dbos.declares_dbos(app)))
+
+
+def add_up(agent: Agent) -> Finding:
+    unknown = [replica for replica in agent.replicas if replica.declared is None]
+    if unknown:
+        return not_met(
+            f"{len(unknown)} of {len(agent.replicas)} replicas declare no pool",
+            *(replica.place for replica in unknown),
+            remedy="label the service healthagent.pool.prisma and healthagent.pool.dbos",
+        )
+    if not agent.servers:
+        return not_seen(
+            Unseen("the agent sees no Postgres server", "see `healthagent budget`"), agent.place
+        )
+    full = [server for server in agent.servers if not server.fits]
+    for server in full:
+        return not_met(
+            f"{server.name}: {server.planned} planned and {server.surge} in a rollout do not fit "
+            f"{server.allowed}", agent.place,
+            remedy="see `healthagent budget`; lower the pools or raise max_connections",
+        )  # fmt: skip
+    sums = ", ".join(
+        f"{server.planned} = {_terms(agent)} + {server.agent} agent"
+        + (f" + {server.others} others" if server.others else "")
+        + f" of {server.allowed} at {server.name}"
+        for server in agent.servers
+    )
+    return resolved(sums, agent.place)
+
+
+def _terms(agent: Agent) -> str:
+    pools = [replica.pools for replica in agent.replicas]
+    if len(set(pools)) == 1 and None not in pools[0]:
+        return f"{len(pools)} x ({pools[0][0]} + {pools[0][1]})"
+    return " + ".join(str(replica.declared) for replica in agent.replicas)
+
+
+def has_one_pool(_app: App, code: Code) -> Finding:
+    pools = code.source.named("Pool")
+    if len(pools) > 1:
+        return not_met(
+            f"{len(pools)} pools are made", *(pool.place for pool in pools),
+            remedy="make one pg.Pool, and share it",
+        )  # fmt: skip
+    clients = code.source.named("PrismaClient")
+    if len(clients) > 1:
+        return not_met(
+            f"PrismaClient is made in {len(clients)} places", *(c.place for c in clients),
+            remedy="make one, and share it",
+        )  # fmt: skip
+    for call in (*pools, *clients):
+        if re.search(r"/routes/|\+(?:page|server|layout)", call.place.where):
+            return not_met(
+                f"{call.callee} is made where a request is answered", call.place,
+                remedy="make it once, in a module under src/lib/server",
+            )  # fmt: skip
+    for name in code.source.imports:
+        if name.value in _CLIENTS:
+            return not_met(
+                f"{_CLIENTS[name.value]} opens connections that nobody counts", name.place,
+                remedy="use the one pg.Pool",
+            )  # fmt: skip
+    return met("one pool, and nothing else that connects", Place(code.folder))
+
+
+def within_pool(replica: Replica) -> Finding:
+    verdict = replica.checks.get("pool")
+    if verdict is None:
+        return not_seen(
+            Unseen("the agent does not judge its pool", "label it healthagent.pool.prisma"),
+            replica.place,
+        )
+    if verdict.status == "unknown":
+        return not_seen(Unseen(verdict.reason, "see `healthagent explain`"), replica.place)
+    if verdict.status != "ok":
+        return not_met(verdict.reason, replica.place, remedy="see `healthagent budget`")
+    held, declared = replica.held, replica.declared
+    if held is not None and declared is not None and held > declared:
+        return not_met(
+            f"holds {held} of {declared} declared", replica.place, remedy="see `healthagent budget`"
+        )
+    return met("holds no more connections than it declares", replica.place)

@@ -1,0 +1,222 @@
+"""One DBOS executor per process, with an id that lasts and a bounded pool (FR-5, 7.3)."""
+
+from __future__ import annotations
+
+import re
+
+from healthagent.audit.evidence import App, Code, Package, Place, Replica
+from healthagent.audit.finding import Finding, met, not_met, not_seen
+from healthagent.audit.judgements.options import constant, followed, variable
+from healthagent.core.observation import Unseen
+
+SDK = "@dbos-inc/dbos-sdk"
+_SET = "DBOS.setConfig({ executorID, applicationVersion, systemDatabasePoolSize, ... })"
+_FLEETING = re.compile(
+    r"randomUUID|nanoid|Math\.random|Date\.now|process\.pid|hrtime|performance\.now|"
+    r"(?<![\w.])uuid(?:v\d)?\(|randomBytes|\bHOSTNAME\b|\bhostname\(\)"
+)
+_SCALED = re.compile(
+    r"availableParallelism|hardwareConcurrency|\bcpus\(\)|loadavg|requests?\b.*\*|WEB_CONCURRENCY|"
+    r"inFlight|pendingRequests"
+)
+_BOUNDS = ("concurrency", "workerConcurrency", "globalConcurrency")
+
+
+def is_there(_app: App, _code: Code, package: Package) -> Finding:
+    if SDK not in package.dependencies:
+        return not_met(f"{SDK} is no dependency", package.place, remedy=f"`bun add {SDK}`")
+    return met(f"{SDK} is a dependency", package.dependencies[SDK].place)
+
+
+def launched_once(_app: App, code: Code) -> Finding:
+    launches, configs = code.source.named("DBOS.launch"), code.source.named("DBOS.setConfig")
+    if not launches:
+        return _none(code, "DBOS.launch()")
+    if len(launches) > 1:
+        return not_met(
+            f"DBOS.launch() stands in {len(launches)} places", *(c.place for c in launches),
+            remedy="launch it in one place, when the process starts",
+        )  # fmt: skip
+    if len(configs) > 1:
+        return not_met(
+            f"DBOS.setConfig() stands in {len(configs)} places", *(c.place for c in configs),
+            remedy="configure it in one place, before it is launched",
+        )  # fmt: skip
+    where = launches[0].place
+    if re.search(r"/routes/|\+(?:page|server|layout)", where.where):
+        return not_met(
+            "DBOS is launched where a request is answered", where,
+            remedy="launch it when the process starts: in src/hooks.server.ts, `init`",
+        )  # fmt: skip
+    return met("DBOS.launch() stands in one place", where)
+
+
+def configured(_app: App, code: Code) -> Finding:
+    configs = code.source.named("DBOS.setConfig")
+    if not configs:
+        return _none(code, "DBOS.setConfig()")
+    return met("DBOS.setConfig() is called", configs[0].place)
+
+
+def identity(_app: App, code: Code) -> Finding:
+    configs = code.source.named("DBOS.setConfig")
+    if not configs:
+        return _none(code, "DBOS.setConfig()")
+    config = configs[0]
+    expression = config.options.get("executorID")
+    if expression is None:
+        if config.spread or not config.options:
+            return not_seen(
+                Unseen("the configuration of DBOS cannot be followed", _SET), config.place
+            )
+        return not_met(
+            "no executorID is set: it is `local` on every replica", config.place,
+            remedy="give executorID the container's name, which Compose keeps",
+        )  # fmt: skip
+    direct = (expression, *(t.value for t in code.source.definitions.get(expression, ())))
+    for text in direct:
+        fleeting = _FLEETING.search(text)
+        alone = re.search(r"\|\||\?\?|\bif\b|\n", text) is None
+        if fleeting and alone:
+            return not_met(
+                f"the executor's id ends with the container: {fleeting[0]}", config.place,
+                remedy="give executorID the container's name, which Compose keeps",
+            )  # fmt: skip
+    if re.fullmatch(r"[\"'`][^$]*[\"'`]", expression):
+        return not_met(
+            f"every replica has the id {expression}", config.place,
+            remedy="give executorID the container's name, which Compose keeps",
+        )  # fmt: skip
+    return met(f"executorID: {expression}", config.place)
+
+
+def identity_is_declared(app: App) -> Finding:
+    label = app.service.labels.get("healthagent.dbos.executor")
+    if label is None:
+        return not_met(
+            f"{app.service.name} does not declare which id its executors have", app.service.place,
+            remedy='label it healthagent.dbos.executor: "{container_name}"',
+        )  # fmt: skip
+    if "{" not in label.value:
+        return not_met(
+            f"the label gives every replica the id {label}", label.place,
+            remedy='write healthagent.dbos.executor: "{container_name}"',
+        )  # fmt: skip
+    return met(f"declared as {label}", label.place)
+
+
+def identity_live(replica: Replica) -> Finding:
+    return _check(replica, {"not_registered", "stale", "mixed_versions", "orphaned"})
+
+
+def executor_live(replica: Replica) -> Finding:
+    return _check(replica, {"mixed_versions", "orphaned"})
+
+
+def workflows_live(replica: Replica) -> Finding:
+    return _check(replica, set())
+
+
+def _check(replica: Replica, others: set[str]) -> Finding:
+    """The agent's own check; ``others`` are reasons that another requirement is about."""
+    verdict = replica.checks.get("dbos")
+    if verdict is None:
+        return not_seen(
+            Unseen(
+                "the agent does not judge its executor",
+                'label it healthagent.dbos.executor: "{container_name}"',
+            ),
+            replica.place,
+        )
+    if verdict.status == "unknown":
+        return not_seen(Unseen(verdict.reason, "see `healthagent explain`"), replica.place)
+    if verdict.status != "ok" and verdict.code not in others:
+        return not_met(verdict.reason, replica.place, remedy="see `healthagent explain`")
+    return met("one executor with the declared id is registered", replica.place)
+
+
+def pool_is_bounded(_app: App, code: Code) -> Finding:
+    configs = code.source.named("DBOS.setConfig")
+    if not configs:
+        return _none(code, "DBOS.setConfig()")
+    config = configs[0]
+    expression = config.options.get("systemDatabasePoolSize")
+    if expression is None:
+        if "systemDatabasePool" in config.options:
+            return met("the system pool is one of the app's own", config.place)
+        if config.spread or not config.options:
+            return not_seen(
+                Unseen("the configuration of DBOS cannot be followed", _SET), config.place
+            )
+        return not_met(
+            "systemDatabasePoolSize is not set; DBOS's default is 10", config.place,
+            remedy="systemDatabasePoolSize: Number(process.env.DBOS_POOL_MAX ?? 3)",
+        )  # fmt: skip
+    read = variable(code.source, expression)
+    if constant(expression) is None and read is None:
+        return not_seen(
+            Unseen(f"where the pool's size comes from cannot be followed: {expression}", _SET),
+            config.place,
+        )
+    return met(f"systemDatabasePoolSize: {expression}", config.place)
+
+
+def declares_dbos(app: App) -> Finding:
+    label = app.service.labels.get("healthagent.pool.dbos")
+    if label is None:
+        return not_met(
+            f"{app.service.name} declares no size of DBOS's pool", app.service.place,
+            remedy="label it healthagent.pool.dbos: env:DBOS_POOL_MAX",
+        )  # fmt: skip
+    name = label.value.removeprefix("env:")
+    if label.value.startswith("env:") and name not in app.service.environment:
+        return not_met(
+            f"the label names {name}, which {app.service.name} is not given", label.place,
+            remedy=f'set {name}: "3" in its environment',
+        )  # fmt: skip
+    return met(f"declared by {label}", label.place)
+
+
+def pool_live(replica: Replica) -> Finding:
+    if replica.pools[1] is None:
+        return not_met(
+            "the agent knows no size of its DBOS pool", replica.place,
+            remedy="label it healthagent.pool.dbos: env:DBOS_POOL_MAX",
+        )  # fmt: skip
+    return met(f"DBOS's pool is declared with {replica.pools[1]}", replica.place)
+
+
+def does_not_scale_with_requests(_app: App, code: Code) -> Finding:
+    configs = code.source.named("DBOS.setConfig")
+    for config in configs:
+        for key, expression in config.options.items():
+            for text in followed(code.source, expression)[:6]:
+                if "ool" in key and (found := _SCALED.search(text)):
+                    return not_met(
+                        f"{key} grows with {found[0]}", config.place,
+                        remedy="bound it by a variable of its own",
+                    )  # fmt: skip
+    queues = code.source.named("WorkflowQueue", "DBOS.registerQueue")
+    for queue in queues:
+        if not any(bound in queue.options for bound in _BOUNDS) and not queue.spread:
+            second = queue.arguments[1:2]
+            if second and constant(second[0]) is not None:
+                continue
+            return not_met(
+                f"queue {queue.arguments[0] if queue.arguments else ''} takes as many workflows "
+                "as requests bring", queue.place,
+                remedy="give it workerConcurrency",
+            )  # fmt: skip
+    return met(
+        f"{len(queues)} queues, each with a bound" if queues else "no pool grows with requests",
+        *(call.place for call in (*queues, *configs)),
+    )
+
+
+def _none(code: Code, wanted: str) -> Finding:
+    if code.source.files:
+        return not_met(f"no {wanted} in the source", Place(code.folder), remedy=_SET)
+    return not_seen(
+        Unseen(f"{code.folder} holds no source", "name its folder with --app DIR"),
+        Place(code.folder),
+    )

@@ -1,0 +1,202 @@
+"""Endpoints, HEALTHCHECK, and routing that goes by them (FR-7, 8.1, 8.3)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from healthagent.audit.evidence import (
+    Agent,
+    App,
+    Code,
+    Container,
+    Dockerfile,
+    Evidence,
+    Image,
+    Place,
+    Replica,
+    Service,
+)
+from healthagent.audit.finding import Finding, met, not_met, not_seen, resolved
+from healthagent.audit.requirement import Look, files
+from healthagent.core.observation import Unseen
+
+_PASTE = "paste Dockerfile.fragment into the Dockerfile"
+_AGENT = "--providers.http.endpoint=http://agent:9180/traefik"
+
+
+def endpoint(kind: str) -> Callable[[App, Code], Finding]:
+    """Whether the source answers the declared path: ``kind`` is ``livez`` or ``readyz``."""
+
+    def look(app: App, code: Code) -> Finding:
+        label = app.service.labels.get(f"healthagent.{kind}")
+        path = label.value if label else f"/{kind}"
+        if label and path == "none":
+            return not_met(
+                f"healthagent.{kind} says that there is none", label.place,
+                remedy=f"give the app a {path} endpoint, and name its path",
+            )  # fmt: skip
+        place = code.source.paths.get(path)
+        if place:
+            return met(f"{path} is there", place)
+        if not code.source.files:
+            return not_seen(
+                Unseen(f"{code.folder} holds no source", "name its folder with --app DIR"),
+                Place(code.folder),
+            )
+        return not_met(
+            f"nothing in the source answers {path}", Place(code.folder),
+            remedy=f"add src/routes{path}/+server.ts, or name the path: healthagent.{kind}",
+        )  # fmt: skip
+
+    return look
+
+
+def answers(check: str) -> Callable[[Replica], Finding]:
+    """Whether the agent gets an answer. An endpoint that says no is there all the same."""
+
+    def look(replica: Replica) -> Finding:
+        verdict = replica.checks.get(check)
+        if verdict is None:
+            return not_met(
+                f"the agent finds no endpoint for its check {check}", replica.place,
+                remedy="give the app the endpoint, and the service its label",
+            )  # fmt: skip
+        if verdict.status == "unknown":
+            return not_seen(Unseen(verdict.reason, "see `healthagent explain`"), replica.place)
+        if verdict.status == "failed":
+            return not_met(verdict.reason, replica.place, remedy="see `healthagent explain`")
+        return met(f"the agent's check {check} passes", replica.place)
+
+    return look
+
+
+def has_healthcheck(app: App) -> Finding:
+    built = app.dockerfile.healthcheck if isinstance(app.dockerfile, Dockerfile) else None
+    own = app.service.healthcheck or built
+    if own is None:
+        if isinstance(app.dockerfile, Unseen):
+            return not_seen(app.dockerfile)
+        return not_met(
+            "neither the Dockerfile nor the Compose file has a HEALTHCHECK",
+            app.dockerfile.place, app.service.place, remedy=_PASTE,
+        )  # fmt: skip
+    if not own.enabled:
+        return not_met("the HEALTHCHECK is switched off", own.place, remedy=_PASTE)
+    return met("there is a HEALTHCHECK", own.place)
+
+
+def enforces_health(app: App) -> Finding:
+    found = has_healthcheck(app)
+    return resolved(found.seen, *found.places) if found.outcome.passing else found
+
+
+def image_has_healthcheck(image: Image) -> Finding:
+    """One of the Compose file's own does not show here; a container shows both."""
+    if image.healthcheck:
+        return met("the image has a HEALTHCHECK", image.place)
+    return not_met("the image has no HEALTHCHECK", image.place, remedy=f"{_PASTE}, and build it")
+
+
+def is_checked(container: Container) -> Finding:
+    if container.health is None:
+        return not_met(
+            "Docker checks nothing in it", container.place,
+            remedy=f"{_PASTE}, and recreate the containers",
+        )  # fmt: skip
+    return met(f"Docker checks it, and finds it {container.health}", container.place)
+
+
+def _proxies(seen: Evidence) -> list[Service]:
+    return [
+        service
+        for service in seen.stack.services.values()
+        if "traefik" in (service.image.value if service.image else service.name)
+    ]
+
+
+def _routes_by_health(seen: Evidence) -> Finding:
+    proxies = _proxies(seen)
+    if not proxies:
+        return not_met(
+            "no service is Traefik", seen.stack.place,
+            remedy=f"add traefik:v3 with {_AGENT}",
+        )  # fmt: skip
+    for proxy in proxies:
+        arguments = proxy.command.words if proxy.command else ()
+        place = proxy.command.place if proxy.command else proxy.place
+        settings = {
+            key.lower().lstrip("-"): value
+            for key, _, value in (word.partition("=") for word in arguments)
+        } | {
+            name.lower().removeprefix("traefik_").replace("_", "."): text.value
+            for name, text in proxy.environment.items()
+            if name.startswith("TRAEFIK_")
+        }
+        if settings.get("providers.http.endpoint", "").rstrip("/").endswith("/traefik"):
+            return met("Traefik takes its servers from the agent, the ready ones alone", place)
+        if any(key.startswith("providers.docker") for key in settings):
+            return _by_docker(seen, place)
+        if any(key.startswith("providers.file") for key in settings):
+            return not_seen(
+                Unseen("Traefik reads files that were not looked at", f"use {_AGENT}"), place
+            )
+    return not_met(
+        "Traefik has no provider that knows who is ready", *(p.place for p in proxies),
+        remedy=f"give it {_AGENT}",
+    )  # fmt: skip
+
+
+def _by_docker(seen: Evidence, place: Place) -> Finding:
+    """Traefik's Docker provider leaves out what is not ``healthy``, where there is a HEALTHCHECK
+    (its ``pkg/provider/docker``); a health check of Traefik's own is as good."""
+    for app in seen.apps:
+        own = [key for key in app.service.labels if ".loadbalancer.healthcheck." in key.lower()]
+        if own:
+            continue
+        if not has_healthcheck(app).outcome.passing:
+            return not_met(
+                f"Traefik's Docker provider routes to {app.service.name} whatever its health",
+                place, app.service.place,
+                remedy=f"give {app.service.name} a HEALTHCHECK, or Traefik {_AGENT}",
+            )  # fmt: skip
+    return met("Traefik's Docker provider leaves out what is not healthy", place)
+
+
+ROUTES_BY_HEALTH: Look = files(_routes_by_health)
+
+
+def has_router(app: App) -> Finding:
+    labels = app.service.labels
+    enabled = labels.get("traefik.enable")
+    if enabled and enabled.value.lower() != "true":
+        return not_met(
+            f"traefik.enable is {enabled}: nothing is routed to {app.service.name}", enabled.place,
+            remedy='write traefik.enable: "true"',
+        )  # fmt: skip
+    rules = [t for k, t in labels.items() if k.startswith("traefik.http.routers.")]
+    if not rules:
+        return not_met(
+            f"{app.service.name} has no router", app.service.place,
+            remedy="label it traefik.http.routers.NAME.rule",
+        )  # fmt: skip
+    return met("a router leads to it", rules[0].place)
+
+
+def routed_are_ready(agent: Agent) -> Finding:
+    """Exactly the ready replicas are among the servers that Traefik is given."""
+    sick = [r for r in agent.replicas if not r.ready and r.server in agent.routed]
+    if sick:
+        return not_met(
+            f"{sick[0].name} is not ready, and Traefik is sent to it", sick[0].place,
+            remedy="see `healthagent explain`",
+        )  # fmt: skip
+    missing = [r for r in agent.replicas if r.ready and r.server and r.server not in agent.routed]
+    if missing:
+        return not_met(
+            f"{missing[0].name} is ready, and Traefik is not sent to it", missing[0].place,
+            remedy="see `healthagent explain`; it may be drained",
+        )  # fmt: skip
+    ready = sum(replica.ready for replica in agent.replicas)
+    return met(
+        f"Traefik is given {ready} of {len(agent.replicas)} replicas, the ready ones", agent.place
+    )

@@ -1,0 +1,182 @@
+"""Prisma 7 on an explicit, small pool that a variable bounds (FR-6, 7.2)."""
+
+from __future__ import annotations
+
+import re
+
+from healthagent.audit.evidence import App, Call, Code, Package, Place, Replica
+from healthagent.audit.finding import Finding, met, not_met, not_seen
+from healthagent.audit.judgements.options import constant, variable
+from healthagent.core.observation import Unseen
+
+ADAPTER = "@prisma/adapter-pg"
+SMALL = 10
+"""Connections up to which a pool counts as small: the default of ``pg.Pool`` itself (its manual,
+"pg.Pool", ``max``)."""
+
+_POOL = "new Pool({ max: Number(process.env.PRISMA_POOL_MAX ?? 5), ... })"
+_MAJOR = re.compile(r"\D*(\d+)")
+
+
+def is_prisma_7(_app: App, _code: Code, package: Package) -> Finding:
+    for name in ("@prisma/client", ADAPTER):
+        wanted = package.dependencies.get(name)
+        if wanted is None:
+            return not_met(f"{name} is no dependency", package.place, remedy=f"`bun add {name}@7`")
+        major = _MAJOR.match(wanted.value)
+        if major and int(major[1]) < 7:
+            return not_met(f"{name} is {wanted}", wanted.place, remedy=f"`bun add {name}@7`")
+    return met(f"Prisma 7 with {ADAPTER}", package.dependencies[ADAPTER].place)
+
+
+def uses_adapter(_app: App, code: Code) -> Finding:
+    clients = code.source.named("PrismaClient")
+    if not clients:
+        return _nothing(code, "new PrismaClient(")
+    for client in clients:
+        if "adapter" not in client.options and not client.spread:
+            return not_met(
+                "PrismaClient is made without an adapter", client.place,
+                remedy="new PrismaClient({ adapter: new PrismaPg(pool) })",
+            )  # fmt: skip
+    adapters = code.source.named("PrismaPg")
+    if not adapters:
+        return not_met(
+            "no PrismaPg is made", *(client.place for client in clients),
+            remedy="new PrismaClient({ adapter: new PrismaPg(pool) })",
+        )  # fmt: skip
+    return met("PrismaClient has the pg adapter", clients[0].place, adapters[0].place)
+
+
+def has_pool(_app: App, code: Code) -> Finding:
+    adapters = code.source.named("PrismaPg")
+    if not adapters:
+        return _nothing(code, "new PrismaPg(")
+    for adapter in adapters:
+        given = adapter.arguments[0] if adapter.arguments else ""
+        if given.startswith("{") or not given:
+            return not_met(
+                "PrismaPg is given no pg.Pool, and makes one of its own", adapter.place,
+                remedy=f"new PrismaPg(pool), with pool = {_POOL}",
+            )  # fmt: skip
+    pools = code.source.named("Pool")
+    if not pools:
+        return not_met(
+            "no pg.Pool is made in the source", *(a.place for a in adapters), remedy=_POOL
+        )
+    return met("the adapter is given a pg.Pool", adapters[0].place, pools[0].place)
+
+
+def pool_is_bounded(_app: App, code: Code) -> Finding:
+    pools = code.source.named("Pool")
+    if not pools:
+        return _nothing(code, "new Pool(")
+    for pool in pools:
+        if "max" not in pool.options:
+            if pool.spread or not pool.options:
+                return not_seen(
+                    Unseen(f"the options of the pool cannot be followed: {_shown(pool)}", _POOL),
+                    pool.place,
+                )
+            return not_met("the pool has no max; pg's default is 10", pool.place, remedy=_POOL)
+    return met(f"max: {pools[0].options['max']}", pools[0].place)
+
+
+def declares_prisma(app: App) -> Finding:
+    label = app.service.labels.get("healthagent.pool.prisma")
+    if label is None:
+        return not_met(
+            f"{app.service.name} declares no size of Prisma's pool", app.service.place,
+            remedy="label it healthagent.pool.prisma: env:PRISMA_POOL_MAX",
+        )  # fmt: skip
+    name = label.value.removeprefix("env:")
+    if label.value.startswith("env:") and not _known(app, name):
+        return not_met(
+            f"the label names {name}, which {app.service.name} is not given", label.place,
+            remedy=f'set {name}: "5" in its environment',
+        )  # fmt: skip
+    return met(f"declared by {label}", label.place)
+
+
+def pool_live(replica: Replica) -> Finding:
+    if replica.pools[0] is None:
+        return not_met(
+            "the agent knows no size of its Prisma pool", replica.place,
+            remedy="label it healthagent.pool.prisma: env:PRISMA_POOL_MAX",
+        )  # fmt: skip
+    return met(f"Prisma's pool is declared with {replica.pools[0]}", replica.place)
+
+
+def pool_is_small(app: App, code: Code) -> Finding:
+    pools = [pool for pool in code.source.named("Pool") if "max" in pool.options]
+    if not pools:
+        return pool_is_bounded(app, code)
+    for pool in pools:
+        size, place = _size(app, code, pool)
+        if size is None:
+            return not_met(
+                f"the pool's size has no default: max: {pool.options['max']}", pool.place,
+                remedy=_POOL,
+            )  # fmt: skip
+        if not 0 < size <= SMALL:
+            return not_met(
+                f"the pool's size is {size}", place,
+                remedy=f"take at most {SMALL}; replicas multiply it",
+            )  # fmt: skip
+    return met("the pool is small", pools[0].place)
+
+
+def _size(app: App, code: Code, pool: Call) -> tuple[int | None, Place]:
+    """What the Compose file sets, else the default that the source has."""
+    fixed = constant(pool.options["max"])
+    read = variable(code.source, pool.options["max"])
+    if fixed is not None or read is None:
+        return fixed, pool.place
+    name, default = read
+    told = app.service.environment.get(name)
+    if told is not None and constant(told.value) is not None:
+        return constant(told.value), told.place
+    return default, pool.place
+
+
+def pool_by_variable(app: App, code: Code) -> Finding:
+    pools = [pool for pool in code.source.named("Pool") if "max" in pool.options]
+    if not pools:
+        return pool_is_bounded(app, code)
+    for pool in pools:
+        expression = pool.options["max"]
+        if constant(expression) is not None:
+            return not_met(f"max is fixed: {expression}", pool.place, remedy=_POOL)
+        read = variable(code.source, expression)
+        if read is None:
+            return not_seen(
+                Unseen(f"where max comes from cannot be followed: {expression}", _POOL), pool.place
+            )
+        if not _known(app, read[0]):
+            return not_met(
+                f"{app.service.name} is not given {read[0]}", pool.place, app.service.place,
+                remedy=f'set {read[0]}: "5" in its environment',
+            )  # fmt: skip
+    return met(f"max: {pools[0].options['max']}", pools[0].place)
+
+
+def _known(app: App, name: str) -> bool:
+    built = {} if isinstance(app.dockerfile, Unseen) else app.dockerfile.environment
+    return name in app.service.environment or name in built
+
+
+def _nothing(code: Code, wanted: str) -> Finding:
+    if code.source.files:
+        return not_met(
+            f"no `{wanted}` in the source", Place(code.folder),
+            remedy="new PrismaClient({ adapter: new PrismaPg(pool) })",
+        )  # fmt: skip
+    return not_seen(
+        Unseen(f"{code.folder} holds no source", "name its folder with --app DIR"),
+        Place(code.folder),
+    )
+
+
+def _shown(call: Call) -> str:
+    text = ", ".join(call.arguments).replace("\n", " ")
+    return text if len(text) < 60 else f"{text[:57]}..."

@@ -1,0 +1,246 @@
+"""One process per container, no PM2, and a container that ends with its app (FR-3, NFR-2)."""
+
+from __future__ import annotations
+
+from healthagent.audit.evidence import App, Code, Container, Evidence, Image, Package, Place, Text
+from healthagent.audit.finding import Finding, met, not_met, not_seen, resolved
+from healthagent.audit.launch import PM2, SUPERVISORS, Launch
+from healthagent.core.observation import Unseen
+from healthagent.core.runtime import application, is_launcher, is_pm2, is_runtime
+
+_NO_PM2 = "remove PM2: Docker supervises, and Compose scales"
+_CLUSTERING = ("cluster", "node:cluster", "throng", "recluster", "@socket.io/cluster-adapter")
+_PM2_PACKAGES = ("pm2", "@pm2/io", "pm2-logrotate", "@pm2/js-api")
+
+
+def starts_one(_app: App, launch: Launch) -> Finding:
+    several = sorted(set(launch.programs) & SUPERVISORS)
+    if several:
+        return not_met(
+            f"{several[0]} starts processes of its own: {launch.script_text or launch}",
+            *launch.places,
+            remedy="start the app alone; give another program a service of its own",
+        )
+    if launch.many:
+        return not_met(
+            f"several programs are started at once: {launch.script_text or launch}",
+            *launch.places,
+            remedy="start the app alone; give another program a service of its own",
+        )
+    if set(launch.programs) & PM2 or launch.program in PM2:
+        return not_met(f"PM2 starts the app: {launch}", *launch.places, remedy=_NO_PM2)
+    if launch.by_bun_run:
+        return resolved(f"{launch} starts one application process", *launch.places)
+    return met(f"{launch} starts one application process", *launch.places)
+
+
+def runs_one(container: Container) -> Finding:
+    tree = container.processes
+    if isinstance(tree, Unseen):
+        return not_seen(tree, container.place)
+    if any(is_pm2(process) for process in tree.processes):
+        return not_met("PM2 runs in the container", container.place, remedy=_NO_PM2)
+    apps = [
+        process
+        for process in tree.processes
+        if (is_runtime(process, "bun") or is_runtime(process, "node"))
+        and not is_launcher(process, tree)
+    ]
+    if len(apps) > 1:
+        pids = ", ".join(str(process.pid) for process in apps)
+        return not_met(
+            f"{len(apps)} application processes run in it (pids {pids})",
+            container.place,
+            remedy="run one, and scale by replicas",
+        )
+    if not apps:
+        return not_met(
+            "no application process runs in it", container.place,
+            remedy="look at `docker logs`; start the app",
+        )  # fmt: skip
+    if len(tree.processes) > 1 and application(tree, "bun") is apps[0]:
+        return resolved("one application process below `bun run`", container.place)
+    return met("one application process", container.place)
+
+
+def no_clustering(_app: App, code: Code) -> Finding:
+    for call in code.source.named("cluster.fork", "fork"):
+        return not_met(
+            f"{call.callee}() starts workers", call.place,
+            remedy="remove the workers: one process per container, scaled by replicas",
+        )  # fmt: skip
+    for name in code.source.imports:
+        if name.value in _CLUSTERING:
+            return not_met(
+                f"{name} is imported", name.place,
+                remedy="remove the clustering: one process per container, scaled by replicas",
+            )  # fmt: skip
+    workers = _use(code, "workers")
+    if workers:
+        return not_met(
+            f"workers share one container: {workers.value.removeprefix('workers ')}", workers.place,
+            remedy="let one process serve the port; scale by replicas",
+        )  # fmt: skip
+    return met("the source starts no workers", Place(code.folder))
+
+
+def no_cluster_flags(app: App, launch: Launch) -> Finding:
+    workers = app.service.environment.get("WEB_CONCURRENCY")
+    if workers and workers.value not in ("", "1"):
+        return not_met(
+            f"WEB_CONCURRENCY asks for {workers} workers", workers.place,
+            remedy="remove WEB_CONCURRENCY; scale by replicas",
+        )  # fmt: skip
+    text = f"{launch} {launch.script_text}"
+    if set(launch.programs) & PM2:
+        return not_met(f"PM2 manages workers: {text}".strip(), *launch.places, remedy=_NO_PM2)
+    return met("the start asks for no workers", *launch.places)
+
+
+def no_pm2_packages(_app: App, code: Code, package: Package) -> Finding:
+    for name in _PM2_PACKAGES:
+        if name in package.packages:
+            return not_met(
+                f"{name} is a dependency", package.packages[name].place,
+                remedy=f"`bun remove {name}`",
+            )  # fmt: skip
+    for script in package.scripts.values():
+        if _calls_pm2(script):
+            return not_met(f"a script calls PM2: {script}", script.place, remedy=_NO_PM2)
+    if code.pm2_files:
+        return not_met(
+            f"PM2 is configured in {code.pm2_files[0]}", *code.pm2_files, remedy="remove the file"
+        )
+    return met("no dependency, script or file is PM2's", package.place)
+
+
+def no_pm2_in_source(_app: App, code: Code) -> Finding:
+    for name in code.source.imports:
+        if name.value in _PM2_PACKAGES:
+            return not_met(f"{name} is imported", name.place, remedy=_NO_PM2)
+    use = _use(code, "pm2")
+    if use:
+        return not_met(
+            f"the source rests on PM2: {use.value.removeprefix('pm2 ')}", use.place,
+            remedy="take it from the container: its name, SIGTERM, /readyz",
+        )  # fmt: skip
+    return met("the source does not ask for PM2", Place(code.folder))
+
+
+def no_pm2_started(_app: App, launch: Launch) -> Finding:
+    if set(launch.programs) & PM2:
+        return not_met(f"PM2 starts the app: {launch}", *launch.places, remedy=_NO_PM2)
+    return met("PM2 does not start the app", *launch.places)
+
+
+def no_pm2_installed(app: App) -> Finding:
+    for run in () if isinstance(app.dockerfile, Unseen) else app.dockerfile.runs:
+        if _calls_pm2(run):
+            return not_met(f"the image installs PM2: {run}", run.place, remedy=_NO_PM2)
+    return met("the Dockerfile does not install PM2", app.service.place)
+
+
+def image_has_no_pm2(image: Image) -> Finding:
+    found = image.files.get("pm2", ())
+    if found:
+        return not_met(
+            f"PM2 is in the image: /{found[0]}", image.place,
+            remedy="`bun remove pm2`, and build the image anew",
+        )  # fmt: skip
+    return met("no layer holds PM2", image.place)
+
+
+def runs_no_pm2(container: Container) -> Finding:
+    tree = container.processes
+    if isinstance(tree, Unseen):
+        return not_seen(tree, container.place)
+    found = [process for process in tree.processes if is_pm2(process)]
+    if found:
+        return not_met(f"PM2 runs (pid {found[0].pid})", container.place, remedy=_NO_PM2)
+    return met("no process is PM2", container.place)
+
+
+def ends_with_its_app(_app: App, launch: Launch) -> Finding:
+    if set(launch.programs) & (SUPERVISORS | PM2):
+        name = sorted(set(launch.programs) & (SUPERVISORS | PM2))[0]
+        return not_met(
+            f"{name} outlives the app, and hides its end from Docker", *launch.places,
+            remedy="start the app itself, and let Docker restart it",
+        )  # fmt: skip
+    if launch.many:
+        return not_met(
+            f"what else is started outlives the app: {launch.script_text or launch}",
+            *launch.places, remedy="start the app alone",
+        )  # fmt: skip
+    return met("nothing outlives the app", *launch.places)
+
+
+def lets_it_end(_app: App, code: Code) -> Finding:
+    use = _use(code, "swallow")
+    if use:
+        return not_met(
+            f"the process goes on after it failed: {use.value.removeprefix('swallow ')}…",
+            use.place, remedy="remove the handler: let the process end, and Docker restart it",
+        )  # fmt: skip
+    return met("no handler keeps a failed process alive", Place(code.folder))
+
+
+def ends_live(container: Container) -> Finding:
+    tree = container.processes
+    if isinstance(tree, Unseen):
+        return not_seen(tree, container.place)
+    app = application(tree, "bun") or application(tree, "node")
+    supervisor = next((p for p in tree.processes if p is not app and is_pm2(p)), None)
+    if supervisor or tree.root is None:
+        return not_met(
+            "PM2 is PID 1: the container outlives its app", container.place, remedy=_NO_PM2
+        )
+    return met("the container ends with PID 1, which ends with the app", container.place)
+
+
+def is_apart(app: App) -> Finding:
+    for key, text in app.service.namespaces.items():
+        if text.value == "host" or text.value.startswith(("service:", "container:")):
+            return not_met(
+                f"{key}: {text} makes it share the fate of others", text.place,
+                remedy=f"remove `{key}`: each replica has namespaces of its own",
+            )  # fmt: skip
+    return met("each replica has namespaces of its own", app.service.place)
+
+
+def is_apart_live(container: Container) -> Finding:
+    for key, value in container.namespaces.items():
+        if value == "host" or value.startswith("container:"):
+            return not_met(
+                f"it was created with {key} {value}", container.place,
+                remedy=f"remove `{key}` from the Compose file",
+            )  # fmt: skip
+    return met("it has namespaces of its own", container.place)
+
+
+def others_serve(seen: Evidence) -> Finding:
+    """A replica that is not ready takes no other with it."""
+    if isinstance(seen.agent, Unseen):
+        return not_seen(seen.agent)
+    agent = seen.agent
+    ready = [replica for replica in agent.replicas if replica.ready]
+    if len(agent.replicas) < 2:
+        return not_seen(
+            Unseen("one replica runs: there is no other", "scale to two or more, and audit again"),
+            agent.place,
+        )
+    if not ready:
+        return not_met(
+            f"none of {len(agent.replicas)} replicas is ready", agent.place,
+            remedy="see `healthagent status`",
+        )  # fmt: skip
+    return met(f"{len(ready)} of {len(agent.replicas)} replicas are ready", agent.place)
+
+
+def _use(code: Code, kind: str) -> Text | None:
+    return next((text for text in code.source.texts if text.value.startswith(f"{kind} ")), None)
+
+
+def _calls_pm2(text: Text) -> bool:
+    words = text.value.replace(";", " ").replace("&&", " ").split()
+    return any(word.split("@")[0] in PM2 for word in words)

@@ -1,0 +1,291 @@
+"""Bun as the runtime, pinned, started so that the app gets its signals (FR-1, 7.1, 8.1)."""
+
+from __future__ import annotations
+
+import re
+
+from healthagent.audit.evidence import App, Container, Dockerfile, Image
+from healthagent.audit.finding import Finding, met, not_met, not_seen, resolved
+from healthagent.audit.launch import MANAGERS, PM2, RUN, SUPERVISORS, Launch
+from healthagent.core.observation import ProcessTree, Unseen
+from healthagent.core.runtime import SHELLS, application, is_launcher, is_runtime
+
+BUN_START = 'CMD ["bun", "run", "start"] with "start": "exec bun build/index.js"'
+_NODE_IMAGE = re.compile(r"(?:^|/)node(?::|@|$)")
+_BUN_IMAGE = re.compile(r"(?:^|/)bun(?::(?P<tag>[^@]+))?(?P<digest>@sha256:[0-9a-f]+)?$")
+_EXACT = re.compile(r"v?\d+\.\d+\.\d+(?:-[\w.-]+)?")
+_TRANSPILERS = ("ts-node", "ts-node-dev", "tsx", "@swc-node/register", "esbuild-register",
+                "sucrase", "@babel/node")  # fmt: skip
+
+
+def starts_bun(app: App, launch: Launch) -> Finding:
+    declared = app.service.labels.get("healthagent.runtime")
+    if declared and declared.value != "bun":
+        return not_met(
+            f"healthagent.runtime declares {declared}",
+            declared.place,
+            remedy="write `healthagent.runtime: bun`, and start the app with Bun",
+        )
+    if launch.program != "bun":
+        return not_met(
+            f"the app is started by {launch.program or 'nothing'}, which is not Bun: {launch}",
+            *launch.places,
+            remedy=f"start the built file with Bun itself: {BUN_START}",
+        )
+    return met(f"started by {launch}", *launch.places)
+
+
+def runs_bun(container: Container) -> Finding:
+    tree = container.processes
+    if isinstance(tree, Unseen):
+        return not_seen(tree, container.place)
+    app = application(tree, "bun")
+    if app is None:
+        root = tree.root.comm if tree.root else "nothing"
+        return not_met(
+            f"no process is Bun; PID 1 is {root}",
+            container.place,
+            remedy="start the app with Bun, and recreate the containers",
+        )
+    return met("the app's process is Bun", container.place)
+
+
+def needs_no_node(app: App, launch: Launch) -> Finding:
+    if isinstance(app.dockerfile, Dockerfile) and _NODE_IMAGE.search(app.dockerfile.base.value):
+        return not_met(
+            f"the image is built on {app.dockerfile.base}",
+            app.dockerfile.base.place,
+            remedy="build the last stage on oven/bun:X.Y.Z",
+        )
+    node = [name for name in launch.programs if name in ("node", *MANAGERS, *PM2)]
+    if node:
+        return not_met(
+            f"the start needs Node: {', '.join(dict.fromkeys(node))} in {launch}",
+            *launch.places,
+            remedy=f"start it with Bun alone: {BUN_START}",
+        )
+    return met("neither the image's base nor its start needs Node", *launch.places)
+
+
+def image_has_no_node(image: Image) -> Finding:
+    found = image.files.get("node", ())
+    if found:
+        return not_met(
+            f"Node is in the image: /{', /'.join(found[:3])}",
+            image.place,
+            remedy="copy only what runs into a stage on oven/bun, and leave Node behind",
+        )
+    return met("no layer holds Node", image.place)
+
+
+def runs_no_node(container: Container) -> Finding:
+    tree = container.processes
+    if isinstance(tree, Unseen):
+        return not_seen(tree, container.place)
+    node = [process for process in tree.processes if is_runtime(process, "node")]
+    if node:
+        return not_met(
+            f"{len(node)} of its processes are Node (pid {node[0].pid})",
+            container.place,
+            remedy="start the app with Bun, and recreate the containers",
+        )
+    return met("no process is Node", container.place)
+
+
+def bun_is_pinned(app: App, dockerfile: Dockerfile) -> Finding:
+    bases = [(base, _BUN_IMAGE.search(base.value)) for base in dockerfile.bases]
+    found = [(base, match) for base, match in bases if match]
+    if not found:
+        if app.service.image and (match := _BUN_IMAGE.search(app.service.image.value)):
+            found = [(app.service.image, match)]
+        else:
+            return _bun_copied(dockerfile)
+    for base, match in found:
+        version = (match["tag"] or "").split("-")[0]
+        if not match["digest"] and not _EXACT.fullmatch(version):
+            return not_met(
+                f"{base} follows whatever Bun is newest",
+                base.place,
+                remedy="name all three numbers, such as oven/bun:1.4.4-slim, or a digest",
+            )
+    versions = {(match["tag"] or "").split("-")[0] for _, match in found if match["tag"]}
+    if len(versions) > 1:
+        return not_met(
+            f"the stages use several Buns: {', '.join(sorted(versions))}",
+            *(base.place for base, _ in found),
+            remedy="name one version in an ARG before the first FROM, and use it in each",
+        )
+    return met(f"pinned: {found[-1][0]}", found[-1][0].place)
+
+
+def _bun_copied(dockerfile: Dockerfile) -> Finding:
+    """No stage is Bun's own image: then a RUN has to install one version of it."""
+    for run in dockerfile.runs:
+        if re.search(r"bun\.sh/install|bun@|install\b.*\bbun\b", run.value):
+            if re.search(r"bun-v\d+\.\d+\.\d+|\bbun@\d+\.\d+\.\d+", run.value):
+                return met(f"pinned: {run}", run.place)
+            return not_met(
+                f"installs whatever Bun is newest: {run}",
+                run.place,
+                remedy="name the version: `bash -s bun-v1.4.4`, or build on oven/bun:1.4.4",
+            )
+    return not_met(
+        f"no Bun is named; the image is built on {dockerfile.base}",
+        dockerfile.base.place,
+        remedy="build on oven/bun with all three numbers, such as oven/bun:1.4.4-slim",
+    )
+
+
+def enters_by_bun_run(_app: App, launch: Launch) -> Finding:
+    if launch.words == RUN and launch.script:
+        if launch.shell:
+            return met(f"the entry is {launch}", *launch.places)
+        return resolved(f"the entry is {launch}, and its script executes the app", *launch.places)
+    if launch.words[:1] == ("bun",) and not launch.shell:
+        return resolved(f"the entry is {launch}, so that the app is PID 1", *launch.places)
+    return not_met(f"the entry is {launch}", *launch.places, remedy=f"write {BUN_START}")
+
+
+def runs_typescript_itself(app: App, launch: Launch) -> Finding:
+    used = [name for name in launch.programs if name in _TRANSPILERS]
+    words = [word for word in (*launch.final, launch.script_text) if "ts-node" in word]
+    if used or words:
+        return not_met(
+            f"the start goes through {(used or ['ts-node'])[0]}: {launch.script_text or launch}",
+            *launch.places,
+            remedy="give the .ts file to Bun, which runs it as it is",
+        )
+    if isinstance(app.code, Unseen) or isinstance(app.code.package, Unseen):
+        return met(f"started without a transpiler: {launch}", *launch.places)
+    package = app.code.package
+    for name in _TRANSPILERS:
+        if name in package.packages:
+            return not_met(
+                f"{name} is a dependency",
+                package.packages[name].place,
+                remedy=f"remove it: `bun remove {name}`; Bun runs TypeScript as it is",
+            )
+    for script in package.scripts.values():
+        found = re.search(r"(?<![\w@/-])(?:ts-node(?:-dev|-esm)?|tsx)(?![\w-])", script.value)
+        if found:
+            return not_met(
+                f"a script uses {found[0]}: {script}",
+                script.place,
+                remedy="write `bun FILE.ts` in its place",
+            )
+    return met("neither a dependency nor a script transpiles at run time", package.place)
+
+
+def image_has_no_transpiler(image: Image) -> Finding:
+    found = image.files.get("ts-node", ())
+    if found:
+        return not_met(
+            f"ts-node is in the image: /{found[0]}", image.place,
+            remedy="`bun remove ts-node`, and build the image anew",
+        )  # fmt: skip
+    return met("no layer holds ts-node", image.place)
+
+
+def app_is_first(app: App, launch: Launch) -> Finding:
+    init = app.service.init
+    if init is not None and init.value.lower() == "true":
+        return not_met(
+            "init: true makes Docker's init PID 1, and the app its child",
+            init.place,
+            remedy="remove `init: true`; handle SIGTERM in the app",
+        )
+    if launch.init:
+        return not_met(
+            f"{launch.init} is PID 1, and the app its child",
+            *launch.places,
+            remedy="start the app itself; handle SIGTERM in it",
+        )
+    if launch.program in PM2 or set(launch.programs) & (SUPERVISORS | PM2):
+        first = next(p for p in launch.programs if p in SUPERVISORS | PM2)
+        return not_met(
+            f"{first} is PID 1, and the app its child",
+            *launch.places,
+            remedy=f"let Docker supervise: {BUN_START}",
+        )
+    if set(launch.programs) & MANAGERS:
+        return not_met(
+            f"a package manager stays PID 1: {launch}",
+            *launch.places,
+            remedy=f"start it with Bun: {BUN_START}",
+        )
+    if launch.shell:
+        return not_met(
+            f"a shell stays between PID 1 and the app, and SIGTERM ends there: "
+            f"{launch.script_text or launch}",
+            *launch.places,
+            remedy='let the shell become the app: "start": "exec bun build/index.js"',
+        )
+    if launch.by_bun_run:
+        return resolved(f"{launch} is PID 1, and the app its only child", *launch.places)
+    return met(f"{launch} is PID 1", *launch.places)
+
+
+def app_runs_first(container: Container) -> Finding:
+    tree = container.processes
+    if isinstance(tree, Unseen):
+        return not_seen(tree, container.place)
+    root = tree.root
+    app = application(tree, "bun") or application(tree, "node")
+    if root is None or app is None:
+        return not_met(
+            f"PID 1 is {root.comm if root else 'gone'}, and no app runs below it",
+            container.place,
+            remedy=f"start the app as PID 1: {BUN_START}",
+        )
+    if app.pid == root.pid:
+        return met("the app is PID 1", container.place)
+    if is_launcher(root, tree) and root.comm == "bun" and app.ppid == root.pid:
+        return resolved("`bun run` is PID 1, and the app its direct child", container.place)
+    between = _between(tree, app.pid)
+    shell = next((name for name in between if name in SHELLS), None)
+    if shell:
+        return not_met(
+            f"{shell} stands between PID 1 and the app, and does not pass SIGTERM on",
+            container.place,
+            remedy='write "start": "exec bun build/index.js"',
+        )
+    return not_met(
+        f"PID 1 is {root.comm}, and the app its child",
+        container.place,
+        remedy=f"start the app as PID 1: {BUN_START}",
+    )
+
+
+def _between(tree: ProcessTree, pid: int) -> list[str]:
+    """The names of the processes above one, the nearest first."""
+    by_pid = {process.pid: process for process in tree.processes}
+    names, current = [], by_pid[pid]
+    while current.ppid in by_pid:
+        current = by_pid[current.ppid]
+        names.append(current.comm)
+    return names
+
+
+def restarts(app: App) -> Finding:
+    restart = app.service.restart
+    if restart is None:
+        return not_met(
+            f"{app.service.name} has no restart policy",
+            app.service.place,
+            remedy="write `restart: unless-stopped`",
+        )
+    if restart.value != "unless-stopped":
+        return not_met(
+            f"restart: {restart}", restart.place, remedy="write `restart: unless-stopped`"
+        )
+    return met("restart: unless-stopped", restart.place)
+
+
+def restarts_live(container: Container) -> Finding:
+    if container.restart != "unless-stopped":
+        return not_met(
+            f"it was created with restart policy {container.restart!r}",
+            container.place,
+            remedy="write `restart: unless-stopped`, and `docker compose up --detach`",
+        )
+    return met("the Engine restarts it unless stopped", container.place)

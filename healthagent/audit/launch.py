@@ -1,0 +1,178 @@
+"""How the app is started: from the image's command through package.json's script to a program."""
+
+from __future__ import annotations
+
+import re
+import shlex
+from dataclasses import dataclass, replace
+from pathlib import PurePath
+
+from healthagent.audit.evidence import App, Command, Dockerfile, Place
+from healthagent.core.observation import Unseen
+from healthagent.core.runtime import INITS, SHELLS
+
+RUN = ("bun", "run", "start")
+"""The SRD's entry command."""
+
+MANAGERS = frozenset({"npm", "npx", "yarn", "pnpm", "corepack"})
+SUPERVISORS = frozenset(
+    {"supervisord", "forever", "nodemon", "concurrently", "npm-run-all", "run-p", "s6-svscan",
+     "runit", "circusd", "foreman", "overmind", "honcho"}
+)  # fmt: skip
+PM2 = frozenset({"pm2", "pm2-runtime", "pm2-docker", "pm2-dev"})
+_ENTRYPOINTS = frozenset({"docker-entrypoint.sh", *INITS})
+"""What hands over to the command that follows it."""
+
+_ASSIGNMENT = re.compile(r"[A-Za-z_][A-Za-z0-9_]*=.*")
+_SEPARATOR = re.compile(r"&&|\|\||[;&|\n]")
+
+
+@dataclass(frozen=True, slots=True)
+class Launch:
+    """``words`` are the command without what hands over to it; ``final`` the program that is the
+    app in the end, with its arguments; ``places`` where each step stands.
+
+    ``shell`` is true where a shell stays between PID 1 and the app, ``many`` where that shell
+    starts several programs that stay. ``script`` is the package.json script that is run.
+    """
+
+    words: tuple[str, ...]
+    final: tuple[str, ...]
+    places: tuple[Place, ...]
+    shell: bool
+    many: bool
+    programs: tuple[str, ...]
+    script: str | None = None
+    script_text: str = ""
+    init: str = ""
+    """The init that is PID 1 before all of it; empty where there is none."""
+
+    @property
+    def program(self) -> str:
+        """The base name of the program that is the app in the end."""
+        return PurePath(self.final[0]).name if self.final else ""
+
+    @property
+    def by_bun_run(self) -> bool:
+        """``bun run SCRIPT`` stays PID 1, and the app is its child."""
+        return self.script is not None and self.words[:1] == ("bun",)
+
+    def __str__(self) -> str:
+        return " ".join(self.words)
+
+
+def launch(app: App) -> Launch | Unseen:
+    """The app's start, as the Compose file, the Dockerfile and package.json write it."""
+    command = _command(app)
+    if isinstance(command, Unseen):
+        return command
+    first = PurePath(command.words[0].split()[0]).name if command.words[0].strip() else ""
+    return replace(_started(app, command), init=first if first in INITS else "")
+
+
+def _started(app: App, command: Command) -> Launch:
+    if command.shell:
+        return _in_shell(app, " ".join(command.words), (command.place,), None)
+    words = _handed_over(command.words)
+    program = PurePath(words[0]).name if words else ""
+    if program in SHELLS and "-c" in words[1:-1]:
+        text = words[words.index("-c") + 1]
+        return _in_shell(app, text, (command.place,), None)
+    return _scripted(app, words, (command.place,), shell=False, many=False, programs=(program,))
+
+
+def _command(app: App) -> Command | Unseen:
+    """Compose's entrypoint takes the place of both of the image's; its command of the command."""
+    built = app.dockerfile if isinstance(app.dockerfile, Dockerfile) else None
+    entry = app.service.entrypoint or (built.entrypoint if built else None)
+    command = app.service.command
+    if command is None and app.service.entrypoint is None and built:
+        command = built.command
+    parts = [part for part in (entry, command) if part and part.words]
+    if not parts:
+        if isinstance(app.dockerfile, Unseen):
+            return app.dockerfile
+        return Unseen(
+            f"{app.dockerfile.place}: has no CMD, and {app.service.place} no command",
+            'write CMD ["bun", "run", "start"]',
+        )
+    if entry is not None and entry.shell:
+        return entry  # sh -c takes no arguments of CMD
+    words = tuple(word for part in parts for word in part.words)
+    shell = parts[-1].shell and len(parts) == 1
+    if parts[-1].shell and len(parts) > 1:
+        words = (*parts[0].words, "sh", "-c", *parts[-1].words)
+    return Command(words, shell, parts[-1].place)
+
+
+def _handed_over(words: tuple[str, ...]) -> tuple[str, ...]:
+    """The command behind an init, an entry point that executes it, ``exec`` and variables."""
+    while words:
+        name = PurePath(words[0]).name
+        if name in _ENTRYPOINTS and len(words) > 1:
+            words = words[1:]
+            while words and words[0].startswith("-"):
+                words = words[1:]
+        elif name in ("exec", "env", "cross-env") or _ASSIGNMENT.fullmatch(words[0]):
+            words = words[1:]
+        else:
+            break
+    return words
+
+
+def _in_shell(app: App, text: str, places: tuple[Place, ...], by: Launch | None) -> Launch:
+    """What a shell's text starts last; the shell stays unless it executes it (``exec``), or has
+    nothing else to do and is a shell that then hands over by itself, which dash is not."""
+    parts = [part.strip() for part in _SEPARATOR.split(text) if part.strip()]
+    last = _words(parts[-1]) if parts else ()
+    shell = last[:1] != ("exec",)
+    many = re.search(r"(?<!&)&(?!&)", text) is not None
+    programs = tuple(
+        PurePath(words[0]).name for part in parts if (words := _handed_over(_words(part)))
+    )
+    words = _handed_over(last)
+    if by is not None:
+        return Launch(
+            words=by.words, final=words, places=places, shell=shell, many=many,
+            programs=(*by.programs, *programs), script=by.script, script_text=text,
+        )  # fmt: skip
+    return _scripted(app, words, places, shell=shell, many=many, programs=programs)
+
+
+def _scripted(
+    app: App,
+    words: tuple[str, ...],
+    places: tuple[Place, ...],
+    *,
+    shell: bool,
+    many: bool,
+    programs: tuple[str, ...],
+) -> Launch:
+    """Follows ``bun run NAME``, ``bun NAME``, ``npm start`` and their like into package.json."""
+    plain = Launch(words, words, places, shell, many, programs)
+    name = _script_name(words)
+    if name is None or isinstance(app.code, Unseen) or isinstance(app.code.package, Unseen):
+        return plain
+    script = app.code.package.scripts.get(name)
+    if script is None:
+        return plain
+    followed = Launch(words, words, places, shell, many, programs, name)
+    found = _in_shell(app, script.value, (*places, script.place), followed)
+    return replace(found, shell=shell or found.shell, many=many or found.many)
+
+
+def _script_name(words: tuple[str, ...]) -> str | None:
+    plain = [word for word in words if not word.startswith("-")]
+    program = PurePath(plain[0]).name if plain else ""
+    if program == "bun" or program in MANAGERS:
+        rest = plain[2:] if plain[1:2] in (["run"], ["run-script"]) else plain[1:]
+        if rest and not PurePath(rest[0]).suffix and "/" not in rest[0]:
+            return rest[0]
+    return None
+
+
+def _words(text: str) -> tuple[str, ...]:
+    try:
+        return tuple(shlex.split(text))
+    except ValueError:
+        return tuple(text.split())

@@ -1,0 +1,89 @@
+"""Looks at each app, container, replica or image in turn; the worst finding stands for all."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from healthagent.audit.evidence import (
+    Agent,
+    App,
+    Code,
+    Container,
+    Dockerfile,
+    Evidence,
+    Image,
+    Package,
+    Replica,
+)
+from healthagent.audit.finding import Finding, not_seen, worst
+from healthagent.audit.launch import Launch, launch
+from healthagent.audit.requirement import Kind, Look
+from healthagent.core.observation import Unseen
+
+
+def apps(judge: Callable[[App], Finding]) -> Look:
+    return Look(Kind.FILES, lambda seen: worst(judge(app) for app in seen.apps))
+
+
+def launches(judge: Callable[[App, Launch], Finding]) -> Look:
+    """How each app is started."""
+
+    def one(app: App) -> Finding:
+        found = launch(app)
+        return not_seen(found) if isinstance(found, Unseen) else judge(app, found)
+
+    return apps(one)
+
+
+def codes(judge: Callable[[App, Code], Finding]) -> Look:
+    def one(app: App) -> Finding:
+        return not_seen(app.code) if isinstance(app.code, Unseen) else judge(app, app.code)
+
+    return apps(one)
+
+
+def packages(judge: Callable[[App, Code, Package], Finding]) -> Look:
+    def one(app: App, code: Code) -> Finding:
+        if isinstance(code.package, Unseen):
+            return not_seen(code.package)
+        return judge(app, code, code.package)
+
+    return codes(one)
+
+
+def dockerfiles(judge: Callable[[App, Dockerfile], Finding]) -> Look:
+    def one(app: App) -> Finding:
+        if isinstance(app.dockerfile, Unseen):
+            return not_seen(app.dockerfile)
+        return judge(app, app.dockerfile)
+
+    return apps(one)
+
+
+def images(judge: Callable[[Image], Finding]) -> Look:
+    def look(seen: Evidence) -> Finding:
+        if isinstance(seen.images, Unseen):
+            return not_seen(seen.images)
+        return worst(judge(image) for image in seen.images)
+
+    return Look(Kind.IMAGE, look)
+
+
+def containers(judge: Callable[[Container], Finding]) -> Look:
+    def look(seen: Evidence) -> Finding:
+        if isinstance(seen.containers, Unseen):
+            return not_seen(seen.containers)
+        return worst(judge(container) for container in seen.containers)
+
+    return Look(Kind.LIVE, look)
+
+
+def replicas(judge: Callable[[Replica], Finding]) -> Look:
+    return agents(lambda agent: worst(judge(replica) for replica in agent.replicas))
+
+
+def agents(judge: Callable[[Agent], Finding]) -> Look:
+    def look(seen: Evidence) -> Finding:
+        return not_seen(seen.agent) if isinstance(seen.agent, Unseen) else judge(seen.agent)
+
+    return Look(Kind.LIVE, look)

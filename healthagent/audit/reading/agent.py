@@ -1,0 +1,60 @@
+"""A running agent's own documents, as records."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from healthagent.audit.evidence import Agent, Replica, Server, Verdict
+from healthagent.core.observation import Unseen
+
+Document = Mapping[str, Any]
+
+
+def read(
+    url: str, health: Document, budget: Document, traefik: Document, services: Sequence[str]
+) -> Agent | Unseen:
+    """What ``/health``, ``/budget`` and ``/traefik`` say of these services."""
+    shares = {share["name"]: share for server in budget["servers"] for share in server["replicas"]}
+    replicas = tuple(
+        _replica(target, shares.get(target["name"], {}))
+        for target in health["targets"]
+        if target["service"] in services
+    )
+    if not replicas:
+        return Unseen(
+            f"the agent at {url} watches no replica of {' or '.join(services)}",
+            "start the stack, and label the service healthagent.enable",
+        )
+    return Agent(
+        url=url,
+        replicas=replicas,
+        servers=tuple(_server(server) for server in budget["servers"]),
+        routed=frozenset(
+            server["url"]
+            for service in ((traefik.get("http") or {}).get("services") or {}).values()
+            for server in (service.get("loadBalancer") or {}).get("servers") or ()
+        ),
+    )
+
+
+def _replica(target: Document, share: Document) -> Replica:
+    settings = target["settings"]
+    address, port = (settings.get(key, {}).get("value") for key in ("address", "port"))
+    prisma, dbos = (settings.get(f"pool.{key}", {}).get("value") for key in ("prisma", "dbos"))
+    return Replica(
+        name=target["name"],
+        id=target["id"],
+        service=target["service"],
+        ready=target["ready"],
+        checks={c["name"]: Verdict(c["status"], c["code"], c["reason"]) for c in target["checks"]},
+        server=f"http://{address}:{port}" if address and port else None,
+        declared=share.get("declared"),
+        held=share.get("held"),
+        pools=(prisma, dbos),
+    )
+
+
+def _server(server: Document) -> Server:
+    fields = ("planned", "allowed", "held", "agent", "others", "surge", "fits")
+    return Server(name=server["server"], **{field: server[field] for field in fields})

@@ -1,0 +1,316 @@
+"""Compose files as one stack: ``extends``, ``include``, merging and interpolation.
+
+Shape: https://github.com/compose-spec/compose-spec/blob/main/spec.md and ``13-merge.md`` beside it.
+Only what a requirement asks about is kept.
+"""
+
+from __future__ import annotations
+
+import os
+import shlex
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from healthagent.audit.evidence import Build, Command, Healthcheck, Place, Service, Stack, Text
+from healthagent.audit.reading.interpolation import env_file, interpolated
+from healthagent.audit.reading.tree import Map, Node, Scalar, Seq, fault, load
+
+DEFAULTS = ("compose.yaml", "compose.yml", "docker-compose.yaml", "docker-compose.yml")
+"""In Compose's own order."""
+
+ENABLE = "healthagent.enable"
+_LISTED = ("environment", "labels", "args")
+"""May be written as a list of ``NAME=value`` as well."""
+_REPLACED = ("command", "entrypoint", "test")
+"""Sequences that an override replaces; others grow."""
+_TRUE = ("true", "yes", "on", "1", "y")
+
+
+def default_files(folder: Path) -> tuple[Path, ...]:
+    """What ``docker compose`` would read here: a file, and its override."""
+    for name in DEFAULTS:
+        path = folder / name
+        if path.is_file():
+            overrides = (path.with_suffix(f".override{suffix}") for suffix in (".yaml", ".yml"))
+            beside = (folder / override.name for override in overrides)
+            found = tuple(override for override in beside if override.is_file())
+            return (path, *found[:1])
+    looked = ", ".join(DEFAULTS)
+    raise fault(f"{folder}: holds no Compose file ({looked}); name one with --compose FILE")
+
+
+def read(files: Sequence[Path], named: Sequence[str] = ()) -> Stack:
+    """The stack of these files, later ones over earlier ones.
+
+    ``named`` are the services that are the app; else those labelled ``healthagent.enable``, else
+    those that are built. Raises :class:`ConfigurationError`.
+    """
+    variables = {**env_file(files[0].parent / ".env"), **os.environ}
+    merged: Node | None = None
+    for file in files:
+        merged = _over(merged, _file(file, variables, ()))
+    assert isinstance(merged, Map)  # noqa: S101  # there is at least one file
+    services = _entries(merged.entries.get("services"))
+    if not services:
+        raise fault(
+            f"{merged.place}: `services` is missing or empty; name a Compose file of a stack"
+        )
+    found = {name: _service(name, node) for name, node in services.items()}
+    project = _string(merged.entries.get("name"))
+    return Stack(
+        place=merged.place,
+        files=tuple(shown(file) for file in files),
+        project=variables.get("COMPOSE_PROJECT_NAME")
+        or (project.value if project else files[0].resolve().parent.name.lower()),
+        services=found,
+        apps=_apps(found, named, merged.place),
+    )
+
+
+def _apps(services: Mapping[str, Service], named: Sequence[str], place: Place) -> tuple[str, ...]:
+    for name in named:
+        if name not in services:
+            known = ", ".join(services)
+            raise fault(f"--service {name}: {place.where} has no such service; it has {known}")
+    labelled = [
+        name
+        for name, service in services.items()
+        if ENABLE in service.labels and service.labels[ENABLE].value.lower() in _TRUE
+    ]
+    built = [name for name, service in services.items() if service.build]
+    apps = tuple(named or labelled or built)
+    if not apps:
+        raise fault(
+            f'{place.where}: no service is labelled {ENABLE}: "true", and none is built; '
+            "say which one is the app with --service NAME"
+        )
+    return apps
+
+
+# One file
+
+
+def _file(path: Path, variables: Mapping[str, str], under: tuple[Path, ...]) -> Map:
+    """A file with all that it includes and extends."""
+    if path in under:
+        raise fault(f"{path}: includes itself; break the circle")
+    tree = interpolated(load(path, shown(path)), variables)
+    assert isinstance(tree, Map)  # noqa: S101  # load() gives a mapping
+    services = {
+        name: _extended(path, name, service, variables, ())
+        for name, service in _entries(tree.entries.get("services")).items()
+    }
+    place = tree.entries["services"].place if "services" in tree.entries else tree.place
+    whole: Node = replace(tree, entries={**tree.entries, "services": Map(services, place)})
+    included = tree.entries.get("include")
+    for item in included.items if isinstance(included, Seq) else ():
+        for name in _strings(item.entries.get("path") if isinstance(item, Map) else item):
+            other = _file(path.parent / name.value, variables, (*under, path))
+            whole = _over(other, whole)
+    assert isinstance(whole, Map)  # noqa: S101  # both were
+    return whole
+
+
+def _extended(
+    path: Path, name: str, node: Node, variables: Mapping[str, str], under: tuple[str, ...]
+) -> Node:
+    """A service in its normal form, laid over what it extends."""
+    if not isinstance(node, Map):
+        raise fault(
+            f"{node.place}: services.{name} is no mapping; write `image:` or `build:` below it"
+        )
+    own = _normal(node, path)
+    extends = node.entries.get("extends")
+    if extends is None:
+        return own
+    if isinstance(extends, Map):
+        file, base = _string(extends.entries.get("file")), _string(extends.entries.get("service"))
+    else:
+        file, base = None, _string(extends)
+    wanted = base.value if base else name
+    other = path.parent / file.value if file else path
+    key = f"{other.resolve()}:{wanted}"
+    if key in under:
+        raise fault(f"{extends.place}: services.{name}.extends goes in a circle")
+    tree = interpolated(load(other, shown(other)), variables)
+    assert isinstance(tree, Map)  # noqa: S101  # load() gives a mapping
+    services = _entries(tree.entries.get("services"))
+    if wanted not in services:
+        raise fault(
+            f"{extends.place}: services.{name}.extends names {wanted!r}, which {shown(other)} "
+            f"does not have; it has {', '.join(services)}"
+        )
+    below = _extended(other, wanted, services[wanted], variables, (*under, key))
+    whole = _over(below, own)
+    return replace(whole, place=own.place)
+
+
+def _normal(service: Map, path: Path) -> Map:
+    """One spelling for what has several: lists of ``NAME=value`` become mappings, ``build: DIR`` a
+    mapping whose context no longer depends on the file that it stands in."""
+    entries = dict(service.entries)
+    build = entries.get("build")
+    if isinstance(build, Scalar):
+        build = Map({"context": build}, build.place)
+    if isinstance(build, Map):
+        context = build.entries.get("context")
+        folder = context if isinstance(context, Scalar) else Scalar(".", build.place)
+        absolute = replace(folder, value=os.path.normpath(path.parent / folder.value))
+        built = {**build.entries, "context": absolute}
+        entries["build"] = replace(build, entries=_mapped(built))
+    files = [path.parent / name.value for name in _strings(entries.get("env_file"))]
+    if files:
+        place = entries["env_file"].place
+        given = {k: Scalar(v, place) for file in files for k, v in env_file(file).items()}
+        own = _mapped(entries).get("environment")
+        entries["environment"] = Map({**given, **_entries(own)}, own.place if own else place)
+    entries.pop("extends", None)
+    return replace(service, entries=_mapped(entries))
+
+
+def _mapped(entries: Mapping[str, Node]) -> dict[str, Node]:
+    return {
+        key: _as_map(node) if key in _LISTED and isinstance(node, Seq) else node
+        for key, node in entries.items()
+    }
+
+
+def _as_map(listed: Seq) -> Map:
+    entries: dict[str, Node] = {}
+    for item in listed.items:
+        if isinstance(item, Scalar):
+            name, _, value = item.value.partition("=")
+            entries[name] = replace(item, value=value)
+    return Map(entries, listed.place, listed.tag)
+
+
+def _over(below: Node | None, above: Node, key: str = "") -> Node:
+    """``above`` merged over ``below``, as Compose merges an override."""
+    if below is None or above.tag == "override":
+        return above
+    if isinstance(below, Map) and isinstance(above, Map):
+        entries = dict(below.entries)
+        for name, node in above.entries.items():
+            if node.tag == "reset":
+                entries.pop(name, None)
+            else:
+                entries[name] = _over(entries.get(name), node, name)
+        return replace(below, entries=entries)
+    if isinstance(below, Seq) and isinstance(above, Seq) and key not in _REPLACED:
+        return replace(above, items=(*below.items, *above.items))
+    return above
+
+
+# One service
+
+
+def _service(name: str, node: Node) -> Service:
+    entries = _entries(node)
+    deploy = _entries(entries.get("deploy"))
+    logging = _entries(entries.get("logging"))
+    return Service(
+        name=name,
+        place=node.place,
+        image=_string(entries.get("image")),
+        build=_build(entries.get("build")),
+        command=_command(entries.get("command")),
+        entrypoint=_command(entries.get("entrypoint")),
+        environment=_texts(entries.get("environment")),
+        labels=_texts(entries.get("labels")),
+        healthcheck=_healthcheck(entries.get("healthcheck")),
+        restart=_string(entries.get("restart")),
+        replicas=_string(deploy.get("replicas")) or _string(entries.get("scale")),
+        container_name=_string(entries.get("container_name")),
+        init=_string(entries.get("init")),
+        logging=_string(logging.get("driver")),
+        ports=tuple(_ports(entries.get("ports"))),
+        namespaces={
+            key: text
+            for key in ("network_mode", "pid", "ipc")
+            if (text := _string(entries.get(key))) is not None
+        },
+    )
+
+
+def _build(node: Node | None) -> Build | None:
+    if node is None:
+        return None
+    entries = _entries(node)
+    context, dockerfile = _string(entries.get("context")), _string(entries.get("dockerfile"))
+    target = _string(entries.get("target"))
+    return Build(
+        context=context.value if context else ".",
+        dockerfile=dockerfile.value if dockerfile else "Dockerfile",
+        target=target.value if target else None,
+        args=_texts(entries.get("args")),
+        place=node.place,
+    )
+
+
+def _command(node: Node | None) -> Command | None:
+    """A text is split into words as Compose splits it; no shell runs it."""
+    if isinstance(node, Seq):
+        return Command(tuple(text.value for text in _strings(node)), False, node.place)
+    text = _string(node)
+    if text is None or node is None:
+        return None
+    try:
+        return Command(tuple(shlex.split(text.value)), False, text.place)
+    except ValueError as error:
+        raise fault(
+            f"{text.place}: {text.value!r} cannot be split into words: {error}; write a list"
+        ) from None
+
+
+def _healthcheck(node: Node | None) -> Healthcheck | None:
+    if node is None:
+        return None
+    entries = _entries(node)
+    disabled, test = _string(entries.get("disable")), entries.get("test")
+    words = [text.value for text in _strings(test)]
+    off = (disabled is not None and disabled.value.lower() in _TRUE) or words[:1] == ["NONE"]
+    if not off and not words:
+        return None  # only its times are set: whether there is one the image says
+    return Healthcheck(not off, node.place)
+
+
+def _ports(node: Node | None) -> Iterable[Text]:
+    """Each as ``HOST:CONTAINER``; the host's part is empty where Docker chooses."""
+    for item in node.items if isinstance(node, Seq) else ():
+        if isinstance(item, Scalar):
+            yield item.text
+        elif isinstance(item, Map):
+            published, target = (_string(item.entries.get(k)) for k in ("published", "target"))
+            left, right = (text.value if text else "" for text in (published, target))
+            yield Text(f"{left}:{right}" if left else right, item.place)
+
+
+# Values
+
+
+def _entries(node: Node | None) -> dict[str, Node]:
+    return node.entries if isinstance(node, Map) else {}
+
+
+def _string(node: Node | None) -> Text | None:
+    return node.text if isinstance(node, Scalar) and not node.null else None
+
+
+def _strings(node: Node | None) -> tuple[Text, ...]:
+    if isinstance(node, Seq):
+        return tuple(item.text for item in node.items if isinstance(item, Scalar))
+    text = _string(node)
+    return (text,) if text else ()
+
+
+def _texts(node: Node | None) -> dict[str, Text]:
+    return {key: value.text for key, value in _entries(node).items() if isinstance(value, Scalar)}
+
+
+def shown(path: Path) -> str:
+    """A path as it is reported: from the working directory where it is below that."""
+    try:
+        return str(path.resolve().relative_to(Path.cwd()))
+    except ValueError:
+        return str(path)

@@ -1,0 +1,167 @@
+"""The app's containers and images, as the Docker API tells them. Nothing is changed there."""
+
+from __future__ import annotations
+
+import os
+import tarfile
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from pathlib import PurePath
+from typing import Any
+
+from healthagent.audit.evidence import Container, Image
+from healthagent.audit.reading import layers
+from healthagent.config.tables import DOCKER_SOCKET
+from healthagent.core.observation import Process, ProcessTree, Unseen
+from healthagent.docker_api import FAULTS, connect, explained
+
+SILENCE = 60
+"""Seconds that it has between two pieces of a saved image."""
+
+LINES = 20
+"""Newest log lines that are asked for."""
+
+_PROJECT = "com.docker.compose.project"
+_SERVICE = "com.docker.compose.service"
+_ONE_OFF = "com.docker.compose.oneoff"
+_COLUMNS = "pid,ppid,stat,args"
+_BROKEN = (*FAULTS, KeyError, tarfile.TarError)
+_START = "start the stack with `docker compose up --detach`, or name its project with --project"
+
+Say = Callable[[str], None]
+
+
+def look(
+    project: str, services: Sequence[str], tags: Iterable[str], say: Say
+) -> tuple[tuple[Container, ...] | Unseen, tuple[Image, ...] | Unseen]:
+    """The running containers of these services, and the images that they run or would run.
+
+    ``tags`` are the images' names in the Compose files, for where no container runs.
+    """
+    url = os.environ.get("DOCKER_HOST") or DOCKER_SOCKET
+    try:
+        client = connect(url)
+    except _BROKEN as error:
+        notice = explained(error, url)
+        away = Unseen(notice.problem, f"{notice.remedy}, or name it in DOCKER_HOST")
+        return away, away
+    try:
+        containers = _containers(client, project, services)
+        running = () if isinstance(containers, Unseen) else containers
+        wanted = list(dict.fromkeys((c.image_id, c.image) for c in running))
+        wanted = wanted or [(tag, tag) for tag in dict.fromkeys(tags)]
+        return containers, _images(client, url, wanted, say)
+    finally:
+        client.close()
+
+
+def _containers(
+    client: Any, project: str, services: Sequence[str]
+) -> tuple[Container, ...] | Unseen:
+    try:
+        listed = client.containers(filters={"label": [f"{_PROJECT}={project}"]})
+        ours = [
+            c["Id"]
+            for c in listed
+            if c["Labels"].get(_SERVICE) in services and c["Labels"].get(_ONE_OFF) != "True"
+        ]
+        found = tuple(
+            container(client.inspect_container(i), _top(client, i), _lines(client, i)) for i in ours
+        )
+    except _BROKEN as error:
+        return Unseen(f"the Docker Engine does not tell: {_short(error)}", "look at dockerd's log")
+    if not found:
+        return Unseen(f"no container of project {project!r} runs {' or '.join(services)}", _START)
+    return tuple(sorted(found, key=lambda c: c.name))
+
+
+def container(
+    document: Mapping[str, Any], top: Mapping[str, Any] | Unseen, lines: int | None
+) -> Container:
+    """A container from its inspect document and from ``docker top``."""
+    config, host = document["Config"], document["HostConfig"]
+    variables = dict(pair.partition("=")[::2] for pair in config.get("Env") or ())
+    health = document["State"].get("Health") or {}
+    return Container(
+        name=document["Name"].lstrip("/"),
+        id=document["Id"],
+        service=config["Labels"].get(_SERVICE, ""),
+        image=config["Image"],
+        image_id=document["Image"],
+        restart=host["RestartPolicy"]["Name"],
+        health=health.get("Status"),
+        log_driver=host["LogConfig"]["Type"],
+        lines=lines,
+        namespaces={
+            "network_mode": host.get("NetworkMode") or "",
+            "pid": host.get("PidMode") or "",
+            "ipc": host.get("IpcMode") or "",
+        },
+        processes=top if isinstance(top, Unseen) else _tree(document["State"]["Pid"], top),
+        variables=frozenset(variables),
+        otel={k: v for k, v in variables.items() if k.startswith("OTEL_") and "HEADERS" not in k},
+    )
+
+
+def _tree(root: int, top: Mapping[str, Any]) -> ProcessTree:
+    """The first process and all below it: what ``docker exec`` started is not."""
+    rows = [_process(row) for row in top.get("Processes") or () if len(row) == 4]
+    found = [process for process in rows if process.pid == root]
+    for parent in found:
+        found += [process for process in rows if process.ppid == parent.pid]
+    return ProcessTree(tuple(found))
+
+
+def _process(row: Sequence[str]) -> Process:
+    pid, ppid, state, args = row
+    words = tuple(args.split())
+    name = PurePath(words[0]).name[:15] if words else ""
+    return Process(int(pid), int(ppid), None, name, words, state[:1])
+
+
+def _top(client: Any, id_: str) -> Mapping[str, Any] | Unseen:
+    try:
+        told: Mapping[str, Any] = client.top(id_, f"-o {_COLUMNS}")
+    except _BROKEN as error:
+        return Unseen(f"docker top failed: {_short(error)}", "look whether the container runs")
+    return told
+
+
+def _lines(client: Any, id_: str) -> int | None:
+    try:
+        return len(bytes(client.logs(id_, tail=LINES)).splitlines())
+    except _BROKEN:
+        return None
+
+
+def _images(
+    client: Any, url: str, wanted: Sequence[tuple[str, str]], say: Say
+) -> tuple[Image, ...] | Unseen:
+    if not wanted:
+        return Unseen("the Compose files name no image of the app", "build it and start the stack")
+    patient = connect(url, SILENCE)
+    try:
+        return tuple(_image(client, patient, id_, name, say) for id_, name in wanted)
+    except _BROKEN as error:
+        names = ", ".join(name for _, name in wanted)
+        return Unseen(f"image {names} cannot be looked into: {_short(error)}", "build it first")
+    finally:
+        patient.close()
+
+
+def _image(client: Any, patient: Any, id_: str, name: str, say: Say) -> Image:
+    config = client.inspect_image(id_)["Config"]
+    history = client.history(id_)
+    say(f"reading the layers of {name}")
+    return Image(
+        name=name,
+        command=tuple(config.get("Cmd") or ()),
+        entrypoint=tuple(config.get("Entrypoint") or ()),
+        healthcheck=(config.get("Healthcheck") or {}).get("Test", ["NONE"])[:1] != ["NONE"],
+        history=tuple(step["CreatedBy"] for step in history),
+        files=layers.files(patient.get_image(id_)),
+    )
+
+
+def _short(error: BaseException) -> str:
+    text = str(getattr(error, "explanation", None) or error)
+    return text.splitlines()[0][:200] if text else type(error).__name__

@@ -1,0 +1,120 @@
+"""All evidence of one stack: the files that are there, the containers that run, what they say."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from healthagent.audit.evidence import App, Evidence, Service, Sibling, Stack
+from healthagent.audit.reading import compose, dockerfile, source
+from healthagent.audit.reading.tree import fault
+from healthagent.core.observation import Unseen
+from healthagent.errors import ConfigurationError
+
+_COMPOSE_FILE = re.compile(r"(?:docker-)?compose\.[\w.-]*ya?ml")
+_UNASKED = Unseen("only files were looked at", "audit without --static")
+
+
+@dataclass(frozen=True, slots=True)
+class Files:
+    """Which files to read: the Compose files, later ones over earlier ones; the services that are
+    the app, and the folder of its code, where they are not to be found out."""
+
+    compose: tuple[Path, ...]
+    services: tuple[str, ...] = ()
+    folder: Path | None = None
+    project: str | None = None
+
+
+def from_files(asked: Files) -> Evidence:
+    """What files alone tell; the rest is unseen. Raises :class:`ConfigurationError`."""
+    if asked.folder is not None and not asked.folder.is_dir():
+        raise fault(f"--app {asked.folder}: is no folder; name the app's own")
+    stack = compose.read(asked.compose, asked.services)
+    if asked.project:
+        stack = replace(stack, project=asked.project)
+    return Evidence(
+        stack=stack,
+        apps=_apps(stack, asked),
+        siblings=tuple(_siblings(asked, stack)),
+        images=_UNASKED,
+        containers=_UNASKED,
+        agent=_UNASKED,
+        metrics=_UNASKED,
+        trial=_UNASKED,
+    )
+
+
+def _apps(stack: Stack, asked: Files) -> tuple[App, ...]:
+    return tuple(_app(stack.services[name], asked) for name in stack.apps)
+
+
+def _app(service: Service, asked: Files) -> App:
+    folder = _folder(service, asked)
+    if folder is None:
+        nowhere = Unseen(
+            f"{service.place}: no folder of {service.name}'s code was found",
+            "name it with --app DIR",
+        )
+        return App(service, nowhere, nowhere)
+    build = service.build
+    if build is not None:
+        path = Path(build.context) / build.dockerfile
+        built = dockerfile.read(path, build.args, build.target)
+    else:
+        built = dockerfile.read(folder / "Dockerfile", {}, None)
+    return App(service, built, source.read(folder))
+
+
+def _folder(service: Service, asked: Files) -> Path | None:
+    """Where package.json is: as told, where it is built, or beside the Compose file."""
+    beside = asked.compose[0].parent
+    candidates = [beside / service.name, beside / "app", beside]
+    if service.build:
+        candidates.insert(0, Path(service.build.context))
+    if asked.folder:
+        candidates = [asked.folder]
+    return next((folder for folder in candidates if (folder / "package.json").is_file()), None)
+
+
+def _siblings(asked: Files, audited: Stack) -> Iterator[Sibling]:
+    """Other Compose files in the same folder: whole stacks, or overrides of the audited one, which
+    name only some of its services. What cannot be read was not asked for, and is passed over."""
+    given = {path.resolve() for path in asked.compose}
+    for path in sorted(asked.compose[0].parent.iterdir()):
+        if not _COMPOSE_FILE.fullmatch(path.name) or path.resolve() in given:
+            continue
+        try:
+            stack = compose.read((path,), asked.services)
+            if stack.services.keys() < audited.services.keys():
+                stack = compose.read((*asked.compose, path), asked.services)
+        except ConfigurationError:
+            continue
+        place = replace(stack.place, where=compose.shown(path), line=None)
+        yield Sibling(replace(stack, place=place), _apps(stack, asked))
+
+
+def tags(stack: Stack) -> Sequence[str]:
+    """The names of the app's images, as Compose gives them where the file gives none."""
+    return [
+        service.image.value if service.image else f"{stack.project}-{name}"
+        for name, service in ((name, stack.services[name]) for name in stack.apps)
+    ]
+
+
+def joined(evidence: Evidence) -> Evidence:
+    """An agent that watches other containers than those of this stack is no witness of it."""
+    agent, containers = evidence.agent, evidence.containers
+    if isinstance(agent, Unseen) or isinstance(containers, Unseen):
+        return evidence
+    ids = {container.id for container in containers}
+    if ids & {replica.id for replica in agent.replicas}:
+        return evidence
+    other = Unseen(
+        f"the agent at {agent.url} watches other containers than project "
+        f"{evidence.stack.project!r} has",
+        "name this stack's own with --agent URL",
+    )
+    return replace(evidence, agent=other)

@@ -1,0 +1,54 @@
+"""What others measured: metrics where they arrive, and the last line of an acceptance run."""
+
+from __future__ import annotations
+
+import json
+import re
+import urllib.error
+import urllib.request
+from pathlib import Path
+
+from healthagent.audit.evidence import Metrics, Place, Trial
+from healthagent.audit.reading.compose import shown
+from healthagent.audit.reading.tree import fault
+from healthagent.core.observation import Unseen
+
+DEADLINE = 5.0
+"""Seconds for the metrics."""
+
+LARGEST = 50_000_000
+NAMING = ("service_instance_id", "host_name", "container_id", "container_name", "instance",
+          "exported_instance")  # fmt: skip
+"""Labels of Prometheus series that tell one process from another; the first three are what
+OpenTelemetry's resource attributes become (its specification, "Prometheus compatibility")."""
+
+_LABEL = re.compile(rf"(?:{'|'.join(NAMING)})=\"((?:\\.|[^\"\\])*)\"")
+
+
+def metrics(url: str) -> Metrics | Unseen:
+    """The names of processes in a Prometheus text, such as a collector's exporter serves."""
+    try:
+        with urllib.request.urlopen(url, timeout=DEADLINE) as answer:  # noqa: S310  # http(s) alone
+            text = answer.read(LARGEST).decode(errors="replace")
+    except (OSError, urllib.error.URLError, ValueError) as error:
+        return Unseen(f"{url} does not answer: {error}", "name it with --metrics URL")
+    return Metrics(Place(url), frozenset(_LABEL.findall(text)))
+
+
+def trial(path: Path) -> Trial:
+    """The last line of an acceptance run's output. Raises :class:`ConfigurationError`."""
+    name = shown(path)
+    try:
+        lines = path.read_text(encoding="utf-8").rstrip().splitlines()
+        document = json.loads(lines[-1])
+        counts = {k: int(document[k]) for k in ("criteria", "met", "lost", "rollback_lost")}
+    except OSError as error:
+        raise fault(
+            f"--acceptance {name}: {error.strerror}; name the output of an acceptance run"
+        ) from None
+    except (ValueError, IndexError, KeyError, TypeError):
+        raise fault(
+            f"--acceptance {name}: its last line is no JSON object with criteria, met, lost "
+            "and rollback_lost; name the whole output of an acceptance run"
+        ) from None
+    return Trial(place=Place(name, len(lines)), **counts)

@@ -1,0 +1,157 @@
+"""What a TypeScript or JavaScript text does, as far as it can be told without running it.
+
+No parser of the language: calls by name, with balanced brackets, comments blanked and texts left
+alone. What cannot be followed stays unresolved, and its requirement reads *not seen*.
+"""
+
+from __future__ import annotations
+
+import re
+from bisect import bisect_right
+from collections.abc import Iterator
+
+from healthagent.audit.evidence import Call, Place, Text
+
+CALLEES = frozenset(
+    {
+        "DBOS.launch", "DBOS.registerQueue", "DBOS.setConfig", "Pool", "PrismaClient", "PrismaPg",
+        "WorkflowQueue", "cluster.fork", "fork",
+    }
+)  # fmt: skip
+"""The calls that requirements ask about; ``pg.Pool`` counts as ``Pool``."""
+
+USES = {
+    "pm2": r"process\.env\.(?:pm_id|NODE_APP_INSTANCE|PM2_\w+)|process\.send\b",
+    "workers": r"\breusePort\s*:\s*true|\bnew\s+(?:Worker|SharedWorker)\s*\(",
+    "swallow": r"process\.(?:on|addListener)\(\s*[\"'`](?:uncaughtException|unhandledRejection)",
+    "logfile": r"\btransports\.File\b|\bpino\.destination\(\s*(?!1\b|2\b|\))[^)]|"
+    r"createWriteStream\([^)\n]*\.log\b",
+    "bun": r"\bBun\.[a-z]\w*",
+    "otel": r"@opentelemetry/[\w-]+",
+}
+"""What needs no call to matter, by the name that judgements ask for it."""
+
+_COMMENT = re.compile(
+    r"""(?P<text>"(?:\\.|[^"\\\n])*"|'(?:\\.|[^'\\\n])*'|`(?:\\.|[^`\\])*`)"""
+    r"""|//[^\n]*|/\*.*?\*/|<!--.*?-->""",
+    re.DOTALL,
+)
+_CALL = re.compile(
+    r"(?<![\w$.])([A-Za-z_$][\w$]*(?:\??\.[A-Za-z_$][\w$]*)*)\s*(?:<[^<>()]*>\s*)?\("
+)
+_IMPORT = re.compile(r"(?:\bfrom|\bimport|\brequire\s*\(|\bimport\s*\()\s*[\"']([^\"'\n]+)[\"']")
+_PATH = re.compile(r"[\"'`](/[\w./-]*)[\"'`]")
+_QUOTED = re.compile(r"\"(?:\\.|[^\"\\\n])*\"|'(?:\\.|[^'\\\n])*'|`(?:\\.|[^`\\])*`", re.DOTALL)
+_PAIRS = {"(": ")", "[": "]", "{": "}"}
+
+
+class Script:
+    """One file's text without its comments."""
+
+    def __init__(self, text: str, name: str) -> None:
+        self.text = _COMMENT.sub(_blanked, text)
+        self._name = name
+        self._lines = [m.start() for m in re.finditer(r"^", text, re.MULTILINE)]
+
+    def place(self, position: int) -> Place:
+        return Place(self._name, bisect_right(self._lines, position))
+
+    def imports(self) -> Iterator[Text]:
+        for match in _IMPORT.finditer(self.text):
+            yield Text(match[1], self.place(match.start()))
+
+    def paths(self) -> Iterator[tuple[str, Place]]:
+        for match in _PATH.finditer(self.text):
+            yield match[1], self.place(match.start())
+
+    def uses(self) -> Iterator[Text]:
+        """Each as ``KIND what``."""
+        for kind, pattern in USES.items():
+            for match in re.finditer(pattern, self.text):
+                yield Text(f"{kind} {match[0]}", self.place(match.start()))
+
+    def calls(self) -> Iterator[Call]:
+        for match in _CALL.finditer(self.text):
+            whole = match[1].replace("?.", ".")
+            last = whole.rsplit(".", 1)[-1]
+            callee = whole if whole in CALLEES else last
+            if callee not in CALLEES or self._declares(match.start()):
+                continue
+            inside = balanced(self.text, match.end() - 1)
+            if inside is None:
+                continue
+            arguments = tuple(split(inside))
+            literals = [members(a) for a in arguments if a.startswith("{")]
+            options, spread = literals[-1] if literals else ({}, False)
+            yield Call(callee, arguments, options, self.place(match.start()), spread)
+
+    def definitions(self, name: str) -> Iterator[Text]:
+        """What stands behind ``NAME =`` and ``NAME:``, and the body of a function of that name."""
+        quoted = re.escape(name)
+        for match in re.finditer(rf"\bfunction\s+{quoted}\s*\(", self.text):
+            body = self.text.find("{", match.end())
+            inside = balanced(self.text, body) if body >= 0 else None
+            if inside is not None:
+                yield Text(inside, self.place(match.start()))
+        pattern = rf"(?<![\w$.]){quoted}\s*(?::\s*[\w<>|\[\] ]+)?\s*(?:=(?![=>])|:)\s*([^\n;]+)"
+        for match in re.finditer(pattern, self.text):
+            yield Text(match[1].rstrip(" ,"), self.place(match.start()))
+
+    def _declares(self, position: int) -> bool:
+        return re.search(r"\bfunction\s*\*?\s*$", self.text[:position][-20:]) is not None
+
+
+def _blanked(match: re.Match[str]) -> str:
+    return match["text"] or re.sub(r"[^\n]", " ", match[0])
+
+
+def balanced(text: str, opening: int) -> str | None:
+    """What stands between the bracket at ``opening`` and the one that closes it."""
+    closers: list[str] = []
+    position = opening
+    while position < len(text):
+        character = text[position]
+        if character in "\"'`" and (quoted := _QUOTED.match(text, position)):
+            position = quoted.end()
+            continue
+        if character in _PAIRS:
+            closers.append(_PAIRS[character])
+        elif closers and character == closers[-1]:
+            closers.pop()
+            if not closers:
+                return text[opening + 1 : position]
+        position += 1
+    return None
+
+
+def split(text: str) -> Iterator[str]:
+    """The parts between commas that stand in no bracket and no text."""
+    start = position = 0
+    while position < len(text):
+        character = text[position]
+        if character in "\"'`" and (quoted := _QUOTED.match(text, position)):
+            position = quoted.end()
+            continue
+        if character in _PAIRS and (inside := balanced(text, position)) is not None:
+            position += len(inside) + 2
+            continue
+        if character == ",":
+            yield text[start:position].strip()
+            start = position + 1
+        position += 1
+    if text[start:].strip():
+        yield text[start:].strip()
+
+
+def members(literal: str) -> tuple[dict[str, str], bool]:
+    """The members of an object literal, and whether it takes others from elsewhere (``...``)."""
+    found: dict[str, str] = {}
+    spread = False
+    for part in split(balanced(literal, 0) or ""):
+        if part.startswith("..."):
+            spread = True
+            continue
+        match = re.match(r"[\"']?([\w$]+)[\"']?\s*(?::\s*(.*))?$", part, re.DOTALL)
+        if match:
+            found[match[1]] = (match[2] if match[2] is not None else match[1]).strip()
+    return found, spread

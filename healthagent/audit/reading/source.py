@@ -1,0 +1,196 @@
+"""The app's folder: package.json, lock files and source."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from healthagent.audit.evidence import Code, Locks, Package, Place, Source, Text
+from healthagent.audit.reading.compose import shown
+from healthagent.audit.reading.script import Script
+from healthagent.core.observation import Unseen
+
+LOCKS = (
+    "bun.lock", "bun.lockb", "package-lock.json", "npm-shrinkwrap.json", "yarn.lock",
+    "pnpm-lock.yaml",
+)  # fmt: skip
+PM2_FILES = re.compile(r"(?:ecosystem|pm2)(?:\.config)?\.(?:c?js|mjs|ts|json|ya?ml)")
+
+_SCRIPTS = frozenset({".ts", ".js", ".mts", ".mjs", ".cts", ".cjs", ".tsx", ".jsx", ".svelte"})
+_ROOTS = ("src", "server", "lib", "prisma")
+"""Where an app that has ``src`` keeps what it is made of; else the whole folder is read."""
+_SKIPPED = frozenset(
+    {"node_modules", "build", "dist", "out", "generated", "coverage", "test", "tests", "__tests__",
+     "e2e"}
+)  # fmt: skip
+_TEST = re.compile(r"\.(?:test|spec|d)\.[cm]?[jt]sx?$")
+_MOST_FILES = 3_000
+_LARGEST = 1_000_000
+_ROUNDS = 4
+"""How many names in a row are followed from an option to where it is read."""
+
+
+def read(folder: Path) -> Code:
+    """What stands in the folder; nothing is run, and ``node_modules`` is left out."""
+    package = _package(folder / "package.json")
+    return Code(
+        folder=shown(folder),
+        package=package,
+        locks=_locks(folder),
+        source=_source(folder),
+        pm2_files=tuple(
+            Place(shown(path))
+            for path in sorted(folder.iterdir())
+            if PM2_FILES.fullmatch(path.name)
+        ),
+    )
+
+
+def _package(path: Path) -> Package | Unseen:
+    name = shown(path)
+    try:
+        text = path.read_text(encoding="utf-8")
+        document = json.loads(text)
+    except FileNotFoundError:
+        return Unseen(f"{name}: there is no such file", "say with --app DIR where the app is")
+    except (OSError, ValueError) as error:
+        return Unseen(f"{name}: cannot be read: {error}", "mend it; `bun install` reads it too")
+    if not isinstance(document, dict):
+        return Unseen(f"{name}: is no object", "mend it; `bun install` reads it too")
+    table = _Table(text, name, document)
+    scripts = table.texts("scripts")
+    packages = {**table.texts("dependencies"), **table.texts("devDependencies")}
+    bun_only = [text for text in packages.values() if text.value.startswith("catalog:")]
+    bun_only += [
+        Text(key, table.place(key))
+        for key in ("patchedDependencies", "catalog", "catalogs")
+        if document.get(key)
+    ]
+    manager = document.get("packageManager")
+    return Package(
+        place=Place(name),
+        scripts=scripts,
+        dependencies=table.texts("dependencies"),
+        dev_dependencies=table.texts("devDependencies"),
+        package_manager=(
+            Text(manager, table.place("packageManager")) if isinstance(manager, str) else None
+        ),
+        engines=table.texts("engines"),
+        bun_only=tuple(bun_only),
+    )
+
+
+class _Table:
+    """A JSON document whose members know their lines, found by their text behind their section."""
+
+    def __init__(self, text: str, name: str, document: Mapping[str, Any]) -> None:
+        self._text, self._name, self._document = text, name, document
+
+    def texts(self, section: str) -> dict[str, Text]:
+        found = self._document.get(section)
+        if not isinstance(found, dict):
+            return {}
+        return {k: Text(str(v), self.place(section, k)) for k, v in found.items()}
+
+    def place(self, *path: str) -> Place:
+        position = 0
+        for key in path:
+            match = re.compile(rf"{re.escape(json.dumps(key))}\s*:").search(self._text, position)
+            position = match.start() if match else position
+        return Place(self._name, self._text.count("\n", 0, position) + 1)
+
+
+def _locks(folder: Path) -> Locks:
+    files = {name: Place(shown(folder / name)) for name in LOCKS if (folder / name).is_file()}
+    return Locks(files, _locked(folder / "bun.lock") if "bun.lock" in files else None)
+
+
+def _locked(path: Path) -> dict[str, str] | None:
+    """What bun.lock says that package.json asks for: JSON with commas that trail."""
+    try:
+        text = re.sub(r",(\s*[}\]])", r"\1", path.read_text(encoding="utf-8"))
+        root = json.loads(text)["workspaces"][""]
+        return {
+            str(name): str(wanted)
+            for section in ("dependencies", "devDependencies")
+            for name, wanted in root.get(section, {}).items()
+        }
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        return None
+
+
+def _source(folder: Path) -> Source:
+    scripts = [
+        Script(path.read_text(encoding="utf-8", errors="replace"), shown(path))
+        for path in _files(folder)
+    ]
+    calls = tuple(call for script in scripts for call in script.calls())
+    paths = {path: place for script in scripts for path, place in script.paths()}
+    paths |= dict(_routes(folder))
+    return Source(
+        files=len(scripts),
+        calls=calls,
+        imports=tuple(text for script in scripts for text in script.imports()),
+        paths=paths,
+        definitions=_definitions(
+            scripts,
+            [option for call in calls for option in (*call.options.values(), *call.arguments)],
+        ),
+        texts=tuple(text for script in scripts for text in script.uses()),
+    )
+
+
+def _definitions(scripts: list[Script], options: list[str]) -> dict[str, tuple[Text, ...]]:
+    """What the names in options are assigned, and the names in that, a few rounds long."""
+    found: dict[str, tuple[Text, ...]] = {}
+    texts = options
+    for _ in range(_ROUNDS):
+        names = {name for text in texts for name in re.findall(r"[A-Za-z_$][\w$]*", text)}
+        fresh = {
+            name: tuple(text for script in scripts for text in script.definitions(name))
+            for name in names - found.keys()
+        }
+        found |= fresh
+        texts = [text.value for defined in fresh.values() for text in defined]
+    return {name: defined for name, defined in found.items() if defined}
+
+
+def _files(folder: Path) -> Iterator[Path]:
+    """The scripts of the app, not of its tests, and not what was built from them."""
+    inner = folder / "src"
+    if inner.is_dir():
+        own = [path for path in sorted(folder.iterdir()) if path.is_file()]
+        roots = [folder / name for name in _ROOTS if (folder / name).is_dir()]
+        walked = (*own, *(path for root in roots for path in _walk(root)))
+    else:
+        walked = tuple(_walk(folder))
+    count = 0
+    for path in walked:
+        if path.suffix not in _SCRIPTS or _TEST.search(path.name) or path.is_symlink():
+            continue
+        if PM2_FILES.fullmatch(path.name) or path.stat().st_size > _LARGEST:
+            continue
+        count += 1
+        if count > _MOST_FILES:
+            return
+        yield path
+
+
+def _walk(folder: Path) -> Iterator[Path]:
+    for path in sorted(folder.iterdir()):
+        if path.is_dir() and not path.is_symlink():
+            if path.name not in _SKIPPED and not path.name.startswith("."):
+                yield from _walk(path)
+        elif path.is_file():
+            yield path
+
+
+def _routes(folder: Path) -> Iterator[tuple[str, Place]]:
+    """SvelteKit's endpoints: ``src/routes/(group)/livez/+server.ts`` answers ``/livez``."""
+    routes = folder / "src" / "routes"
+    for path in sorted(routes.rglob("+server.*")) if routes.is_dir() else ():
+        parts = [p for p in path.parent.relative_to(routes).parts if not p.startswith("(")]
+        yield "/" + "/".join(parts), Place(shown(path))
