@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol
 
 from healthagent.core.action import Plan, Step
 from healthagent.core.observation import Fact, Unseen
@@ -63,6 +63,24 @@ class Rotation(Protocol):
 
     def drains(self) -> AsyncIterator[Mapping[str, Drain]]:
         """The drained targets by id: at once, and again whenever one was added or taken away."""
+        ...
+
+
+Entry = Step | Transition
+"""One line of the history. Of a transition's target only id, name and service are kept."""
+
+
+class History(Protocol):
+    """What was done and what changed, over restarts of the agent."""
+
+    async def entries(self, name: str, since: float, most: int) -> Sequence[Entry] | None:
+        """The last ``most`` since a time in seconds since the epoch, oldest first: about a target
+        or a service of that name, or about all where it is empty. ``None`` where it cannot be
+        read now."""
+        ...
+
+    async def evidence(self, act: str) -> Mapping[str, Any] | None:
+        """What was found of a replica before an act stopped it; ``None`` where nothing is kept."""
         ...
 
 

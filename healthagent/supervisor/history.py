@@ -1,0 +1,246 @@
+"""The history: what was done and what changed, for whoever asks later, and for the agent itself
+when it starts again.
+
+A thread of its own writes, so that a disk that is slow, or hangs, delays nothing. Where the file
+cannot be used the history is kept in memory, and one notice says why.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import queue
+import sqlite3
+import threading
+import time
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import Future
+from contextlib import suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, TypeVar
+
+from healthagent.core.action import Step
+from healthagent.core.ports import Entry
+from healthagent.core.report import Notice
+from healthagent.core.rotation import Drain
+from healthagent.supervisor.store import NewerSchema, Store
+
+DEFAULT_DIRECTORY = Path("/var/lib/healthagent")
+FILE = "history.sqlite3"
+
+ANSWER = 3.0
+"""Seconds that the file has to be opened, and for an answer."""
+
+LAST_WORDS = 1.0
+"""Seconds that closing waits for what is still to be written."""
+
+MOST_WAITING = 10_000
+"""Writes that may wait for a disk that hangs; later ones are lost."""
+
+PRUNE_EVERY = 100
+"""Writes."""
+
+A_DAY = 86_400.0
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class Earlier:
+    """What an earlier life of the agent left: lasting drains by target id, and the steps of the
+    last day."""
+
+    drains: Mapping[str, Drain] = field(default_factory=dict)
+    steps: tuple[Step, ...] = ()
+
+
+def located(state: Path | None) -> Path | None:
+    """The file to use, from the setting: a directory or a file. Without one the default directory
+    where it is there for the agent, else ``None``: memory."""
+    if state is None:
+        usable = DEFAULT_DIRECTORY.is_dir() and os.access(DEFAULT_DIRECTORY, os.W_OK)
+        return DEFAULT_DIRECTORY / FILE if usable else None
+    return state / FILE if state.is_dir() else state
+
+
+class History:
+    """Keeps entries, evidence and drains; fulfils :class:`~healthagent.core.ports.History`.
+
+    ``path`` is the file, ``None`` for memory. ``degraded`` is called at most once, in the event
+    loop that opened it, with the notice that the file is not used any more.
+    """
+
+    def __init__(
+        self, path: Path | None, degraded: Callable[[Notice], None] = lambda _: None
+    ) -> None:
+        self._path = path
+        self._degraded = degraded
+        self._jobs: queue.Queue[_Job | None] = queue.Queue(MOST_WAITING)
+        self._thread = threading.Thread(target=self._work, name="history", daemon=True)
+
+    async def open(self) -> Earlier:
+        """Begin. A file that is not to be had within some seconds is left to its thread: what it
+        then still says is kept, but comes too late to go by."""
+        self._loop = asyncio.get_running_loop()
+        self._thread.start()
+        since = time.time() - A_DAY
+        earlier = await self._ask(lambda store: Earlier(store.drains(), tuple(store.steps(since))))
+        return earlier or Earlier()
+
+    def add(self, entry: Entry) -> None:
+        """Keep an entry. Never waits."""
+        self._tell(lambda store: store.add(entry))
+
+    def add_evidence(self, act: str, document: Mapping[str, Any]) -> None:
+        """Keep what was found before the stop of an act. Never waits."""
+        text = json.dumps(document, default=str)
+        self._tell(lambda store: store.add_evidence(act, text))
+
+    def keep_drains(self, drains: Mapping[str, Drain]) -> None:
+        """Keep these drains in place of those before. Never waits."""
+        self._tell(lambda store: store.set_drains(drains))
+
+    async def settled(self) -> bool:
+        """Whether all that was added so far is written, within some seconds."""
+        return await self._ask(lambda _: True) or False
+
+    async def entries(self, name: str, since: float, most: int) -> Sequence[Entry] | None:
+        return await self._ask(lambda store: store.entries(name, since, most))
+
+    async def evidence(self, act: str) -> Mapping[str, Any] | None:
+        text = await self._ask(lambda store: store.evidence(act))
+        return None if text is None else dict(json.loads(text))
+
+    async def aclose(self) -> None:
+        """Wait a moment for what is still to be written, then leave it."""
+        try:
+            self._jobs.put_nowait(None)
+        except queue.Full:
+            return
+        await asyncio.to_thread(self._thread.join, LAST_WORDS)
+
+    def _tell(self, work: Callable[[Store], object]) -> None:
+        try:
+            self._jobs.put_nowait(_Job(work))
+        except queue.Full:
+            return  # the disk hangs: the log has all that is lost here
+
+    async def _ask(self, work: Callable[[Store], T]) -> T | None:
+        """``None`` where no answer came in time."""
+        answer: Future[T] = Future()
+        try:
+            self._jobs.put_nowait(_Job(work, answer))
+            async with asyncio.timeout(ANSWER):
+                return await asyncio.wrap_future(answer)
+        except (queue.Full, TimeoutError):
+            return None
+
+    # In the thread
+
+    def _work(self) -> None:
+        store, written, going_on = self._opened(), 0, True
+        while going_on:
+            batch = [self._jobs.get()]
+            while not self._jobs.empty():
+                batch.append(self._jobs.get())
+            jobs = [job for job in batch if job is not None]
+            going_on = len(jobs) == len(batch)
+            written += len(jobs)
+            prune = written >= PRUNE_EVERY
+            written = 0 if prune else written
+            store = self._done(store, jobs, prune)
+        store.close()
+
+    def _opened(self) -> Store:
+        try:
+            return Store(self._path)
+        except (sqlite3.Error, OSError) as error:
+            self._complain(error)
+            return _in_memory(error, self._path)
+
+    def _done(self, store: Store, jobs: Sequence[_Job], prune: bool) -> Store:
+        """Do the jobs, all in one transaction, and answer once it holds. Returns the store that
+        they were done in: one in memory, where the file failed."""
+        try:
+            outcomes = _all(store, jobs, prune)
+        except sqlite3.Error as error:
+            self._complain(error)
+            store = _in_memory(error, store)
+            outcomes = _all(store, jobs, prune)
+        for job, outcome in zip(jobs, outcomes, strict=True):
+            job.tell(outcome)
+        return store
+
+    def _complain(self, error: Exception) -> None:
+        notice = Notice(
+            about="history",
+            key="supervisor.state",
+            value=str(self._path),
+            problem=f"cannot be used ({error}), so that the history is kept in memory alone",
+            remedy=f"{_remedy(error)}, then restart the agent",
+        )
+        with suppress(RuntimeError):  # the loop is closed: nobody listens any more
+            self._loop.call_soon_threadsafe(self._degraded, notice)
+
+
+@dataclass(frozen=True, slots=True)
+class _Job:
+    """Something to do with the store, and who waits for what it gives."""
+
+    work: Callable[[Store], object]
+    answer: Future[Any] | None = None
+
+    def tell(self, outcome: object) -> None:
+        if self.answer is None or not self.answer.set_running_or_notify_cancel():
+            return
+        if isinstance(outcome, Exception):
+            self.answer.set_exception(outcome)
+        else:
+            self.answer.set_result(outcome)
+
+
+def _all(store: Store, jobs: Sequence[_Job], prune: bool) -> list[object]:
+    with store.transaction():
+        outcomes = [job.work(store) for job in jobs]
+        if prune:
+            store.prune()
+    return outcomes
+
+
+def _in_memory(error: Exception, before: Store | Path | None) -> Store:
+    """A store in memory with all that can still be read of the file."""
+    found = Store(None)
+    try:
+        if isinstance(before, Store):
+            found.take_over(before)
+        elif before is not None and _named(error) in ("READONLY", "CANTOPEN"):
+            found.take_over_file(before)
+    except sqlite3.Error:
+        found = Store(None)
+    if isinstance(before, Store):
+        with suppress(sqlite3.Error):
+            before.close()
+    return found
+
+
+def _remedy(error: Exception) -> str:
+    """By SQLite's own names of what went wrong, https://sqlite.org/rescode.html."""
+    if isinstance(error, NewerSchema):
+        return "start the version of healthagent that wrote it, or name another file"
+    match _named(error):
+        case "FULL":
+            return "make room on its disk"
+        case "BUSY" | "LOCKED":
+            return "give each agent a file of its own"
+        case "CORRUPT" | "NOTADB":
+            return "move it away"
+        case _:
+            return f"name a directory that user id {os.geteuid()} may write to"
+
+
+def _named(error: Exception) -> str:
+    """``FULL`` of ``SQLITE_FULL``, ``READONLY`` of ``SQLITE_READONLY_DIRECTORY``."""
+    parts: list[str] = getattr(error, "sqlite_errorname", "").split("_")
+    return "".join(parts[1:2])

@@ -1,0 +1,80 @@
+"""The history on disks that are full, and that may not be written to: real file systems."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import subprocess
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from healthagent.core.report import Notice
+from healthagent.supervisor.history import FILE, History
+from tests.unit.supervisor.test_history import CHANGE, STEP
+
+SIZE = 128 << 10
+
+
+@pytest.fixture
+def disk(tmp_path: Path) -> Iterator[Path]:
+    """A file system of 128 kB."""
+    mounted = ["mount", "-t", "tmpfs", "-o", f"size={SIZE}", "healthagent-test", str(tmp_path)]
+    if os.geteuid() != 0 or subprocess.run(mounted, check=False, capture_output=True).returncode:
+        pytest.skip("only root, where it may mount, has a small disk")
+    try:
+        yield tmp_path
+    finally:
+        subprocess.run(["umount", "--lazy", str(tmp_path)], check=True)
+
+
+async def told(notices: list[Notice]) -> Notice:
+    async with asyncio.timeout(30):
+        while not notices:  # noqa: ASYNC110  # another thread complains
+            await asyncio.sleep(0.01)
+    (notice,) = notices
+    return notice
+
+
+async def test_a_disk_that_fills_up(disk: Path) -> None:
+    notices: list[Notice] = []
+    history = History(disk / FILE, notices.append)
+    await history.open()
+    history.add(STEP)
+    assert await history.settled()
+    for number in range(20):
+        history.add_evidence(str(number), {"log": "x" * 20_000})
+    history.add(CHANGE)
+    assert await history.entries("", 0.0, 9) == [STEP, CHANGE], "what was kept is taken along"
+    assert await history.evidence("19") == {"log": "x" * 20_000}
+    notice = await told(notices)
+    assert "full" in notice.problem and notice.remedy.startswith("make room on its disk")
+    await history.aclose()
+
+    after = History(disk / FILE, notices.append)
+    await after.open()
+    assert await after.entries("", 0.0, 9) == [STEP], "what was written before is not lost"
+    await after.aclose()
+
+
+@pytest.mark.parametrize("used_before", [True, False])
+async def test_a_disk_that_may_not_be_written_to(disk: Path, used_before: bool) -> None:
+    if used_before:
+        before = History(disk / FILE)
+        await before.open()
+        before.add(STEP)
+        assert await before.settled()
+        await before.aclose()
+    await asyncio.to_thread(subprocess.run, ["mount", "-o", "remount,ro", str(disk)], check=True)
+    notices: list[Notice] = []
+    history = History(disk / FILE, notices.append)
+    await history.open()
+    history.add(replace(STEP, act="a2"))
+    expected = [STEP] if used_before else []
+    assert await history.entries("", 0.0, 9) == [*expected, replace(STEP, act="a2")]
+    notice = await told(notices)
+    assert f"user id {os.geteuid()}" in notice.remedy
+    await history.aclose()
+    assert len(notices) == 1
