@@ -97,11 +97,10 @@ class Store:
             with self.transaction():
                 for statement in _SCHEMA.split(";"):
                     execute(statement)
-                execute(f"PRAGMA user_version = {VERSION}")
         elif (said := execute("PRAGMA quick_check(1)").fetchone()[0]) != "ok":
             raise Damaged(f"it is damaged: {str(said).splitlines()[-1]}")
-        with self.transaction():
-            pass  # it can be written, and nobody else does
+        with self.transaction():  # raises where it may not be written, or somebody else does
+            execute(f"PRAGMA user_version = {VERSION}")
 
     @contextmanager
     def transaction(self) -> Iterator[None]:
