@@ -24,7 +24,8 @@ _ENTRYPOINTS = frozenset({"docker-entrypoint.sh", *INITS})
 """What hands over to the command that follows it."""
 
 _ASSIGNMENT = re.compile(r"[A-Za-z_][A-Za-z0-9_]*=.*")
-_SEPARATOR = re.compile(r"&&|\|\||[;&|\n]")
+_BACKGROUND = re.compile(r"(?<![&>])&(?![&>\d])")
+_SEPARATOR = re.compile(rf"&&|\|\||[;|\n]|{_BACKGROUND.pattern}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,7 +127,7 @@ def _in_shell(app: App, text: str, places: tuple[Place, ...], by: Launch | None)
     parts = [part.strip() for part in _SEPARATOR.split(text) if part.strip()]
     last = _words(parts[-1]) if parts else ()
     shell = last[:1] != ("exec",)
-    many = re.search(r"(?<!&)&(?!&)", text) is not None
+    many = _BACKGROUND.search(text) is not None
     programs = tuple(
         PurePath(words[0]).name for part in parts if (words := _handed_over(_words(part)))
     )

@@ -91,6 +91,12 @@ def identity(_app: App, code: Code) -> Finding:
 
 
 def identity_is_declared(app: App) -> Finding:
+    told = app.service.environment.get("DBOS__VMID")
+    if told and told.value:
+        return not_met(
+            f"DBOS__VMID gives every replica the id {told}", told.place,
+            remedy="remove it; let the app take its container's name",
+        )  # fmt: skip
     label = app.service.labels.get("healthagent.dbos.executor")
     if label is None:
         return not_met(

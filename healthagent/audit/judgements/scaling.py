@@ -8,7 +8,7 @@ from healthagent.audit.evidence import App, Evidence, Service
 from healthagent.audit.finding import Finding, met, not_met, not_seen
 from healthagent.core.observation import Unseen
 
-_NUMBERED = re.compile(r"(.*?)[-_]?\d+")
+_NUMBER = re.compile(r"[-_]?\d+$")
 _WORKER = re.compile(r"worker|dbos|queue|jobs?\b")
 
 
@@ -42,12 +42,13 @@ def is_one_service(seen: Evidence) -> Finding:
     """``app1`` and ``app2`` are copies of a service, not replicas of one."""
     apps = [app.service for app in seen.apps]
     for service in apps:
-        match = _NUMBERED.fullmatch(service.name)
         twins = [
-            other for other in seen.stack.services.values()
-            if match and other is not service and _same_work(service, other)
-            and (twin := _NUMBERED.fullmatch(other.name)) and twin[1] == match[1]
-        ]  # fmt: skip
+            other
+            for other in seen.stack.services.values()
+            if other is not service
+            and _stem(other.name) == _stem(service.name)
+            and _same_work(service, other)
+        ]
         if twins:
             return not_met(
                 f"{service.name} and {twins[0].name} are copies of one service",
@@ -122,6 +123,10 @@ def keeps_dbos_with_web(seen: Evidence) -> Finding:
                     remedy="remove the service: web and DBOS stay in one container for now",
                 )  # fmt: skip
     return met("no other service runs the app's image", *(a.service.place for a in seen.apps))
+
+
+def _stem(name: str) -> str:
+    return _NUMBER.sub("", name)
 
 
 def _same_work(one: Service, other: Service) -> bool:

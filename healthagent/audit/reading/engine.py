@@ -20,10 +20,10 @@ SILENCE = 60
 LINES = 20
 """Newest log lines that are asked for."""
 
-_PROJECT = "com.docker.compose.project"
-_SERVICE = "com.docker.compose.service"
+PROJECT = "com.docker.compose.project"
+SERVICE = "com.docker.compose.service"
 _ONE_OFF = "com.docker.compose.oneoff"
-_COLUMNS = "pid,ppid,stat,args"
+COLUMNS = "pid,ppid,stat,args"
 _BROKEN = (*FAULTS, KeyError, tarfile.TarError)
 _START = "start the stack with `docker compose up --detach`, or name its project with --project"
 
@@ -58,11 +58,11 @@ def _containers(
     client: Any, project: str, services: Sequence[str]
 ) -> tuple[Container, ...] | Unseen:
     try:
-        listed = client.containers(filters={"label": [f"{_PROJECT}={project}"]})
+        listed = client.containers(filters={"label": [f"{PROJECT}={project}"]})
         ours = [
             c["Id"]
             for c in listed
-            if c["Labels"].get(_SERVICE) in services and c["Labels"].get(_ONE_OFF) != "True"
+            if c["Labels"].get(SERVICE) in services and c["Labels"].get(_ONE_OFF) != "True"
         ]
         found = tuple(
             container(client.inspect_container(i), _top(client, i), _lines(client, i)) for i in ours
@@ -84,7 +84,7 @@ def container(
     return Container(
         name=document["Name"].lstrip("/"),
         id=document["Id"],
-        service=config["Labels"].get(_SERVICE, ""),
+        service=config["Labels"].get(SERVICE, ""),
         image=config["Image"],
         image_id=document["Image"],
         restart=host["RestartPolicy"]["Name"],
@@ -120,7 +120,7 @@ def _process(row: Sequence[str]) -> Process:
 
 def _top(client: Any, id_: str) -> Mapping[str, Any] | Unseen:
     try:
-        told: Mapping[str, Any] = client.top(id_, f"-o {_COLUMNS}")
+        told: Mapping[str, Any] = client.top(id_, f"-o {COLUMNS}")
     except _BROKEN as error:
         return Unseen(f"docker top failed: {_short(error)}", "look whether the container runs")
     return told

@@ -32,6 +32,11 @@ def metrics(url: str) -> Metrics | Unseen:
             text = answer.read(LARGEST).decode(errors="replace")
     except (OSError, urllib.error.URLError, ValueError) as error:
         return Unseen(f"{url} does not answer: {error}", "name it with --metrics URL")
+    return named(url, text)
+
+
+def named(url: str, text: str) -> Metrics:
+    """The names of processes in a Prometheus text."""
     return Metrics(Place(url), frozenset(_LABEL.findall(text)))
 
 

@@ -1,0 +1,1 @@
+export const options = { port: 3000, reusePort: true };
