@@ -1,0 +1,89 @@
+"""The journal: every step is logged, every step and transition kept, and evidence taken."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Sequence
+from typing import Any
+
+from healthagent.core.action import Outcome, Step
+from healthagent.core.report import Report
+from healthagent.core.target import Target
+from healthagent.core.transition import Transition
+from healthagent.core.verdict import Evidence
+from healthagent.supervisor.evidence import Inquest
+from healthagent.supervisor.history import History
+
+WITHIN = 8.0
+"""Seconds for evidence in all, what is written of it included."""
+
+LAST = 30
+"""Transitions of a replica that are evidence."""
+
+_log = logging.getLogger("healthagent.acts")
+
+
+class Journal:
+    """A recorder of acts, and a surface that remembers what changed."""
+
+    def __init__(self, history: History, inquest: Inquest) -> None:
+        self._history = history
+        self._inquest = inquest
+        self._report: Report | None = None
+
+    def publish(self, report: Report, changes: tuple[Transition, ...]) -> None:
+        self._report = report
+        for change in changes:
+            if not change.check or change.worse:
+                self._history.add(change)
+
+    def record(self, step: Step) -> None:
+        bad = step.outcome in (Outcome.FAILED, Outcome.REFUSED, Outcome.OBSERVED)
+        level = logging.WARNING if bad else logging.INFO
+        fields = {
+            "event": "act",
+            "act": step.act,
+            "verb": step.verb,
+            "by": step.by,
+            "service": step.service,
+            "target": step.target,
+            "outcome": str(step.outcome),
+            "evidence": dict(step.evidence),
+        }
+        about = step.target or step.service
+        _log.log(
+            level, "%s %s: %s: %s", step.verb, about, step.outcome, step.text,
+            extra={"fields": fields},
+        )  # fmt: skip
+        self._history.add(step)
+
+    async def preserve(self, target: Target, act: str) -> Evidence:
+        try:
+            async with asyncio.timeout(WITHIN):
+                changes = await self._changes(target)
+                found = await self._inquest.hold(target, self._reported(target), changes)
+                self._history.add_evidence(act, found)
+                await self._history.settled()
+        except TimeoutError:
+            return {"kept": False, "why": f"not within {WITHIN:g} s"}
+        except Exception as error:
+            # Evidence is worth a lot, and not a replica that stays dead for a fault in here.
+            _log.exception("no evidence of %s could be taken", target.name)
+            return {"kept": False, "why": repr(error)}
+        return {"kept": True, "id": act}
+
+    def _reported(self, target: Target) -> Any:
+        targets = self._report.targets if self._report else ()
+        return next((each for each in targets if each.target.id == target.id), None)
+
+    async def _changes(self, target: Target) -> Sequence[dict[str, Any]]:
+        entries = await self._history.entries(target.name, 0.0, 5 * LAST) or ()
+        changes = [entry for entry in entries if isinstance(entry, Transition)][-LAST:]
+        return [
+            {
+                "at": each.at, "check": each.check, "before": str(each.before),
+                "after": str(each.after), "code": each.code, "reason": each.reason,
+            }
+            for each in changes
+        ]  # fmt: skip
