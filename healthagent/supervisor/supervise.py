@@ -160,8 +160,8 @@ def cut_short(steps: Iterable[Step], now: float) -> list[Step]:
             step,
             at=now,
             outcome=Outcome.FAILED,
-            text=f"the agent ended while this was {step.outcome} ({step.text}); the Engine has done "
-            f"what it was asked for: look at `healthagent status`, and {step.verb} again if need be",
+            text=f"the agent ended while this was {step.outcome} ({step.text}); the Engine does "
+            f"what it was asked for: see `healthagent status`, and {step.verb} again if need be",
             evidence={},
         )
         for step in last.values()
