@@ -3,6 +3,9 @@
 SHELL := /bin/sh
 PYTHON := .venv/bin/python
 
+# Two whatever the machine has: there are two long groups of tests, see tests/side_by_side.py.
+PROCESSES := 2
+
 .PHONY: help
 help: ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-14s %s\n", $$1, $$2}'
@@ -18,7 +21,7 @@ demo-down: venv ## remove all that the demo set up, but Debian's packages
 .PHONY: test test-unit
 test: venv probe ## unit, contract and system tests, on real parts that it sets up first
 	$(PYTHON) -m provision up || [ $$? -eq 3 ] # 3: not to be had here; the tests then say so
-	$(PYTHON) -m pytest
+	$(PYTHON) -m pytest --numprocesses $(PROCESSES) --durations 20
 
 test-unit: venv ## the tests that need nothing but Python
 	$(PYTHON) -m pytest tests/unit

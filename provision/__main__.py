@@ -59,12 +59,17 @@ def local(progress: Progress, _: argparse.Namespace) -> Facts:
 def down(progress: Progress, _: argparse.Namespace) -> Facts:
     """Take back what `up` did: images built here, the Compose link, the daemon it started.
 
-    Debian packages stay installed, and pulled images stay in the engine.
+    Debian packages stay installed, and pulled images stay in the engine; so do all images while
+    tests or benchmarks run that may be about to use them.
     """
     facts: Facts = {"projects": [], "images": []}
     if (found := engine.find()) is not None:
         facts["projects"] = projects.sweep(found)
-        facts["images"] = recipe.remove(found, _BUILT, progress)
+        if busy := projects.in_use(found):
+            with progress.step("images") as step:
+                step.warn(f"stay, since {', '.join(busy)} is in use")
+        else:
+            facts["images"] = recipe.remove(found, _BUILT, progress)
     with state.exclusive(progress):
         engine.down(progress)
     return facts

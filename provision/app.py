@@ -44,7 +44,7 @@ def ensure(engine: Engine, progress: Progress | None = None) -> str:
             shutil.copy(healthprobe(), context / "healthprobe")
         with progress.step(TAG) as step:
             base = engine.docker("image", "inspect", "--format", "{{.Id}}", images.BUN.tag)
-            wanted = recipe.digest(_sources(context), base)
+            wanted = recipe.digest(_files(context), base)
             if (recipe.labels(engine, TAG) or {}).get(recipe.RECIPE) == wanted:
                 step.outcome = "unchanged"
             else:
@@ -78,25 +78,30 @@ def _prepare(progress: Progress) -> Path:
 
 
 def _copy_source() -> None:
-    """Make the copy equal to the example's folder, its packages aside."""
+    """Make the copy equal to the example's folder, its packages aside.
+
+    A file that is equal is not touched: another process may run the app from there just now.
+    """
     _PREPARED.mkdir(parents=True, exist_ok=True)
-    for old in _PREPARED.iterdir():
-        if old.name == "node_modules":
-            continue
-        if old.is_dir():
-            shutil.rmtree(old)
-        else:
+    wanted = {path.relative_to(_SOURCE) for path in _files(_SOURCE)}
+    for old in _files(_PREPARED):
+        if old.relative_to(_PREPARED) not in wanted:
             old.unlink()
-    ignored = shutil.ignore_patterns("node_modules")
-    shutil.copytree(_SOURCE, _PREPARED, ignore=ignored, dirs_exist_ok=True)
+    for path in wanted:
+        source, copy = _SOURCE / path, _PREPARED / path
+        if not copy.is_file() or copy.read_bytes() != source.read_bytes():
+            copy.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy(source, copy)
 
 
-def _sources(context: Path) -> list[Path]:
-    """What the image is made of; the packages are in it too, as the lock file names them."""
+def _files(folder: Path) -> list[Path]:
+    """All files of a folder but for the packages, which are as the lock file names them."""
     return [
         path
-        for path in context.rglob("*")
-        if path.is_file() and path.relative_to(context).parts[0] != "node_modules"
+        for entry in folder.iterdir()
+        if entry.name != "node_modules"
+        for path in ([entry] if entry.is_file() else entry.rglob("*"))
+        if path.is_file()
     ]
 
 

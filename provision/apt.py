@@ -1,10 +1,12 @@
 """Installs Debian packages that are missing."""
 
+import fcntl
 import os
 import shutil
 
 from provision.command import run
 from provision.errors import CommandFailed, Unavailable
+from provision.paths import STATE
 from provision.progress import Step
 
 _INSTALL = 600.0
@@ -42,8 +44,12 @@ def _install(packages: tuple[str, ...]) -> None:
 
 
 def _apt(*arguments: str, timeout: float) -> None:
-    run(
-        ["apt-get", "-q", "-o", "DPkg::Lock::Timeout=120", *arguments],
-        timeout=timeout,
-        environment={"DEBIAN_FRONTEND": "noninteractive"},
-    )
+    """Run apt-get, one at a time: it waits for dpkg's lock, but not for that of its lists."""
+    STATE.mkdir(parents=True, exist_ok=True)
+    with (STATE / "apt.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        run(
+            ["apt-get", "-q", "-o", "DPkg::Lock::Timeout=120", *arguments],
+            timeout=timeout,
+            environment={"DEBIAN_FRONTEND": "noninteractive"},
+        )

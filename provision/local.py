@@ -1,7 +1,9 @@
 """Processes on this machine, for where there is no engine: none outlives whoever started it."""
 
+import contextlib
 import os
 import pwd
+import random
 import shutil
 import signal
 import socket
@@ -17,6 +19,7 @@ from provision.errors import ProvisionError, Unavailable
 
 _POLL: Final = 0.02
 _STOP: Final = 10.0
+_PORTS: Final = (16_000, 32_000)
 
 
 class LocalProcess:
@@ -116,11 +119,17 @@ def becoming(user: str | None) -> list[str]:
 
 
 def free_port() -> int:
-    """A TCP port on 127.0.0.1 that nobody held a moment ago."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-    return port
+    """A TCP port on 127.0.0.1 that nobody held a moment ago.
+
+    It is below those that Linux gives to connections going out (``ip_local_port_range``, 32768 and
+    up), so none of them takes it before the program that it is for; and it is drawn by lot, so that
+    two processes that ask at a time are hardly given the same.
+    """
+    while True:
+        port = random.randrange(*_PORTS)
+        with socket.socket() as probe, contextlib.suppress(OSError):
+            probe.bind(("127.0.0.1", port))
+            return port
 
 
 def new_folder(purpose: str) -> Path:

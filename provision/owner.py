@@ -35,13 +35,23 @@ def is_abandoned(name: str) -> bool:
     False for names made elsewhere: an engine may be shared by several machines, and of another
     machine's processes nothing is known here.
     """
+    return _lives(name) is False
+
+
+def is_in_use(name: str) -> bool:
+    """Whether a process of this machine made ``name`` and still runs."""
+    return _lives(name) is True
+
+
+def _lives(name: str) -> bool | None:
+    """Whether the process that made ``name`` runs; None where that cannot be told."""
     match name.split("-"):
         case ["healthagent", *_, machine, pid, start, count] if machine == _machine() and all(
             map(_is_base36, (pid, start, count))
         ):
             owner = Process.of(int(pid, 36))
-            return owner is None or owner.start != int(start, 36)
-    return False
+            return owner is not None and owner.start == int(start, 36)
+    return None
 
 
 def _base36(number: int) -> str:

@@ -45,6 +45,11 @@ def sweep(engine: Engine) -> list[str]:
     return abandoned
 
 
+def in_use(engine: Engine) -> list[str]:
+    """The projects of runs that go on, by the same names."""
+    return sorted(filter(owner.is_in_use, _projects(engine)))
+
+
 def _projects(engine: Engine) -> set[str]:
     found: set[str] = set()
     for listing in (("ps", "--all"), ("network", "ls"), ("volume", "ls")):

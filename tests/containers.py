@@ -63,7 +63,6 @@ class Containers:
 
 @contextmanager
 def containers(engine: Engine) -> Iterator[Containers]:
-    projects.sweep(engine)
     _ensure_image(engine)
     made = Containers(engine)
     try:

@@ -66,7 +66,7 @@ class Result:
 
 def build(step: Step) -> Path:
     """Build the fuzzer, clang included where it is missing. Raises ProvisionError."""
-    generated = _generate(step)
+    generated = _generate(step, "fuzz-c")
     (generated / "main.c").unlink()  # libFuzzer has a `main` of its own
     run_command(
         [
@@ -80,16 +80,19 @@ def build(step: Step) -> Path:
 
 def build_probe(step: Step) -> Path:
     """Build the whole probe under the sanitizers. Raises ProvisionError."""
-    return _compile(_generate(step), FOLDER / "healthprobe-sanitized", "address,undefined")
+    return _compile(
+        _generate(step, "sanitized-c"), FOLDER / "healthprobe-sanitized", "address,undefined"
+    )
 
 
-def _generate(step: Step) -> Path:
+def _generate(step: Step, folder: str) -> Path:
+    """A folder for each program, since both may be built at a time."""
     if not all(map(shutil.which, ("clang", "ld"))) or not _has_runtime():
         apt.install(step, *PACKAGES)
     step.say("compiling under the sanitizers")
     FOLDER.mkdir(parents=True, exist_ok=True)
     with probe_build.one_at_a_time():
-        return probe_build.generate_c(FOLDER / "c")
+        return probe_build.generate_c(FOLDER / folder)
 
 
 def _compile(generated: Path, program: Path, sanitizers: str) -> Path:

@@ -13,8 +13,8 @@ from typing import Any
 from provision.local import LocalProcess
 from tests.system.client import AgentClient
 
-START = 20.0
-STOP = 10.0
+START = 60.0
+STOP = 30.0
 LISTENS = " listens on "
 
 

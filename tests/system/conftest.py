@@ -9,16 +9,16 @@ import pytest
 
 from examples.quickstart.tour.condition import NotReached
 from provision import agent as agent_image
-from provision import app, images, owner, projects
+from provision import app, images, owner
 from provision.engine import Engine
 from tests.system.agent import AgentProcess, assert_sound
 from tests.system.quickstart import DATABASE, Quickstart
 
-START = 90.0
-HEALED = 60.0
-SETTLED = 15.0
+START = 180.0
+HEALED = 90.0
+SETTLED = 30.0
 
-BUILT = 300.0
+BUILT = 600.0
 """Seconds for the first test, which may find no image of the agent or of the app yet."""
 
 StartAgent = Callable[..., AgentProcess]
@@ -34,7 +34,6 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 @pytest.fixture(scope="session")
 def quickstart(engine: Engine) -> Iterator[Quickstart]:
     """The stack, up once for all tests. At the end its agent's whole log must be sound."""
-    projects.sweep(engine)
     images.ensure(engine)
     agent_image.ensure(engine)
     app.ensure(engine)

@@ -17,7 +17,7 @@ from examples.quickstart.tour import web
 from examples.quickstart.tour.compose import HERE, ComposeStack
 from examples.quickstart.tour.condition import Seen, until
 from provision.engine import Engine
-from tests.system.client import AgentClient
+from tests.system.client import WITHIN, AgentClient
 
 REPLICAS = 3
 DATABASE = "quickstart"
@@ -122,7 +122,7 @@ class Quickstart:
             return Seen(sorted(answers) == wanted, str(dict(answers)))
 
         wanted = sorted(replicas)
-        until(f"Traefik spreads requests over {', '.join(wanted)}", look, within=10)
+        until(f"Traefik spreads requests over {', '.join(wanted)}", look, within=WITHIN)
 
     # What can be done to it
 

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from examples.quickstart.tour.condition import Seen, until
 from provision.local import LocalProcess, free_port
+from tests.system.client import WITHIN
 from tests.system.quickstart import Quickstart
 
 
@@ -40,7 +41,7 @@ def test_a_frozen_replica_shows_in_status_explain_check_and_events(
             out = [e for e in seen if e["target"] == frozen and e["after"] == "not live"]
             return Seen(bool(out), f"{len(seen)} events")
 
-        until("`healthagent events` tells that it is not live", told, within=10)
+        until("`healthagent events` tells that it is not live", told, within=WITHIN)
         status = healthagent("status", agent=url)
         explain = healthagent("explain", frozen, agent=url)
         check = healthagent("check", "process", frozen, agent=url)

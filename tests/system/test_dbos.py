@@ -6,6 +6,7 @@ import json
 import urllib.request
 
 from examples.quickstart.tour.condition import Seen, until
+from tests.system.client import WITHIN
 from tests.system.quickstart import Quickstart
 
 JOBS = 3
@@ -23,20 +24,20 @@ def test_workflows_of_a_killed_replica_wait_for_it_by_its_id_and_end_once_it_is_
         reason = stack.agent.check(victim, "dbos")["reason"]
         return Seen("PENDING workflows wait for its return" in reason, reason)
 
-    until("the orphans are counted, and said of the victim", orphaned, within=30)
+    until("the orphans are counted, and said of the victim", orphaned, within=WITHIN)
     for name in others:
         check = stack.agent.check(name, "dbos")
         assert check["status"] == "ok", f"{name} has no part in it: {check['reason']}"
         assert "orphaned workflows" not in check["reason"], "the agent may read DBOS's table"
 
     stack.engine.docker("start", victim)
-    stack.agent.wait_until_ready(stack.replicas, within=45)
+    stack.agent.wait_until_ready(stack.replicas, within=WITHIN)
 
     def ended() -> Seen:
         states = [state(stack.server(victim), job) for job in jobs]
         return Seen(states == ["SUCCESS"] * JOBS, f"they are {states}")
 
-    until("it recovered its own workflows", ended, within=45)
+    until("it recovered its own workflows", ended, within=WITHIN)
 
 
 def begin(server: str) -> str:

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from examples.quickstart.tour.condition import Seen, until
-from tests.system.client import said, sentences
+from tests.system.client import WITHIN, said, sentences
 from tests.system.conftest import StartAgent
 from tests.system.quickstart import PROJECT_LABEL, SERVICE_LABEL, Quickstart, flags
 from tests.system.wire import Wire
@@ -32,7 +32,7 @@ def test_without_the_docker_socket_nothing_changes_but_one_notice(
 ) -> None:
     process = start_agent(HEALTHAGENT_DOCKER_HOST=f"unix://{wire.path}")
     agent = process.client
-    agent.wait_until_ready(stack.replicas, within=15)
+    agent.wait_until_ready(stack.replicas, within=WITHIN)
     routed = agent.routed()
 
     def all_unknown() -> Seen:
@@ -42,15 +42,15 @@ def test_without_the_docker_socket_nothing_changes_but_one_notice(
         return Seen(set(states) == {"unknown"}, f"process: {states}; {said(agent.notices())}")
 
     wire.cut()
-    agent.wait_for_notice("docker", within=5)
+    agent.wait_for_notice("docker", within=WITHIN)
     until("what Docker tells is stale, thus unknown", all_unknown, within=STALE + 5)
     (notice,) = agent.notices()
     assert notice["problem"] == f"there is no socket {wire.path}"
     assert "start the Docker Engine" in notice["remedy"]
 
     wire.mend()
-    agent.wait_for_no_notice(within=10)
-    agent.wait_until_ready(stack.replicas, within=10)
+    agent.wait_for_no_notice(within=WITHIN)
+    agent.wait_until_ready(stack.replicas, within=WITHIN)
     told = [line for line in process.lines if line["event"].startswith("notice")]
     assert told[-1]["event"] == "notice_gone"
     problems = [line["problem"] for line in told if line["event"] == "notice"]
@@ -63,13 +63,13 @@ def test_a_label_that_cannot_be_read_is_one_notice_and_the_default_holds(
     agent, mark = stack.agent, stack.agent.mark()
 
     with stack.another_replica("soon", {"healthagent.interval": "soon"}) as name:
-        notice = agent.wait_for_notice(name, within=10)
+        notice = agent.wait_for_notice(name, within=WITHIN)
         assert (notice["key"], notice["value"]) == ("healthagent.interval", "soon")
         assert "duration" in notice["remedy"], "the remedy says what to write"
-        agent.wait_until_ready([*stack.replicas, name], within=30)
+        agent.wait_until_ready([*stack.replicas, name], within=WITHIN)
         assert agent.targets()[name]["settings"]["interval"]["value"] == 1.0
 
-    agent.wait_for_no_notice(within=5)
+    agent.wait_for_no_notice(within=WITHIN)
     touched = agent.since(mark, stack.replicas)
     assert touched == [], f"the others have labels that can be read, but: {sentences(touched)}"
 
@@ -82,7 +82,7 @@ def test_two_replicas_of_one_executor_are_degraded_and_keep_their_traffic(
 
     with stack.another_replica("twin", labels, {"DBOS__VMID": shared}) as twin:
         for name in (shared, twin):
-            check = agent.wait_for_check(name, "dbos", "degraded", "shared_id", within=30)
+            check = agent.wait_for_check(name, "dbos", "degraded", "shared_id", within=WITHIN)
             assert shared in check["reason"], "the reason names the executor"
             assert "id of its own" in check["reason"], "the reason names the remedy"
 
@@ -91,9 +91,9 @@ def test_two_replicas_of_one_executor_are_degraded_and_keep_their_traffic(
             return Seen(sorted(routed) == servers, f"routed: {', '.join(routed)}")
 
         servers = sorted([*stack.servers(), stack.server(twin)])
-        until("all four are routed", all_routed, within=10)
+        until("all four are routed", all_routed, within=WITHIN)
 
-    agent.wait_until_ready(stack.replicas, within=10)
+    agent.wait_until_ready(stack.replicas, within=WITHIN)
     out = [change for change in agent.since(mark, [shared]) if change["after"].startswith("not")]
     assert out == [], f"nobody loses traffic for a shared id, but: {sentences(out)}"
     touched = agent.since(mark, others)
@@ -104,12 +104,12 @@ def test_containers_that_die_while_they_are_inspected_leave_nothing_behind(
     stack: Quickstart, start_agent: StartAgent
 ) -> None:
     agent = start_agent().client
-    agent.wait_until_ready(stack.replicas, within=15)
+    agent.wait_until_ready(stack.replicas, within=WITHIN)
     mark = agent.mark()
 
     burst(stack, 10)
 
-    agent.wait_until_ready(stack.replicas, within=15)
+    agent.wait_until_ready(stack.replicas, within=WITHIN)
     met = {change["target"] for change in agent.since(mark) if change["service"] == "burst"}
     assert met, "the agent met some of them alive"
     touched = agent.since(mark, stack.replicas)

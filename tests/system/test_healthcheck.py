@@ -5,6 +5,7 @@ from __future__ import annotations
 import subprocess
 
 from examples.quickstart.tour.condition import Seen, until
+from tests.system.client import WITHIN
 from tests.system.quickstart import Quickstart
 
 
@@ -23,7 +24,7 @@ def test_docker_calls_the_replicas_healthy_by_the_probe(stack: Quickstart) -> No
         healths = {r: stack.inspect(r)["State"]["Health"] for r in stack.replicas}
         return Seen(all(h["Status"] == "healthy" for h in healths.values()), str(healths))
 
-    until("Docker calls every replica healthy", look, within=40)
+    until("Docker calls every replica healthy", look, within=WITHIN)
     for replica in stack.replicas:
         newest = stack.inspect(replica)["State"]["Health"]["Log"][-1]
         assert newest["ExitCode"] == 0

@@ -34,7 +34,8 @@ REPOSITORY = Path(__file__).parents[3]
 QEMU = "qemu-aarch64-static"
 OK = b"HTTP/1.1 200 OK\r\n"
 DEADLINE_MS = 400
-SLOWEST_START_SECONDS = 10.0  # of an emulated or instrumented probe on a busy machine
+UNHURRIED_MS = 10_000  # where the deadline is not what ends the probe
+SLOWEST_START_SECONDS = 20.0  # of an emulated or instrumented probe on a busy machine
 MANY_CHILDREN = 10_000
 
 
@@ -118,11 +119,14 @@ SERVERS = {
 def test_a_server_that(
     ask: Ask, serve: Serve, answer: bytes, end: str, status: int, part: str
 ) -> None:
+    late = "said nothing" in part or "did not finish" in part
+    deadline = DEADLINE_MS if late else UNHURRIED_MS
     began = time.monotonic()
-    said = ask("--http", f"{serve(answer, end).url}/livez", "--timeout", str(DEADLINE_MS))
+    said = ask("--http", f"{serve(answer, end).url}/livez", "--timeout", str(deadline))
     assert said.status == status
     assert part in said.line
-    assert time.monotonic() - began < 4 * (DEADLINE_MS / 1000) + SLOWEST_START_SECONDS
+    if late:
+        assert time.monotonic() - began < 4 * (DEADLINE_MS / 1000) + SLOWEST_START_SECONDS
 
 
 CHECK_FLAGS = ("--http", "--tcp", "--expect", "--body", "--header")

@@ -51,12 +51,20 @@ class Container:
         return ["nsenter", "--target", str(self.first), "--pid", "--mount"]
 
     def wait_for_tree(self, *names: str) -> list[int]:
-        """Wait until PID 1 and the chain of its children have these names; return their pids."""
+        """Wait until PID 1 and the chain of its children have these names; return their pids.
+
+        A child that was forked and has not executed its program yet has its parent's words.
+        """
 
         def chain() -> list[int]:
             found = [self.first]
             for name in names[1:]:
-                below = [pid for pid in children(found[-1]) if comm(pid) == name]
+                parent = found[-1]
+                below = [
+                    pid
+                    for pid in children(parent)
+                    if comm(pid) == name and words(pid) not in (b"", words(parent))
+                ]
                 if not below:
                     return []
                 found.append(below[0])
@@ -90,6 +98,14 @@ def comm(pid: int) -> str:
         return Path(f"/proc/{pid}/comm").read_text().strip()
     except OSError:
         return ""
+
+
+def words(pid: int) -> bytes:
+    """The words that a process was executed with; nothing when it is gone."""
+    try:
+        return Path(f"/proc/{pid}/cmdline").read_bytes()
+    except OSError:
+        return b""
 
 
 def state(pid: int) -> str:

@@ -22,7 +22,7 @@ ROLE = "healthagent"
 PASSWORD = "correct-horse-battery"
 MAX_CONNECTIONS = 12
 
-PATIENCE = 10.0
+PATIENCE = 60.0
 """Seconds for a round that is meant to end by itself."""
 
 TIMEOUT = 0.5

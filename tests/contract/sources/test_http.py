@@ -16,7 +16,7 @@ from healthagent.sources.http import HttpSource
 
 Handler = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
 
-PATIENCE = 5.0
+PATIENCE = 30.0
 """Seconds for looks that are meant to end by themselves."""
 
 IMPATIENCE = 0.2
@@ -278,6 +278,7 @@ async def test_the_request_asks_for_the_endpoint_of_its_kind_as_a_kubelet_would(
     assert b"\r\nConnection: close\r\n" in asked[0]
 
 
+@pytest.mark.may_skip
 async def test_ipv6_addresses_are_reached() -> None:
     ok = saying(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n")
     try:

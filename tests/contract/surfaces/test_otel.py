@@ -318,7 +318,7 @@ def test_a_collector_that_hangs_delays_neither_reports_nor_the_end(
             for _ in range(1000):
                 surface.publish(sick, transitions(well, sick))
             surface.close()
-            assert time.monotonic() - began < 1
+            assert time.monotonic() - began < 15, "it waited for the collector's 30 s"
     assert "Traceback" not in capfd.readouterr().err
 
 

@@ -21,7 +21,7 @@ from provision.errors import CommandFailed
 from tests.system.exits import image
 from tests.system.exits.table import NEIGHBOUR, Box, Row, Seen
 
-PATIENCE = 45.0
+PATIENCE = 90.0
 AT_ONCE = 6
 """Rows whose containers start or end at the same time."""
 
@@ -88,7 +88,6 @@ class Course:
 
     async def run(self, rows: tuple[Row, ...]) -> None:
         image.ensure(self.engine)
-        projects.sweep(self.engine)
         record = Record()
         watching = asyncio.create_task(self._watcher(record).run())
         try:

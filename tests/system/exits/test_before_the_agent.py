@@ -19,7 +19,7 @@ from healthagent.sources.docker import ContainerStateSource, DockerDiscovery, Ex
 from provision.engine import Engine
 from tests.containers import HEARS_SIGTERM, Containers, containers
 
-PATIENCE = 30.0
+PATIENCE = 90.0
 
 
 @pytest.fixture

@@ -56,7 +56,6 @@ class Made:
 @contextlib.contextmanager
 def built(engine: Engine, kind: str) -> Iterator[Made]:
     """Build the fragment into one kind of image; the image and its containers go at the end."""
-    projects.sweep(engine)
     project = owner.new_name("probe")
     made = Made(engine, f"healthagent/{project}-{kind}:local", project)
     if kind == "debian":

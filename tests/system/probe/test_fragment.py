@@ -12,7 +12,7 @@ from provision.engine import Engine
 from tests.system.probe import leaks
 from tests.system.probe.images import BASES, CONFINED, Made, built
 
-CHECKED_WITHIN = 60.0
+CHECKED_WITHIN = 120.0
 SOME_RUNS = 100
 
 

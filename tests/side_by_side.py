@@ -1,0 +1,61 @@
+"""Which tests share a process, and in which order they begin, where several processes run them.
+
+Tests of one group run in one process, one after the other: those of the files that share the
+quickstart's stack, else those of one file. So a stack is started once, and no test meets another
+that harms the same one.
+"""
+
+from __future__ import annotations
+
+from functools import cache
+from pathlib import Path
+
+import pytest
+from xdist.remote import Producer
+from xdist.scheduler import LoadScopeScheduling
+
+from provision.paths import ROOT
+
+QUICKSTART = "tests.system.quickstart import"
+"""The line in a file whose tests share that stack."""
+
+MODES = "tests/system/modes/test_modes.py"
+"""The file that has such a stack of its own, since it takes as long as all the others."""
+
+SLOWEST_FIRST = (
+    "quickstart",
+    MODES,
+    "tests/system/exits/test_exits.py",
+    "tests/fuzz/test_fuzz.py",
+    "tests/system/probe/test_fragment.py",
+)
+KINDS = ("system", "contract", "unit")
+"""Then these; what is quick fills the gaps at the end."""
+
+
+class Scheduling(LoadScopeScheduling):  # type: ignore[misc] # pytest-xdist has no types
+    """pytest-xdist's scheduling by groups, with these groups and in this order."""
+
+    def __init__(self, config: pytest.Config, log: Producer) -> None:
+        config.option.loadscopereorder = False  # else the group of most tests would begin
+        super().__init__(config, log)
+
+    def _split_scope(self, nodeid: str) -> str:
+        return group(Path(nodeid.partition("::")[0]))
+
+
+@cache
+def group(file: Path) -> str:
+    """The group of a test file, which is relative to the project."""
+    name = file.as_posix()
+    if name != MODES and QUICKSTART in (ROOT / file).read_text():
+        return "quickstart"
+    return name
+
+
+def turn(file: Path) -> int:
+    """When the tests of a file begin: groups in the order of this number."""
+    if (name := group(file)) in SLOWEST_FIRST:
+        return SLOWEST_FIRST.index(name)
+    kind = file.parts[1]
+    return len(SLOWEST_FIRST) + (KINDS.index(kind) if kind in KINDS else 0)
