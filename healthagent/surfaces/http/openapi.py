@@ -9,6 +9,7 @@ from collections.abc import Collection
 from importlib.metadata import version
 from typing import Any
 
+from healthagent.core.action import Outcome
 from healthagent.core.report import Phase
 
 Json = dict[str, Any]
@@ -49,6 +50,7 @@ def _in_query(name: str, description: str, schema: Json) -> Json:
     return {"name": name, "in": "query", "description": description, "schema": schema}
 
 
+TEXT: Json = {"type": "string"}
 TARGET = _in_path("target", "container id, a prefix of it from 4 characters on, or name")
 SERVICE = _in_path("service", "Compose service")
 CHECK = _in_path("check", "name of a check, such as http")
@@ -150,6 +152,30 @@ PATHS: dict[str, Json] = {
             "503": _problem("too many readers"),
         },
     },
+    "/history": {
+        "summary": "what was done and what changed, over restarts of the agent",
+        "parameters": [
+            _in_query("name", "only of this target or service", TEXT),
+            _in_query("since", "only since then, as a duration: 10m", TEXT),
+            _in_query("most", "the last so many, by default 500", {"type": "integer"}),
+        ],
+        "responses": {
+            "200": {
+                "description": "oldest first",
+                **_content("application/json", _ref("History")),
+            },
+            "400": _problem("a parameter that cannot be read"),
+            "503": _problem("the disk does not answer"),
+        },
+    },
+    "/history/{act}": {
+        "summary": "the evidence of an act: how the replica was before it was stopped",
+        "parameters": [_in_path("act", "id of an act, as /history tells it")],
+        "responses": {
+            "200": {"description": "evidence", **_content("application/json", _ref("Evidence"))},
+            "404": _problem("nothing is kept of that act"),
+        },
+    },
     "/budget": {
         "summary": "planned, held and allowed Postgres connections",
         "responses": {
@@ -191,7 +217,6 @@ PATHS: dict[str, Json] = {
     },
 }  # fmt: skip
 
-TEXT: Json = {"type": "string"}
 FLAG: Json = {"type": "boolean"}
 COUNT: Json = {"type": "integer", "minimum": 0}
 TIME: Json = {"type": "string", "format": "date-time"}
@@ -274,6 +299,20 @@ SCHEMAS: dict[str, Json] = {
         reason=TEXT,
         evidence={"type": "object"},
     ),
+    "Act": _object(
+        time=TIME,
+        event={"const": "act"},
+        act=TEXT,
+        verb=TEXT,
+        by=TEXT,
+        service=TEXT,
+        target=_or_null(TEXT),
+        outcome={"enum": [str(outcome) for outcome in Outcome]},
+        text=TEXT,
+        evidence={"type": "object"},
+    ),
+    "History": _object(entries=_list({"anyOf": [_ref("Act"), _ref("Transition")]})),
+    "Evidence": _object(target=TEXT, service=TEXT, id=TEXT, log={}, process={}, stats={}),
     "Budget": _object(fits=FLAG, servers=_list(_ref("ServerBudget"))),
     "ServerBudget": _object(
         server=TEXT,

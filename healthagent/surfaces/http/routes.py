@@ -18,7 +18,7 @@ from healthagent.core.check import Group
 from healthagent.core.options import duration
 from healthagent.core.report import TargetReport
 from healthagent.core.verdict import Status
-from healthagent.surfaces.http import budget, health, kubernetes, openapi, stream
+from healthagent.surfaces.http import budget, health, history, kubernetes, openapi, stream
 from healthagent.surfaces.http.lookup import (
     find_by_address,
     find_check,
@@ -71,6 +71,8 @@ class Routes:
             Route("/services/{service}/readyz", self.service_readyz, public=True),
             Route("/health", self.health, public=True),
             Route("/events", self.events, public=True),
+            Route("/history", self.history, public=False),
+            Route("/history/{act}", self.evidence, public=False),
             Route("/budget", self.budget, public=False),
             Route("/traefik", self.traefik, public=False),
             Route("/metrics", self.metrics, public=False),
@@ -156,6 +158,12 @@ class Routes:
         document = health.document(report, notices, state.stale_for)
         failed = document["status"] == health.FAIL
         return _json(document, 503 if failed else 200, "application/health+json")
+
+    async def history(self, request: web.Request) -> web.Response:
+        return _json(await history.entries(self._state.history, request.query))
+
+    async def evidence(self, request: web.Request) -> web.Response:
+        return _json(await history.evidence(self._state.history, request))
 
     async def budget(self, _request: web.Request) -> web.Response:
         return _json(budget.document(self._state.report.budgets))

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 from aiohttp import web
 
+from healthagent.core.ports import History
 from healthagent.core.report import Report
 from healthagent.core.transition import Transition
 from healthagent.errors import ConfigurationError
@@ -37,7 +38,8 @@ class HttpSurface:
     """Serves the latest report over HTTP.
 
     ``listen`` is for operators and machines on the agent's own network. ``public``, if given, is a
-    second listener that tells states alone: no reasons, no addresses.
+    second listener that tells states alone: no reasons, no addresses. ``history`` is what
+    ``/history`` answers from.
     """
 
     def __init__(
@@ -45,10 +47,11 @@ class HttpSurface:
         listen: Address,
         public: Address | None = None,
         clock: Callable[[], float] = time.monotonic,
+        history: History | None = None,
     ) -> None:
         self._listen = listen
         self._public = public
-        self._state = State(clock, life=secrets.token_hex(4))
+        self._state = State(clock, life=secrets.token_hex(4), history=history)
 
     def publish(self, report: Report, changes: tuple[Transition, ...]) -> None:
         self._state.publish(report, changes)

@@ -7,9 +7,11 @@ from collections.abc import Callable
 
 import orjson
 
+from healthagent.core.ports import History
 from healthagent.core.report import Notice, Report
 from healthagent.core.transition import Transition
 from healthagent.surfaces.http.events import Feed
+from healthagent.surfaces.http.history import NoHistory
 from healthagent.surfaces.http.metrics import Metrics
 from healthagent.surfaces.http.polled import Polled
 from healthagent.surfaces.notices import Noticeboard
@@ -22,7 +24,10 @@ STUCK_AFTER = 10.0
 class State:
     """The latest report, and what is kept of earlier ones. ``clock`` is monotonic, in seconds."""
 
-    def __init__(self, clock: Callable[[], float], life: str) -> None:
+    def __init__(
+        self, clock: Callable[[], float], life: str, history: History | None = None
+    ) -> None:
+        self.history: History = history or NoHistory()
         self.report = Report(0.0, settled=False)
         self.feed = Feed(life)
         self.metrics = Metrics()
