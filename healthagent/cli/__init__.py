@@ -20,6 +20,7 @@ COMMANDS = (
     "status",
     "explain",
     "events",
+    "history",
     "check",
     "budget",
     "audit",

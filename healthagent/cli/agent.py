@@ -9,7 +9,7 @@ import time
 from collections.abc import Iterator, Mapping
 from difflib import get_close_matches
 from typing import Any, NamedTuple
-from urllib.parse import urlencode, urlsplit
+from urllib.parse import quote, urlencode, urlsplit
 
 from healthagent.errors import AgentUnreachable, HealthagentError, UnknownTarget
 
@@ -47,6 +47,19 @@ class Agent:
     def traefik(self) -> Document:
         """``/traefik``. Raises :class:`NotServed` on a public listener."""
         return self._document("/traefik", (200,))
+
+    def history(self, query: Mapping[str, str]) -> Document:
+        """``/history``. Raises :class:`NotServed` on a public listener."""
+        return self._document(f"/history?{urlencode(query)}", (200,))
+
+    def evidence(self, act: str) -> Document | None:
+        """``/history/{act}``: what was kept of an act, ``None`` where nothing was."""
+        status, body = self._get(f"/history/{quote(act, safe='')}")
+        if status == 404:
+            return None
+        if status != 200:
+            raise self._refused(status, body)
+        return dict(json.loads(body))
 
     def past_events(self, target: str, count: int) -> list[Document]:
         """The last transitions that the agent remembers of one target, oldest first."""

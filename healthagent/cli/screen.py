@@ -24,8 +24,13 @@ STYLES = {
     "failed": "bold red",
     "drained": "blue",
     "absent": "dim",
+    "begun": "cyan",
+    "going on": "cyan",
+    "done": "green",
+    "refused": "yellow",
+    "observed": "yellow",
 }
-"""The colour of each phase of a target and each status of a check."""
+"""The colour of each phase of a target, status of a check and outcome of an act."""
 
 NARROWEST = 20
 """Columns that the last cell of a row needs, to be folded rather than left to the terminal."""

@@ -13,7 +13,6 @@ from healthagent.config import tables
 from healthagent.config.layers import Gathered
 from healthagent.core.options import OPTIONS, Option
 
-_TABLES = ("docker", "log", "postgres", "databases", "databases.NAME", "defaults")
 _OPTIONS = {option.key: option for option in OPTIONS}
 
 

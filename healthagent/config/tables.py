@@ -233,6 +233,33 @@ class Log(Table):
     ] = "info"
 
 
+class Supervisor(Table):
+    """How restarts are made where a label allows them, and where it is kept what was done."""
+
+    state: Annotated[
+        pathlib.Path | None,
+        Setting(
+            "a directory, or a file in one",
+            "where the history is kept over restarts of the agent",
+            "/var/lib/healthagent where the agent may write to it, else memory",
+        ),
+    ] = None
+    patience: Annotated[
+        float,
+        text_of(options.duration),
+        Setting(
+            "a duration such as 1s or 500ms",
+            "how long a replica must have been dead before it is restarted",
+            "5s",
+        ),
+    ] = 5.0
+    restarts: Annotated[
+        int,
+        text_of(options.count),
+        Setting("a whole number from 1 on", "the most restarts of one replica within an hour", "5"),
+    ] = 5
+
+
 class Tables(Table):
     """The whole file."""
 
@@ -252,6 +279,7 @@ class Tables(Table):
     ] = None
     log: Log = Log()
     docker: Docker = Docker()
+    supervisor: Supervisor = Supervisor()
     postgres: Postgres = Postgres()
     databases: dict[str, Database] = Field(default_factory=dict)
     defaults: Annotated[dict[str, str], BeforeValidator(flat)] = Field(default_factory=dict)

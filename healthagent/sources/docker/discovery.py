@@ -69,6 +69,11 @@ class DockerDiscovery:
         known = self._registry.known.get(target.id)
         return (known.state.pid or None) if known else None
 
+    def secrets_of(self, target: Target) -> tuple[str, ...]:
+        """What must not be kept of what a container prints."""
+        known = self._registry.known.get(target.id)
+        return known.secrets if known else ()
+
     async def sightings(self) -> AsyncIterator[Sighting]:
         pause, longest = RETRY
         lost = 0

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from healthagent.core.declaration import declare
+from healthagent.core.masking import secrets_in
 from healthagent.core.observation import ContainerState
 from healthagent.core.report import Notice
 from healthagent.core.target import DatabaseRef, Target
@@ -18,11 +19,13 @@ from healthagent.sources.docker.messages import Heard, Inspected, Surveyed
 
 @dataclass(frozen=True, slots=True)
 class Known:
-    """One labelled container. ``target`` is ``None`` where it does not ask to be watched."""
+    """One labelled container. ``target`` is ``None`` where it does not ask to be watched.
+    ``secrets`` are the values of its variables that nobody is to read."""
 
     state: ContainerState
     target: Target | None
     notices: tuple[Notice, ...]
+    secrets: tuple[str, ...] = field(default=(), repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,7 +137,7 @@ class Registry:
         target, notices = declare(
             container.candidate(self._vantage), self._databases, self._defaults
         )
-        return Known(container.state, target, notices)
+        return Known(container.state, target, notices, secrets_in(container.environment))
 
 
 def _differ(before: ContainerState, now: ContainerState) -> bool:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
+from healthagent.sources.procfs.detail import ProcessDetail
 from healthagent.sources.procfs.ports import ClientPortsSource
 from healthagent.sources.procfs.tree import PidOf, ProcessTreeSource
 
-__all__ = ["ClientPortsSource", "PidOf", "ProcessTreeSource"]
+__all__ = ["ClientPortsSource", "PidOf", "ProcessDetail", "ProcessTreeSource"]

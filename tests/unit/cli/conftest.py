@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 import json
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,12 +16,14 @@ from healthagent.checks import CHECKS
 from healthagent.cli import main
 from healthagent.core.budget import Budget, ReplicaBudget
 from healthagent.core.observation import ContainerState
+from healthagent.core.ports import Entry, History
 from healthagent.core.report import Notice, Report, Subject, assess
 from healthagent.core.target import DatabaseRef, Pools, Target, Timing
 from healthagent.core.timeline import Timeline
 from healthagent.core.transition import Transition, transitions
 from healthagent.core.verdict import Verdict, ok
 from healthagent.surfaces.http import HttpSurface
+from healthagent.surfaces.http.history import NoHistory
 
 NOW = 1_700_000_000.0
 
@@ -110,10 +112,12 @@ async def _pipe(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> N
 class RunningAgent:
     """The HTTP surface in a thread of its own, so that a command may block on it.
 
-    ``public_url`` is its public listener, ``wire_url`` the way that :meth:`cut` cuts.
+    ``public_url`` is its public listener, ``wire_url`` the way that :meth:`cut` cuts. ``history``
+    is what it answers ``/history`` from.
     """
 
     def __init__(self) -> None:
+        self.history: History = NoHistory()
         self.url = self.public_url = self.wire_url = ""
         self._last = Report(0.0, settled=False)
         self._loop = asyncio.new_event_loop()
@@ -141,6 +145,12 @@ class RunningAgent:
         asyncio.run_coroutine_threadsafe(publish(), self._loop).result(10)
         return changes
 
+    async def entries(self, name: str, since: float, most: int) -> Sequence[Entry] | None:
+        return await self.history.entries(name, since, most)
+
+    async def evidence(self, act: str) -> Mapping[str, Any] | None:
+        return await self.history.evidence(act)
+
     def cut(self) -> None:
         """End every connection over the wire; new ones go through."""
         self._loop.call_soon_threadsafe(self._wire.cut)
@@ -149,7 +159,7 @@ class RunningAgent:
         self._loop.run_until_complete(self._serve())
 
     async def _serve(self) -> None:
-        self._surface = HttpSurface(("127.0.0.1", 0), ("127.0.0.1", 0))
+        self._surface = HttpSurface(("127.0.0.1", 0), ("127.0.0.1", 0), history=self)
         async with self._surface.serve() as bound:
             assert bound.public is not None
             self.url = "http://{}:{}".format(*bound.listen)
