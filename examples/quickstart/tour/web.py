@@ -43,8 +43,9 @@ def reason(agent_url: str, replica: str) -> str:
 
 
 def routed(agent_url: str) -> list[str]:
-    """The servers that the agent gives Traefik."""
-    configuration = json.loads(get(f"{agent_url}/traefik").body)
+    """The servers that the agent gives Traefik; none where it gives no configuration."""
+    answer = get(f"{agent_url}/traefik")
+    configuration = json.loads(answer.body) if answer.status == 200 else {}
     services = configuration.get("http", {}).get("services", {})
     return sorted(
         server["url"]

@@ -38,6 +38,9 @@ from tests.contract.sources.postgres_server import (
 
 WRONG_PASSWORD = "wrong-horse-battery"
 
+RECOVERED = 60.0
+"""Seconds in which a server that crashed is back."""
+
 SLACK = 15.0
 """Seconds that a busy machine may add to a deadline."""
 
@@ -173,6 +176,32 @@ async def test_a_server_that_shuts_down_is_told_from_one_that_is_gone(
         assert now == "stopping"
     postgres.stop()
     assert await state() == "refused"
+
+
+async def states_until(source: PostgresSource, ref: DatabaseRef, last: str) -> list[str]:
+    """What a server is called, look after look, from when it is down until it is called that."""
+    states = ["up"]
+    deadline = time.monotonic() + RECOVERED
+    while states[-1] != last or len(states) == 1:
+        assert time.monotonic() < deadline, f"never {last}: {states}"
+        seen = await source.look(using(ref), PATIENCE)
+        assert isinstance(seen, DatabaseSession)
+        state = "up" if isinstance(seen.outcome, Database) else seen.outcome.error
+        if state != states[-1]:
+            states.append(state)
+        await asyncio.sleep(0.02)
+    return states
+
+
+async def test_a_server_that_crashed_is_recovering_and_comes_back(postgres: LocalPostgres) -> None:
+    """One backend is killed while another does not hear that all must end. Postgres waits for that
+    one for five seconds (SIGKILL_CHILDREN_AFTER_SECS), and is in recovery meanwhile."""
+    async with sourcing() as source:
+        await told(source, database(postgres))
+        with superuser(postgres) as deaf, superuser(postgres) as victim:
+            os.kill(deaf.info.backend_pid, signal.SIGSTOP)
+            os.kill(victim.info.backend_pid, signal.SIGKILL)
+            assert "recovering" in await states_until(source, database(postgres), "up")
 
 
 async def test_a_frozen_server_times_out_by_the_deadline(postgres: LocalPostgres) -> None:

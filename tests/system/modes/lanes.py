@@ -44,6 +44,8 @@ def lanes(stack: Quickstart) -> Iterator[dict[str, Replica]]:
         with ThreadPoolExecutor(STARTS_AT_ONCE) as pool:
             list(pool.map(Replica.start, found.values()))
             list(pool.map(Server.prepare, servers))
+        abandons = Replica(stack, "leak", _that_abandons(steady), steady)
+        abandons.start()
         on = {"server": harmed, "rights": closed, "address": steady, "pool": steady}
         databases = {
             lane: Replica(stack, lane, _with_pool(server, lane), server)
@@ -55,7 +57,7 @@ def lanes(stack: Quickstart) -> Iterator[dict[str, Replica]]:
         }
         with ThreadPoolExecutor(STARTS_AT_ONCE) as pool:
             list(pool.map(Replica.start, (*databases.values(), *executors.values())))
-        yield found | databases | executors
+        yield found | databases | executors | {"leak": abandons}
     finally:
         for server in servers:
             server.empty()
@@ -63,6 +65,12 @@ def lanes(stack: Quickstart) -> Iterator[dict[str, Replica]]:
 
 def _with_pool(server: Server, lane: str) -> Spec:
     return Spec(environment={"DATABASE_URL": server.create_database(lane)}, labels=POOLS)
+
+
+def _that_abandons(server: Server) -> Spec:
+    """It leaves three connections idle from its start on."""
+    variables = {"DATABASE_URL": server.create_database("leak"), "ABANDONS": "3"}
+    return Spec(environment=variables, labels={"healthagent.pool.prisma": "6"})
 
 
 def _with_executor(server: Server, lane: str) -> Spec:

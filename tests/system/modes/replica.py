@@ -9,6 +9,7 @@ import urllib.request
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -42,11 +43,16 @@ class Replica:
     """
 
     def __init__(
-        self, stack: Quickstart, name: str, spec: Spec, server: Server | None = None
+        self,
+        stack: Quickstart,
+        name: str,
+        spec: Spec,
+        server: Server | None = None,
+        service: str = "",
     ) -> None:
         self.stack = stack
         self.name = f"{stack.project}-{name}"
-        self._service = name
+        self._service = service or name
         self._spec = spec
         self._server = server
         self.struck_at = 0.0
@@ -111,6 +117,12 @@ class Replica:
     def signal(self, number: signal.Signals) -> None:
         """Signal its first process past Docker."""
         os.kill(self.pid, number)
+
+    @property
+    def age(self) -> float:
+        """Seconds since it was started."""
+        started = self.stack.inspect(self.name)["State"]["StartedAt"]
+        return time.time() - datetime.fromisoformat(started[:19] + "+00:00").timestamp()
 
     @property
     def pid(self) -> int:

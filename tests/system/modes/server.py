@@ -12,6 +12,7 @@ from tests.system.quickstart import PROJECT_LABEL, Quickstart, flags
 
 START = 120.0
 CLEAN = "standby.signal"
+DRAG = "drags"
 
 
 class Server:
@@ -22,6 +23,10 @@ class Server:
         self._name = f"{stack.project}-{name}"
         self._max_connections = max_connections
         self._held: list[psycopg.Connection[Any]] = []
+
+    @property
+    def host(self) -> str:
+        return self._name
 
     def start(self) -> None:
         """Start it; :meth:`prepare` waits for it."""
@@ -67,6 +72,16 @@ class Server:
 
         until(f"{self._name} takes connections", look, within=START)
 
+    def wait_until_left(self, role: str) -> None:
+        sessions = f"SELECT pid FROM pg_stat_activity WHERE usename = '{role}'"
+
+        def look() -> Seen:
+            with self._connect("postgres", self._stack.secret("postgres")) as connection:
+                left = connection.execute(sessions.encode()).fetchall()
+            return Seen(not left, f"{len(left)} sessions")
+
+        until(f"{role} has left {self._name}", look, within=START)
+
     # Faults
 
     def stop(self) -> None:
@@ -111,6 +126,24 @@ class Server:
     def end_sessions_of(self, role: str) -> None:
         self.query(
             f"SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = '{role}'"
+        )
+
+    def drag(self) -> None:
+        """What the agent asks waits for a lock most of the time, and never as long as its timeout:
+        0.8 s."""
+        script = (
+            "DO $$ BEGIN FOR i IN 1..600 LOOP LOCK TABLE pg_catalog.pg_database;"
+            " PERFORM pg_sleep(0.6); COMMIT; END LOOP; END $$"
+        )
+        self._docker(
+            "exec", "--detach", "--user", "postgres", "--env", f"PGAPPNAME={DRAG}", self._name,
+            "psql", "--command", script,
+        )  # fmt: skip
+
+    def let_go(self) -> None:
+        self.query(
+            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
+            f" WHERE application_name = '{DRAG}'"
         )
 
     def become_standby(self, *, hot: bool) -> None:

@@ -4,9 +4,11 @@ and how it is healed. Tests hold the agent to them; the benchmark times them."""
 from __future__ import annotations
 
 import signal
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from healthagent.checks.pool import ABANDONED
 from tests.system.modes.debugger import attach, detach
 from tests.system.modes.replica import Replica
 
@@ -89,6 +91,8 @@ PROCESS = (
     Mode("declared node, runs bun", "process", with_labels(runtime="node"), restore,
          "process", "wrong_runtime"),
     Mode("PM2's daemon beside the app", "process", asks("pm2"), calm, "process", "pm2"),
+    Mode("a system call that does not end", "process", asks("wait-in-kernel"), restore,
+         "process", "uninterruptible"),
     Mode("eight zombies", "process", asks("zombies"), restore, "process", "zombies"),
     Mode("sh -c before the app", "tree", runs("sh", "-c", "bun /modes/main.ts; true"), restore,
          "process", "sigterm_lost"),
@@ -199,6 +203,33 @@ def exhausted(replica: Replica) -> None:
     fill(replica)
 
 
+def between(upstream: str, act: Act) -> Act:
+    """What ``between.ts`` is started beside the replica, as host *between*, before the act."""
+
+    def start(replica: Replica) -> None:
+        replica.beside(
+            "between",
+            watched=False,
+            command=("bun", "/modes/between.ts"),
+            environment={"UPSTREAM": upstream and f"{replica.server.host}:5432"},
+            options=("--network-alias", "between"),
+        )
+
+    return one_after_another(start, act)
+
+
+def alone(act: Act) -> Act:
+    def end(replica: Replica) -> None:
+        replica.docker("rm", "--force", f"{replica.name}-between")
+
+    return one_after_another(end, act)
+
+
+# Two are left out, and shown on a real Postgres by the contract tests of the source: that the agent
+# and Postgres do not agree on TLS (tls), which is a setting of the whole agent's and would hit all;
+# and a Postgres that replays its log after a crash (recovering), which with so little to replay is
+# over before two looks must have seen it.
+
 POSTGRES = (
     Mode("Postgres stopped", "server", server("stop"), server("start_again"),
          "postgres", "name"),
@@ -220,9 +251,15 @@ POSTGRES = (
          "postgres", "name"),
     Mode("something else listens there", "address", url("address", port=9180, host="agent"),
          restore, "postgres", "rejected"),
+    Mode("who listens there hangs up", "address", between("", url("address", host="between")),
+         alone(restore), "postgres", "lost"),
     Mode("no such database", "address", url("missing"), restore, "postgres", "absent"),
     Mode("pools beyond the server's limit", "server", with_labels(pool__prisma="500"), restore,
          "pool", "over_planned"),
+    Mode("nearly all slots taken", "rights",
+         one_after_another(lambda r: r.server.hold(12), asks("take-all")),
+         one_after_another(server("empty"), calm), "pool", "nearly_exhausted"),
+    Mode("Postgres answers late", "rights", server("drag"), server("let_go"), "postgres", "slow"),
     Mode("no pg_monitor", "rights", revoked, granted, "pool", "stale"),
     Mode("the agent's password is wrong", "rights", agent_role("PASSWORD 'changed'"),
          lambda r: agent_role(f"PASSWORD '{r.stack.secret('healthagent')}'")(r),
@@ -231,7 +268,16 @@ POSTGRES = (
          "postgres", "stale"),
 )  # fmt: skip
 
+
+def newer_one(replica: Replica) -> None:
+    """Once others have been idle for long, a new connection is opened."""
+    time.sleep(max(0.0, ABANDONED + 5 - replica.age))
+    replica.struck_at = time.time()
+    replica.ask("leak-one")
+
+
 POOL = (
+    Mode("connections passed over", "leak", newer_one, calm, "pool", "leaking"),
     Mode("connections leak", "pool", asks("leak"), calm, "pool", "over_declared"),
     Mode("transactions left open", "pool", asks("hold"), calm, "pool", "saturated"),
     Mode("pools beyond the role's limit", "pool",
@@ -281,6 +327,20 @@ def newer(replica: Replica) -> None:
     )
 
 
+def pooled(replica: Replica) -> None:
+    def change(replica: Replica) -> None:
+        replica.docker("kill", replica.name)
+        replica.server.wait_until_left("identity")  # or these were the ones that nobody owns
+        replica.replace(
+            environment=replica.environment(
+                DATABASE_URL=replica.server.url("identity", host="between")
+            ),
+            labels={key: text for key, text in replica.labels().items() if "executor" not in key},
+        )
+
+    between("postgres", change)(replica)
+
+
 DBOS = (
     Mode("DBOS shut down", "dbos", asks("end-dbos"), calm, "dbos", "not_registered"),
     Mode("DBOS silent", "dbos", signals(signal.SIGSTOP), signals(signal.SIGCONT),
@@ -294,6 +354,8 @@ DBOS = (
          lambda r: r.replace(environment=r.environment(EXECUTOR="local"),
                              labels={k: v for k, v in r.labels().items() if "executor" not in k}),
          restore, "dbos", "local_id"),
+    Mode("a pooler in between, and no id declared", "identity", pooled, alone(restore),
+         "dbos", "behind_pooler"),
     Mode("a pool that bears no id", "identity", with_variables(OWN_POOL="yes"), restore,
          "dbos", "unnamed"),
 )  # fmt: skip

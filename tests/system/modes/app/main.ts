@@ -7,6 +7,8 @@ import { createServer as createTcpServer, type Socket } from "node:net";
 import { Client, Pool } from "pg";
 
 const { DATABASE_URL, EXECUTOR, APP_VERSION = "1", SIGTERM = "0", FAILS = "" } = process.env;
+// A pool of the app's own for DBOS, under this name; and whether DBOS listens, by which it is known.
+const { OWN_POOL, LISTENS = "yes", ABANDONS } = process.env;
 const POOL_SIZE = 2;
 
 if (SIGTERM !== "ignored") process.once("SIGTERM", () => process.exit(Number(SIGTERM)));
@@ -102,7 +104,31 @@ const faults: Record<string, () => unknown> = {
   zombies: async () => {
     for (let i = 0; i < 8; i++) await Bun.spawn(["sh", "-c", "sleep 0.1 & exit 0"]).exited;
   },
+  // posix_spawn(3) waits in the kernel, by vfork(2), for a child that waits for a writer.
+  "wait-in-kernel": () => {
+    const { dlopen, ptr } = require("bun:ffi");
+    const pointer = { args: ["ptr"], returns: "i32" };
+    const { symbols: libc } = dlopen("libc.so.6", {
+      mkfifo: { args: ["ptr", "i32"], returns: "i32" },
+      posix_spawn_file_actions_init: pointer,
+      posix_spawn_file_actions_addopen: { args: ["ptr", "i32", "ptr", "i32", "i32"], returns: "i32" },
+      posix_spawn: { args: ["ptr", "ptr", "ptr", "ptr", "ptr", "ptr"], returns: "i32" },
+    });
+    const text = (word: string) => Buffer.from(`${word}\0`);
+    const [fifo, program] = [text("/tmp/nobody-writes"), text("/bin/true")];
+    const [actions, pid, none] = [Buffer.alloc(256), Buffer.alloc(8), Buffer.alloc(8)];
+    libc.mkfifo(ptr(fifo), 0o600);
+    libc.posix_spawn_file_actions_init(ptr(actions));
+    libc.posix_spawn_file_actions_addopen(ptr(actions), 0, ptr(fifo), 0, 0);
+    libc.posix_spawn(ptr(pid), ptr(program), ptr(actions), null, ptr(none), ptr(none));
+  },
   leak: () => leak(5),
+  "leak-one": () => leak(1),
+  "take-all": async () => {
+    await leak(1);
+    const taken = await Promise.all(Array.from({ length: POOL_SIZE }, () => pool!.connect()));
+    for (const client of taken) client.release();
+  },
   saturate: async () => {
     for (let i = 0; i < POOL_SIZE; i++) {
       const client = await pool!.connect();
@@ -145,7 +171,9 @@ async function dbos() {
 
 if (EXECUTOR) {
   const DBOS = await dbos();
-  const own = process.env.OWN_POOL ? new Pool({ connectionString: DATABASE_URL, max: 3 }) : undefined;
+  const own = OWN_POOL
+    ? new Pool({ connectionString: DATABASE_URL, max: 3, application_name: OWN_POOL })
+    : undefined;
   own?.on("error", () => undefined);
   const quiet = { debug() {}, info() {}, warn: console.log, error: console.log };
   DBOS.setConfig({
@@ -155,17 +183,20 @@ if (EXECUTOR) {
     systemDatabasePoolSize: 3,
     executorID: EXECUTOR === "local" ? undefined : EXECUTOR,
     applicationVersion: APP_VERSION,
+    useListenNotify: LISTENS === "yes",
     logger: quiet,
   });
   DBOS.registerWorkflow(async () => "done", { name: "work" });
   await DBOS.launch();
 }
 
+if (ABANDONS) await leak(Number(ABANDONS));
+
 createServer((request, response) => {
   const name = (request.url ?? "").slice(1);
   const act = name === "heal" ? heal : faults[name];
   if (act === undefined) return void response.writeHead(404).end(`no fault is called ${name}\n`);
-  const later = name !== "heal" && name !== "saturate" && name !== "leak";
+  const later = !["heal", "saturate", "leak", "leak-one", "take-all"].includes(name);
   // Most answer first, since some leave nobody to answer.
   if (later) {
     response.end("ok\n");
