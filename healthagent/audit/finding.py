@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import StrEnum
@@ -71,5 +72,9 @@ def worst(findings: Iterable[Finding]) -> Finding:
     )
 
 
+_PASSWORD = re.compile(r"(://[^:/@\s]*:)[^@\s]+@")
+
+
 def _joined(texts: Iterable[str]) -> str:
-    return "; ".join(dict.fromkeys(text for text in texts if text))
+    """A command may hold a URL with its password: that is for nobody's pull request."""
+    return _PASSWORD.sub(r"\1***@", "; ".join(dict.fromkeys(text for text in texts if text)))

@@ -15,7 +15,7 @@ from typing import Any, cast
 
 _WHITEOUT, _OPAQUE = ".wh.", ".wh..wh..opq"
 _PACKAGES = ("pm2", "ts-node")
-_PROGRAM = 1_000_000
+PROGRAM = 1_000_000
 """Bytes from which a file called ``node`` is Node itself, and not somebody's script."""
 
 
@@ -104,7 +104,7 @@ def _is_node(entry: tarfile.TarInfo) -> bool:
     """A link called ``node`` that leads to Bun is the fallback of Bun's own images."""
     if entry.issym() or entry.islnk():
         return PurePosixPath(entry.linkname).name not in ("bun", "bunx")
-    return entry.isfile() and bool(entry.mode & 0o111) and entry.size >= _PROGRAM
+    return entry.isfile() and bool(entry.mode & 0o111) and entry.size >= PROGRAM
 
 
 def _normal(path: PurePosixPath) -> str:

@@ -71,7 +71,8 @@ class Script:
                 yield Text(f"{kind} {match[0]}", self.place(match.start()))
 
     def calls(self) -> Iterator[Call]:
-        for match in _CALL.finditer(self.text):
+        bare = _QUOTED.sub(lambda quoted: re.sub(r"[^\n]", " ", quoted[0]), self.text)
+        for match in _CALL.finditer(bare):
             whole = match[1].replace("?.", ".")
             last = whole.rsplit(".", 1)[-1]
             callee = whole if whole in CALLEES else last

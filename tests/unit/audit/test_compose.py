@@ -1,0 +1,148 @@
+"""Compose files are read as Compose reads them, and every value knows its line."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from healthagent.audit.evidence import Stack
+from healthagent.audit.reading import compose
+from healthagent.audit.reading.interpolation import substitute
+from healthagent.errors import ConfigurationError
+
+
+def stack(folder: Path, text: str, *overrides: str) -> Stack:
+    """The stack of a file, and of overrides over it, in a folder."""
+    paths = [folder / f"{number}.yaml" for number in range(1 + len(overrides))]
+    for path, content in zip(paths, (text, *overrides), strict=True):
+        path.write_text(content)
+    return compose.read(paths)
+
+
+def refused(folder: Path, text: str) -> str:
+    with pytest.raises(ConfigurationError) as error:
+        stack(folder, text)
+    return str(error.value)
+
+
+def test_a_value_knows_its_file_and_line(tmp_path: Path) -> None:
+    app = stack(tmp_path, "services:\n  app:\n    build: .\n    restart: always\n").services["app"]
+
+    assert app.restart is not None
+    assert (app.restart.value, app.restart.place.line) == ("always", 4)
+    assert app.restart.place.where.endswith("0.yaml")
+
+
+def test_anchors_and_merge_keys_lend_what_is_not_written(tmp_path: Path) -> None:
+    text = (
+        "x-base: &base\n  restart: always\n  environment: {A: '1'}\n"
+        "services:\n  app:\n    <<: *base\n    build: .\n    restart: unless-stopped\n"
+    )
+    app = stack(tmp_path, text).services["app"]
+
+    assert app.restart is not None and app.restart.value == "unless-stopped"
+    assert app.environment["A"].value == "1"
+
+
+def test_an_override_adds_replaces_and_takes_away(tmp_path: Path) -> None:
+    app = stack(
+        tmp_path,
+        "services:\n  app:\n    build: .\n    command: [bun, one.js]\n    ports: ['1']\n"
+        "    restart: always\n    environment: {A: '1', B: '1'}\n    labels: [x=1]\n",
+        "services:\n  app:\n    command: [bun, two.js]\n    ports: ['2']\n"
+        "    restart: !reset null\n    environment: [B=2]\n    labels: !override {y: '2'}\n",
+    ).services["app"]
+
+    assert app.command is not None and app.command.words == ("bun", "two.js")
+    assert [port.value for port in app.ports] == ["1", "2"]
+    assert app.restart is None
+    assert {k: v.value for k, v in app.environment.items()} == {"A": "1", "B": "2"}
+    assert {k: v.value for k, v in app.labels.items()} == {"y": "2"}
+
+
+def test_extends_takes_from_a_file_with_its_own_folder(tmp_path: Path) -> None:
+    (tmp_path / "base").mkdir()
+    (tmp_path / "base" / "base.yaml").write_text(
+        "services:\n  node:\n    build: ./app\n    restart: always\n"
+    )
+    text = "services:\n  app:\n    extends: {file: base/base.yaml, service: node}\n    init: true\n"
+    app = stack(tmp_path, text).services["app"]
+
+    assert app.build is not None and Path(app.build.context) == tmp_path / "base" / "app"
+    assert app.restart is not None and app.restart.place.where.endswith("base/base.yaml")
+    assert app.init is not None and app.init.place.line == 4
+
+
+def test_what_is_included_belongs_to_the_stack(tmp_path: Path) -> None:
+    (tmp_path / "db.yaml").write_text("services:\n  postgres:\n    image: postgres:15\n")
+    found = stack(tmp_path, "include: [db.yaml]\nservices:\n  app:\n    build: .\n")
+
+    assert set(found.services) == {"app", "postgres"}
+
+
+@pytest.mark.parametrize(
+    ("text", "comes_to"),
+    [
+        ("$A-${A}", "1-1"),
+        ("${NONE:-${A}}", "1"),
+        ("${EMPTY:-x} ${EMPTY-x}", "x "),
+        ("${A:+set}${NONE:+set}", "set"),
+        ("$$A", "$A"),
+        ("${NONE:?say it} $NONE", "${NONE:?say it} $NONE"),
+        ("${A", "1"),
+    ],
+)
+def test_variables_are_replaced_and_what_is_not_set_stays(text: str, comes_to: str) -> None:
+    assert substitute(text, {"A": "1", "EMPTY": ""}) == comes_to
+
+
+def test_the_app_is_labelled_or_built_or_named(tmp_path: Path) -> None:
+    text = (
+        "services:\n  app:\n    image: a\n    labels: {healthagent.enable: 'true'}\n"
+        "  db:\n    build: .\n"
+    )
+    path = tmp_path / "compose.yaml"
+    path.write_text(text)
+
+    assert compose.read([path]).apps == ("app",)
+    assert compose.read([path], ["db"]).apps == ("db",)
+    path.write_text(text.replace("'true'", "'false'"))
+    assert compose.read([path]).apps == ("db",)
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        ("services:\n  app: [\n", "is no YAML"),
+        ("services: {}\n", "`services` is missing or empty"),
+        ("- app\n", "is no mapping; a Compose file begins with `services:`"),
+        ("", "is no mapping"),
+        ("services:\n  app: bun\n", "services.app is no mapping"),
+        ("services:\n  app:\n    image: a\n", "--service NAME"),
+        ("services:\n  app:\n    extends: app\n", "goes in a circle"),
+        ("services:\n  app:\n    extends: base\n    build: .\n", "it has app"),
+        ("services:\n  app:\n    build: .\n    command: bun 'x\n", "cannot be split into words"),
+        ("a: &a\n  b: *a\n", "nested too deeply"),
+    ],
+)
+def test_a_file_that_cannot_be_used_says_where_and_what_to_do(
+    tmp_path: Path, text: str, says: str
+) -> None:
+    message = refused(tmp_path, text)
+
+    assert says in message
+    assert "0.yaml" in message
+
+
+def test_a_folder_without_a_file_names_those_that_were_looked_for(tmp_path: Path) -> None:
+    with pytest.raises(ConfigurationError, match=r"compose\.yaml, compose\.yml.*--compose FILE"):
+        compose.default_files(tmp_path)
+
+
+def test_the_default_files_are_those_of_compose(tmp_path: Path) -> None:
+    for name in ("docker-compose.yml", "compose.yaml", "compose.override.yaml"):
+        (tmp_path / name).write_text("services: {}\n")
+
+    names = [path.name for path in compose.default_files(tmp_path)]
+    assert names == ["compose.yaml", "compose.override.yaml"]

@@ -1,0 +1,130 @@
+"""What was not seen is not met, and what the document contradicts is named."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from healthagent.audit.document import document
+from healthagent.audit.evidence import Evidence
+from healthagent.audit.finding import Outcome, met, not_met, not_seen, resolved, worst
+from healthagent.audit.markdown import markdown
+from healthagent.audit.reading import gather
+from healthagent.audit.requirement import Kind, passing
+from healthagent.audit.table import REQUIREMENTS
+from healthagent.core.observation import Unseen
+from provision.paths import ROOT
+from tests.unit.audit.stacks import assemble, evidence, judgements, outcomes
+
+AUDIT = (ROOT / "docs" / "audit.md").read_text()
+UNSEEN = Unseen("nobody looked", "look")
+LIVE = [r.id for r in REQUIREMENTS if any(look.kind is Kind.LIVE for look in r.looks)]
+
+
+@pytest.fixture
+def good(tmp_path: Path) -> Evidence:
+    return evidence(assemble(tmp_path))
+
+
+def blind(seen: Evidence) -> Evidence:
+    return replace(
+        seen, images=UNSEEN, containers=UNSEEN, agent=UNSEEN, metrics=UNSEEN, trial=UNSEEN
+    )
+
+
+def test_what_was_not_seen_is_neither_met_nor_failed(good: Evidence) -> None:
+    judged = judgements(blind(good))
+
+    assert not passing(judged)
+    assert not [j for j in judged if j.finding.outcome is Outcome.NOT_MET]
+    assert {j.requirement.id for j in judged if j.finding.outcome is Outcome.NOT_SEEN} >= set(LIVE)
+    assert all(j.finding.remedy for j in judged if j.finding.outcome is Outcome.NOT_SEEN)
+
+
+def test_files_alone_are_enough_where_only_files_are_asked(good: Evidence) -> None:
+    judged = judgements(blind(good), Kind.FILES)
+
+    assert passing(judged)
+    assert [j.requirement.id for j in judged if not j.counts] == ["8.3.2"]
+
+
+def test_code_that_is_nowhere_to_be_found_is_not_seen(good: Evidence) -> None:
+    app = replace(good.apps[0], code=UNSEEN, dockerfile=UNSEEN)
+    found = outcomes(replace(good, apps=(app,)), Kind.FILES)
+
+    assert Outcome.NOT_MET not in found.values()
+    for id_ in ("FR-1.1", "FR-2.1", "FR-2.2", "FR-5.2", "FR-6.1", "7.1.1", "7.2.1", "8.1.1"):
+        assert found[id_] is Outcome.NOT_SEEN, id_
+
+
+def test_an_agent_of_another_stack_is_no_witness(good: Evidence) -> None:
+    assert not isinstance(good.containers, Unseen)
+    strangers = tuple(replace(c, id="0" * 64) for c in good.containers)
+    joined = gather.joined(replace(good, containers=strangers))
+
+    assert isinstance(joined.agent, Unseen)
+    assert gather.joined(good) == good
+
+
+def test_the_worst_look_decides_and_tells_why() -> None:
+    found = worst((met("a"), not_seen(UNSEEN), not_met("b", remedy="c"), not_met("b", remedy="c")))
+
+    assert (found.outcome, found.seen, found.remedy) == (Outcome.NOT_MET, "b", "c")
+    assert worst((met("a"), resolved("b"))).outcome is Outcome.CONTRADICTION
+    assert worst((met("a"), resolved("b"))).seen == "a; b"
+    assert worst((resolved("b"), not_seen(UNSEEN))).outcome is Outcome.NOT_SEEN
+
+
+def test_no_finding_tells_a_password() -> None:
+    found = worst((met("starts DATABASE_URL=postgres://shop:hunter2@db/shop bun x.js"),))
+
+    assert "hunter2" not in found.seen
+    assert "postgres://shop:***@db/shop" in found.seen
+
+
+def test_every_id_is_there_once_and_says_something() -> None:
+    ids = [requirement.id for requirement in REQUIREMENTS]
+
+    assert len(set(ids)) == len(ids)
+    assert all(requirement.says and requirement.looks for requirement in REQUIREMENTS)
+
+
+@pytest.mark.parametrize(
+    "prefix",
+    [f"FR-{n}." for n in range(1, 8)] + [f"NFR-{n}." for n in range(1, 5)]
+    + ["7.1.", "7.2.", "7.3.", "8.1.", "8.2.", "8.3.", "9."] + [f"AC-{n}" for n in range(1, 8)],
+)  # fmt: skip
+def test_every_numbered_part_of_the_document_is_judged(prefix: str) -> None:
+    assert any(requirement.id.startswith(prefix) for requirement in REQUIREMENTS)
+
+
+@pytest.mark.parametrize("requirement", REQUIREMENTS, ids=lambda r: str(r.id))
+def test_a_contradiction_is_documented(requirement: object) -> None:
+    contradiction, id_ = getattr(requirement, "contradiction", ""), getattr(requirement, "id", "")
+    if contradiction:
+        assert id_ in AUDIT, "docs/audit.md names it"
+
+
+def test_the_document_is_stable(good: Evidence) -> None:
+    told = document(good, judgements(good))
+
+    assert list(told) == [
+        "document", "files", "project", "services", "passing", "tally", "requirements",
+    ]  # fmt: skip
+    assert list(told["requirements"][0]) == [
+        "id", "says", "outcome", "counts", "seen", "where", "remedy", "contradiction",
+    ]  # fmt: skip
+    assert told["tally"]["met"] + told["tally"]["contradiction"] == len(REQUIREMENTS)
+
+
+def test_markdown_has_each_requirement_in_one_row_that_nothing_breaks(tmp_path: Path) -> None:
+    seen = evidence(assemble(tmp_path, "logs_go_to_a_file"))
+    text = markdown(seen, judgements(seen))
+    rows = [line for line in text.splitlines() if line.startswith(("| ✅", "| ☑️", "| ❌", "| ❔"))]
+
+    assert len(rows) == len(REQUIREMENTS)
+    assert "does not meet the requirements" in text.splitlines()[0]
+    assert all(row.replace(r"\|", "").count("|") in (5, 6) for row in rows)
+    assert "❌ | **NFR-3.2**" in text
