@@ -10,7 +10,7 @@ import click
 from click.core import ParameterSource
 
 from healthagent.cli import parameters
-from healthagent.cli.agent import Agent
+from healthagent.cli.agent import Agent, Document
 from healthagent.cli.screen import Part, Screen, print_json
 from healthagent.errors import AgentUnreachable, HealthagentError
 
@@ -19,6 +19,9 @@ if TYPE_CHECKING:
     from healthagent.audit.evidence import Evidence
     from healthagent.audit.requirement import Judgement
     from healthagent.core.observation import Unseen
+
+TRIES = 3
+"""How often the agent is asked until no replica comes or goes meanwhile."""
 
 _PATH = click.Path(path_type=Path)
 
@@ -137,7 +140,7 @@ def _told(evidence: Evidence, agent: Agent, named: bool) -> Told | Unseen:
     from healthagent.core.observation import Unseen
 
     try:
-        documents = agent.health(), agent.budget(), agent.traefik()
+        documents = _documents(agent)
     except AgentUnreachable as error:
         if named:
             raise
@@ -145,6 +148,21 @@ def _told(evidence: Evidence, agent: Agent, named: bool) -> Told | Unseen:
     except HealthagentError as error:
         return Unseen(str(error), "audit with --agent URL of its first listener")
     return reading.read(agent.url, *documents, evidence.stack.apps)
+
+
+def _documents(agent: Agent) -> tuple[Document, Document, Document]:
+    """Health, budget and routing of one moment: a replica may come or go between two answers."""
+    for _ in range(TRIES):
+        before, budget, routing, after = (
+            agent.health(), agent.budget(), agent.traefik(), agent.health(),
+        )  # fmt: skip
+        if _ready(before) == _ready(after):
+            break
+    return after, budget, routing
+
+
+def _ready(health: Document) -> set[str]:
+    return {target["id"] for target in health["targets"] if target["ready"]}
 
 
 def _say(text: str) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from urllib.parse import urlsplit
 
 from healthagent.audit.evidence import (
     Agent,
@@ -132,7 +133,7 @@ def _routes_by_health(seen: Evidence) -> Finding:
             for name, text in proxy.environment.items()
             if name.startswith("TRAEFIK_")
         }
-        if settings.get("providers.http.endpoint", "").rstrip("/").endswith("/traefik"):
+        if urlsplit(settings.get("providers.http.endpoint", "")).path.rstrip("/") == "/traefik":
             return met("Traefik takes its servers from the agent, the ready ones alone", place)
         if any(key.startswith("providers.docker") for key in settings):
             return _by_docker(seen, place)
