@@ -209,10 +209,6 @@ class Image:
     by what they are: ``node``, ``pm2``, ``ts-node``."""
 
     name: str
-    command: tuple[str, ...]
-    entrypoint: tuple[str, ...]
-    healthcheck: bool
-    history: tuple[str, ...]
     files: Mapping[str, tuple[str, ...]]
 
     @property

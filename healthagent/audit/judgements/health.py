@@ -12,7 +12,6 @@ from healthagent.audit.evidence import (
     Container,
     Dockerfile,
     Evidence,
-    Image,
     Place,
     Replica,
     Service,
@@ -89,13 +88,6 @@ def has_healthcheck(app: App) -> Finding:
 def enforces_health(app: App) -> Finding:
     found = has_healthcheck(app)
     return resolved(found.seen, *found.places) if found.outcome.passing else found
-
-
-def image_has_healthcheck(image: Image) -> Finding:
-    """One of the Compose file's own does not show here; a container shows both."""
-    if image.healthcheck:
-        return met("the image has a HEALTHCHECK", image.place)
-    return not_met("the image has no HEALTHCHECK", image.place, remedy=f"{_PASTE}, and build it")
 
 
 def is_checked(container: Container) -> Finding:

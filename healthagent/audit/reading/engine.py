@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import tarfile
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import closing
 from pathlib import PurePath
 from typing import Any
 
@@ -49,7 +50,7 @@ def look(
         running = () if isinstance(containers, Unseen) else containers
         wanted = list(dict.fromkeys((c.image_id, c.image) for c in running))
         wanted = wanted or [(tag, tag) for tag in dict.fromkeys(tags)]
-        return containers, _images(client, url, wanted, say)
+        return containers, _images(url, wanted, say)
     finally:
         client.close()
 
@@ -133,33 +134,20 @@ def _lines(client: Any, id_: str) -> int | None:
         return None
 
 
-def _images(
-    client: Any, url: str, wanted: Sequence[tuple[str, str]], say: Say
-) -> tuple[Image, ...] | Unseen:
+def _images(url: str, wanted: Sequence[tuple[str, str]], say: Say) -> tuple[Image, ...] | Unseen:
     if not wanted:
         return Unseen("the Compose files name no image of the app", "build it and start the stack")
-    patient = connect(url, SILENCE)
     try:
-        return tuple(_image(client, patient, id_, name, say) for id_, name in wanted)
+        with closing(connect(url, SILENCE)) as patient:
+            return tuple(_image(patient, id_, name, say) for id_, name in wanted)
     except _BROKEN as error:
         names = ", ".join(name for _, name in wanted)
         return Unseen(f"image {names} cannot be looked into: {_short(error)}", "build it first")
-    finally:
-        patient.close()
 
 
-def _image(client: Any, patient: Any, id_: str, name: str, say: Say) -> Image:
-    config = client.inspect_image(id_)["Config"]
-    history = client.history(id_)
+def _image(patient: Any, id_: str, name: str, say: Say) -> Image:
     say(f"reading the layers of {name}")
-    return Image(
-        name=name,
-        command=tuple(config.get("Cmd") or ()),
-        entrypoint=tuple(config.get("Entrypoint") or ()),
-        healthcheck=(config.get("Healthcheck") or {}).get("Test", ["NONE"])[:1] != ["NONE"],
-        history=tuple(step["CreatedBy"] for step in history),
-        files=layers.files(patient.get_image(id_)),
-    )
+    return Image(name, layers.files(patient.get_image(id_)))
 
 
 def _short(error: BaseException) -> str:
