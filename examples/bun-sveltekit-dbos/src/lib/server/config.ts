@@ -10,6 +10,8 @@ export interface Config {
   appVersion: string;
   applicationName: string | undefined;
   readyTimeoutMs: number;
+  /** How long an executor is gone before others go on with its work. */
+  orphanedMs: number;
   /** How long each half of a step pretends to work. */
   workMs: number;
 }
@@ -38,6 +40,7 @@ export function readConfig(env: Record<string, string | undefined>): Config {
     appVersion: text("APP_VERSION", "name the release; DBOS recovers a workflow only on the version that began it"),
     applicationName: env.PRISMA_APPLICATION_NAME || undefined,
     readyTimeoutMs: whole("READY_TIMEOUT_MS", 1000, 1),
+    orphanedMs: whole("ORPHANED_MS", 15_000, 1),
     workMs: whole("WORK_MS", 300, 0),
   };
   if (config.databaseUrl !== "" && !URL.canParse(config.databaseUrl)) {

@@ -6,6 +6,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 
 import type { Config } from "./config";
 import type { Database } from "./database";
+import { Heirs } from "./heirs";
 import { log } from "./log";
 import { effect, noteAttempt, STEPS } from "./orders";
 import type { Telemetry } from "./telemetry";
@@ -19,11 +20,13 @@ const POLL_MS = 200;
 
 export class Work {
   readonly #config: Config;
+  readonly #heirs: Heirs;
   readonly #fulfil: (shop: string, orderId: string) => Promise<void>;
 
   /** Registers the workflow. DBOS wants that once per process, before it is launched. */
   constructor(config: Config, database: Database, telemetry: Telemetry, executor: string) {
     this.#config = config;
+    this.#heirs = new Heirs(database.pool, QUEUE, config.appVersion, config.orphanedMs);
     const { workMs } = config;
 
     async function fulfil(shop: string, orderId: string): Promise<void> {
@@ -78,6 +81,7 @@ export class Work {
       try {
         await DBOS.launch();
         await DBOS.registerQueue(QUEUE, { workerConcurrency: this.#config.workers, minPollingIntervalMs: POLL_MS });
+        this.#heirs.start(signal);
         log.info("DBOS started", { executor: DBOS.executorID, version: DBOS.applicationVersion });
         return;
       } catch (error) {

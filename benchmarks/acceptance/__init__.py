@@ -1,0 +1,1 @@
+"""The migration to Bun replicas, played on real parts."""

@@ -1,0 +1,225 @@
+"""The order desk's real stack under a project of its own: brought up, asked, and looked at."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import urllib.error
+import urllib.request
+import uuid
+from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import Any, Final
+
+import psycopg
+
+from examples.quickstart.tour import web
+from examples.quickstart.tour.condition import Seen, until
+from provision import desk, projects
+from provision.command import run
+from provision.engine import Engine
+
+PRISMA, DBOS, AGENT = 5, 3, 1
+"""Connections that compose.yaml declares for each replica, and for the agent."""
+
+STEPS: Final = ("reserve", "charge", "pack", "ship")
+"""What the app does with an order, in order."""
+
+_UP: Final = 180.0
+_ANSWER: Final = 5.0
+_OWN: Final = "application_name IS DISTINCT FROM 'looking' AND backend_type = 'client backend'"
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What a user got; status 0 where nothing answered in time."""
+
+    status: int
+    body: str
+    replica: str
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """What became of an order, as Postgres has it."""
+
+    state: str
+    attempts: dict[str, int]
+    """By step how often somebody began it."""
+    effects: dict[str, int]
+    """By step how often it took effect."""
+    executor: str
+    """Who began the last step."""
+
+
+class Desk:
+    """A stack of compose.yaml, under ``overrides`` such as compose.node.yaml."""
+
+    def __init__(
+        self, engine: Engine, project: str, variables: Mapping[str, str] | None = None
+    ) -> None:
+        self.engine = engine
+        self.project = project
+        self._variables = dict(variables or {})
+
+    # Bringing it up, and down
+
+    def up(self, replicas: int, *overrides: str) -> None:
+        """Start the whole stack, or make it what these files say. Raises CommandFailed."""
+        run([desk.SOURCE / "prepare.sh"], timeout=10, environment=self._environment)
+        self.compose("up", "--detach", "--no-build", "--scale", f"app={replicas}",
+                     overrides=overrides, timeout=_UP)  # fmt: skip
+
+    def scale(self, replicas: int, *overrides: str) -> None:
+        """Have so many replicas; those that are there stay as they are. Nothing is built."""
+        self.compose("up", "--detach", "--no-build", "--no-deps", "--no-recreate", "--scale",
+                     f"app={replicas}", "app", overrides=overrides, timeout=_UP)  # fmt: skip
+
+    def down(self) -> None:
+        projects.remove(self.engine, self.project)
+
+    def compose(
+        self, *arguments: str, overrides: tuple[str, ...] = (), timeout: float = 30.0
+    ) -> str:
+        files = [("--file", str(desk.SOURCE / name)) for name in ("compose.yaml", *overrides)]
+        return run(
+            ["docker", "compose", "--project-name", self.project,
+             *(word for pair in files for word in pair), *arguments],
+            timeout=timeout, environment=self._environment,
+        )  # fmt: skip
+
+    @property
+    def _environment(self) -> dict[str, str]:
+        socket = self.engine.socket
+        place = {"DOCKER_SOCKET": str(socket)} if socket else {}
+        return self.engine.environment | place | self._variables
+
+    # Where it is
+
+    @property
+    def url(self) -> str:
+        """Where Traefik takes the users' requests."""
+        return f"http://{self.compose('port', 'traefik', '8000').strip()}"
+
+    @property
+    def agent_url(self) -> str:
+        return f"http://{self.compose('port', 'agent', '9180').strip()}"
+
+    def replicas(self) -> list[str]:
+        """The names of the replicas there are now."""
+        label = "com.docker.compose"
+        return sorted(
+            self.engine.docker(
+                "ps", "--all", "--format", "{{.Names}}",
+                "--filter", f"label={label}.project={self.project}",
+                "--filter", f"label={label}.service=app",
+            ).split()
+        )  # fmt: skip
+
+    def inspect(self, container: str) -> dict[str, Any]:
+        return dict(json.loads(self.engine.docker("inspect", container))[0])
+
+    def address(self, container: str) -> str:
+        networks = self.inspect(container)["NetworkSettings"]["Networks"]
+        return str(networks[f"{self.project}_default"]["IPAddress"])
+
+    def logs(self, container: str) -> str:
+        """What a container wrote to stdout."""
+        return self.engine.docker("logs", container)
+
+    def kill(self, container: str) -> None:
+        """SIGKILL to a container's first process; quiet where it is gone already."""
+        with suppress(ProcessLookupError, subprocess.SubprocessError):
+            pid = self.inspect(container)["State"]["Pid"]
+            if pid:
+                os.kill(pid, signal.SIGKILL)
+
+    def wait_until_ready(self, replicas: int, *, within: float) -> None:
+        """Until the agent knows exactly so many, and holds all of them ready."""
+        agent = self.agent_url
+
+        def look() -> Seen:
+            said = web.get(f"{agent}/health").body
+            targets = json.loads(said).get("targets", []) if said.startswith("{") else []
+            states = [f"{t['name']} {t['phase']} {t['reason']}" for t in targets]
+            ready = sum(target["phase"] == "ready" for target in targets)
+            routed = len(web.routed(agent)) if ready else 0
+            return Seen(ready == len(targets) == routed == replicas, "; ".join(states) or said)
+
+        until(f"{replicas} replicas are ready and routed", look, within=within)
+
+    # What its users do
+
+    def order(self, url: str, shop: str = "north", quantity: int = 1, id_: str = "") -> Answer:
+        """Send an order to Traefik, or to a replica; the same id again is the same order."""
+        said = {"id": id_ or str(uuid.uuid4()), "sku": "card", "customer": "Ada"}
+        body = json.dumps(said | {"quantity": quantity}).encode()
+        return ask(f"{url}/{shop}/orders", body)
+
+    # What there is in Postgres
+
+    def connect(self, role: str = "postgres") -> psycopg.Connection[tuple[Any, ...]]:
+        """A session of one's own, which the counts below leave out."""
+        secret = desk.SOURCE / "secrets" / "postgres"
+        password = secret.read_text().strip()
+        if role != "postgres":
+            lines = (desk.SOURCE / ".env").read_text().splitlines()
+            password = dict(line.split("=", 1) for line in lines)["APP_PASSWORD"]
+        return psycopg.connect(
+            host=self.address(f"{self.project}-postgres-1"), dbname="desk", user=role,
+            password=password, autocommit=True, connect_timeout=5, application_name="looking",
+        )  # fmt: skip
+
+    def query(self, sql: str) -> list[tuple[Any, ...]]:
+        with self.connect() as connection:
+            return connection.execute(sql.encode()).fetchall()
+
+
+def held(connection: psycopg.Connection[tuple[Any, ...]]) -> dict[str, int]:
+    """How many connections each role holds now."""
+    counted = connection.execute(
+        f"SELECT usename, count(*) FROM pg_stat_activity WHERE {_OWN} GROUP BY usename".encode()
+    )
+    return {role: int(count) for role, count in counted}
+
+
+def orders(connection: psycopg.Connection[tuple[Any, ...]], ids: list[str]) -> dict[str, Order]:
+    """What became of these orders; those that do not exist are left out."""
+    wanted = {"ids": ids}
+    states = connection.execute(
+        "SELECT id::text, state FROM orders WHERE id = ANY(%(ids)s::uuid[])", wanted
+    )
+    found = {id_: Order(state, {}, {}, "") for id_, state in states}
+    rows = connection.execute(
+        "SELECT order_id::text, step, executor FROM attempt"
+        " WHERE order_id = ANY(%(ids)s::uuid[]) ORDER BY id", wanted,
+    )  # fmt: skip
+    for id_, step, executor in rows.fetchall():
+        one = found[id_]
+        counted = one.attempts | {step: one.attempts.get(step, 0) + 1}
+        found[id_] = Order(one.state, counted, one.effects, executor)
+    rows = connection.execute(
+        "SELECT order_id::text, step, count(*) FROM effect"
+        " WHERE order_id = ANY(%(ids)s::uuid[]) GROUP BY 1, 2", wanted,
+    )  # fmt: skip
+    for id_, step, count in rows.fetchall():
+        found[id_].effects[step] = int(count)
+    return found
+
+
+def ask(url: str, body: bytes | None = None) -> Answer:
+    """GET, or POST of JSON; whatever comes of it."""
+    request = urllib.request.Request(url, data=body, headers={"content-type": "application/json"})
+    try:
+        with urllib.request.urlopen(request, timeout=_ANSWER) as response:
+            text = response.read().decode()
+            return Answer(response.status, text, response.headers.get("x-replica", ""))
+    except urllib.error.HTTPError as error:
+        with error:
+            text = error.read().decode(errors="replace")
+            return Answer(error.code, text, error.headers.get("x-replica", ""))
+    except OSError as error:
+        return Answer(0, str(error), "")

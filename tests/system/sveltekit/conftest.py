@@ -1,0 +1,69 @@
+"""The order desk's real stack, up once for all tests that need it."""
+
+from __future__ import annotations
+
+import ipaddress
+from collections.abc import Iterator
+
+import pytest
+
+from benchmarks.acceptance.desk import Desk
+from provision import agent, desk, images, owner, projects
+from provision.engine import Engine
+from tests.system.sveltekit.collector import Collector
+
+REPLICAS = 3
+START = 120.0
+HEALED = 90.0
+BUILT = 600.0
+"""Seconds for the first test, which may find no image yet."""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """pytest-timeout counts a test's fixtures too."""
+    for item in items:
+        if "order_desk" in getattr(item, "fixturenames", ()):
+            item.add_marker(pytest.mark.timeout(BUILT))
+
+
+@pytest.fixture(scope="session")
+def collector() -> Iterator[Collector]:
+    found = Collector()
+    yield found
+    found.close()
+
+
+@pytest.fixture(scope="session")
+def order_desk(engine: Engine, collector: Collector) -> Iterator[Desk]:
+    projects.sweep(engine)
+    images.ensure(engine)
+    agent.ensure(engine)
+    desk.ensure(engine)
+    subnet = engine.docker(
+        "network", "inspect", "--format", "{{(index .IPAM.Config 0).Subnet}}", "bridge"
+    ).strip()
+    host = ipaddress.ip_network(subnet)[1]  # the host's end of Docker's own bridge
+    found = Desk(
+        engine,
+        owner.new_name("desk"),
+        {
+            "WORK_MS": "200",
+            "ORPHANED_MS": "4000",
+            "OTEL_EXPORTER_OTLP_ENDPOINT": f"http://{host}:{collector.port}",
+            "OTEL_METRIC_EXPORT_INTERVAL": "1000",
+        },
+    )
+    try:
+        found.up(REPLICAS)
+        found.wait_until_ready(REPLICAS, within=START)
+        yield found
+    finally:
+        found.down()
+
+
+@pytest.fixture
+def stack(order_desk: Desk) -> Desk:
+    """Three replicas, all ready, whatever the test before did to them."""
+    order_desk.scale(REPLICAS)
+    order_desk.wait_until_ready(REPLICAS, within=HEALED)
+    return order_desk

@@ -1,0 +1,215 @@
+"""Work that was begun is finished, and takes effect once, however its replica ended."""
+
+from __future__ import annotations
+
+import itertools
+import json
+import time
+import uuid
+from collections.abc import Iterable
+from typing import Any, Self
+
+import psycopg
+
+from benchmarks.acceptance.desk import STEPS, Desk, Order, orders
+from examples.quickstart.tour.condition import Seen, until
+from tests.system.sveltekit.conftest import REPLICAS
+
+POINTS = list(itertools.product(STEPS, (False, True)))
+"""A step, and whether it had taken effect already when its replica was killed."""
+
+FINISHED = 120.0
+TOGETHER = 2.0
+"""Seconds in which others may come to where they are held, before the first replica is killed."""
+
+HOLDS = 1893
+"""The first key of the advisory locks by which Postgres shows who is held."""
+
+INSTALL = f"""
+CREATE TABLE held (number int GENERATED ALWAYS AS IDENTITY, id text, step text, done text);
+CREATE FUNCTION hold() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER
+SET search_path = public AS $$
+DECLARE
+    this held;
+    row jsonb := to_jsonb(NEW);
+BEGIN
+    SELECT * INTO this FROM held
+    WHERE id = row ->> TG_ARGV[0] AND step = row ->> TG_ARGV[1] AND done = TG_ARGV[2];
+    IF FOUND THEN
+        PERFORM pg_advisory_xact_lock_shared({HOLDS}, this.number);
+        WHILE EXISTS (SELECT FROM held WHERE number = this.number) LOOP
+            PERFORM pg_sleep(0.05);
+        END LOOP;
+    END IF;
+    RETURN NEW;
+END $$;
+CREATE TRIGGER hold BEFORE INSERT ON effect
+FOR EACH ROW EXECUTE FUNCTION hold('order_id', 'step', 'False');
+CREATE TRIGGER hold BEFORE INSERT ON dbos.operation_outputs
+FOR EACH ROW EXECUTE FUNCTION hold('workflow_uuid', 'function_name', 'True');
+"""
+
+REMOVE = "DROP TABLE held CASCADE; DROP FUNCTION hold CASCADE;"
+
+ASLEEP = f"""
+SELECT held.id FROM held JOIN pg_locks ON held.number = pg_locks.objid
+WHERE pg_locks.classid = {HOLDS} AND pg_locks.granted
+"""
+
+
+def test_killed_at_any_point_and_recreated_the_work_is_done_once(stack: Desk) -> None:
+    """Every point of every step has an order of its own, held there by Postgres until the replica
+    that works on it is killed, its container removed, and made anew by Compose."""
+    stock = in_stock(stack)
+    killed: dict[str, tuple[str, bool]] = {}
+
+    with stack.connect() as connection, Holds(connection) as holds:
+        points = dict(zip((str(uuid.uuid4()) for _ in POINTS), POINTS, strict=True))
+        everybody = list(points)
+        for id_, (step, done) in points.items():
+            holds.add(id_, step, done)
+        for id_ in points:
+            place(stack, id_)
+
+        while waiting := points.keys() - killed.keys():
+            held = holds.wait_for(waiting)
+            for replica in {one.executor for one in held.values()}:
+                address = stack.address(replica)
+                stack.kill(replica)
+                stack.engine.docker("rm", "--force", replica)
+                holds.forget(address)
+            for id_ in held:
+                assert at(orders(connection, [id_])[id_]) == points[id_]
+                killed[id_] = points[id_]
+                holds.remove(id_)
+            stack.scale(REPLICAS)
+
+        def finished() -> Seen:
+            found = orders(connection, everybody)
+            return Seen(all(one.state == "shipped" for one in found.values()), str(found))
+
+        until("every order is shipped", finished, within=FINISHED)
+        found = orders(connection, everybody)
+
+    assert sorted(killed.values()) == sorted(POINTS)
+    for id_, one in found.items():
+        assert one.effects == dict.fromkeys(STEPS, 1), f"{id_}: each step took effect once"
+        assert set(one.attempts) == set(STEPS), f"{id_}: each step ran at least once"
+    for id_, (step, _) in killed.items():
+        assert found[id_].attempts[step] > 1, f"{id_} was killed in {step}, which ran anew"
+    assert in_stock(stack) == stock - len(everybody), "goods were taken from stock once"
+
+    def recorded() -> Seen:
+        said = dict(stack.query("SELECT workflow_uuid, status FROM dbos.workflow_status"))
+        statuses = {id_: said.get(id_) for id_ in everybody}
+        return Seen(statuses == dict.fromkeys(everybody, "SUCCESS"), str(statuses))
+
+    until("DBOS has each as one workflow that succeeded", recorded, within=30)
+
+
+class Holds:
+    """Triggers that hold chosen orders at chosen points, as a slow disk would: before a step takes
+    effect, or after it did and before DBOS has recorded its end."""
+
+    def __init__(self, connection: psycopg.Connection[tuple[Any, ...]]) -> None:
+        self._connection = connection
+
+    def __enter__(self) -> Self:
+        self._connection.execute(INSTALL)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._connection.execute(REMOVE)
+
+    def add(self, id_: str, step: str, done: bool) -> None:
+        self._connection.execute(
+            "INSERT INTO held (id, step, done) VALUES (%s, %s, %s)", (id_, step, str(done))
+        )
+
+    def remove(self, id_: str) -> None:
+        self._connection.execute("DELETE FROM held WHERE id = %s", (id_,))
+
+    def wait_for(self, waiting: Iterable[str]) -> dict[str, Order]:
+        """The orders that are where they are held: all of these, or those that are after a while.
+
+        One that is held after its effect holds a connection of DBOS's small pool too, for which
+        another may have to wait.
+        """
+        first: float | None = None
+        held: list[str] = []
+        wanted = list(waiting)
+
+        def look() -> Seen:
+            nonlocal first, held
+            held = [id_ for (id_,) in self._connection.execute(ASLEEP) if id_ in wanted]
+            if held and first is None:
+                first = time.monotonic()
+            patience = first is not None and time.monotonic() - first > TOGETHER
+            enough = len(held) == len(wanted) or (bool(held) and patience)
+            return Seen(enough, str(orders(self._connection, wanted)))
+
+        until("an order is where it is held", look, within=FINISHED)
+        found = orders(self._connection, held)
+        return {id_: found[id_] for id_ in held}
+
+    def forget(self, address: str) -> None:
+        """End what Postgres still does for a replica that is gone, as it would by itself later."""
+        self._connection.execute(
+            "SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity"
+            " WHERE host(client_addr) = %s", (address,),
+        )  # fmt: skip
+
+
+def at(order: Order) -> tuple[str, bool] | None:
+    """The step that an order is in, and whether it has taken effect."""
+    step = next((step for step in reversed(STEPS) if step in order.attempts), None)
+    return None if step is None else (step, step in order.effects)
+
+
+def place(stack: Desk, id_: str) -> None:
+    def look() -> Seen:
+        answer = stack.order(stack.url, id_=id_)
+        return Seen(answer.status == 202, f"{answer.status} {answer.body}")
+
+    until("an order is taken", look, within=30)
+
+
+def in_stock(stack: Desk) -> int:
+    found = stack.query("SELECT stock FROM product WHERE shop = 'north' AND sku = 'card'")
+    return int(found[0][0])
+
+
+def test_the_work_of_a_replica_that_never_comes_back_is_taken_over(stack: Desk) -> None:
+    id_ = str(uuid.uuid4())
+    with stack.connect() as connection, Holds(connection) as holds:
+        holds.add(id_, "pack", done=True)
+        place(stack, id_)
+        lost = holds.wait_for([id_])[id_].executor
+        address = stack.address(lost)
+        stack.kill(lost)
+        stack.engine.docker("rm", "--force", lost)
+        holds.forget(address)
+        holds.remove(id_)
+
+        def shipped() -> Seen:
+            one = orders(connection, [id_])[id_]
+            return Seen(one.state == "shipped", str(one))
+
+        until("another replica ships the order", shipped, within=FINISHED)
+        one = orders(connection, [id_])[id_]
+
+    assert one.executor != lost
+    assert one.effects == dict.fromkeys(STEPS, 1)
+    assert one.attempts["pack"] == 2
+
+
+def test_the_same_order_sent_twice_is_one_order(stack: Desk) -> None:
+    url, id_ = stack.url, str(uuid.uuid4())
+    answers = [stack.order(url, id_=id_) for _ in range(3)]
+
+    assert {answer.status for answer in answers} == {202}
+    assert {json.loads(answer.body)["id"] for answer in answers} == {id_}
+    assert stack.query(f"SELECT count(*) FROM orders WHERE id = '{id_}'") == [(1,)]
+    assert stack.query(
+        f"SELECT count(*) FROM dbos.workflow_status WHERE workflow_uuid = '{id_}'"
+    ) == [(1,)]
