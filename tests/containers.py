@@ -16,8 +16,9 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from provision import owner, projects
+from provision import owner, projects, recipe, state
 from provision.engine import Engine
+from provision.progress import Progress
 
 IMAGE = "healthagent/test-shell:local"
 SLEEP = ("/bin/sleep", "3600")
@@ -72,19 +73,27 @@ def containers(engine: Engine) -> Iterator[Containers]:
 
 
 def _ensure_image(engine: Engine) -> None:
-    if engine.docker("images", "--quiet", IMAGE):
-        return
+    with state.exclusive(Progress()):
+        if not engine.docker("images", "--quiet", IMAGE):
+            _make_image()
+
+
+def _make_image() -> None:
     archive = io.BytesIO()
     with tarfile.open(fileobj=archive, mode="w", dereference=True) as tar:
         programs = ("/bin/dash", "/bin/sleep")
         needed = {library for program in programs for library in _libraries(program)}
         for path in (*programs, *sorted(needed)):
             tar.add(path, path.removeprefix("/"))
-    command = ["docker", "import", "--change", "ENV PATH=/bin", "-", IMAGE]
+    changes = ("ENV PATH=/bin", f"LABEL {recipe.RECIPE}=once")
+    options = [word for change in changes for word in ("--change", change)]
+    command = ["docker", "import", *options, "-", IMAGE]
     subprocess.run(command, input=archive.getvalue(), check=True, capture_output=True, timeout=60)
 
 
 def _libraries(program: str) -> list[str]:
     """The shared libraries of a program and its loader, as ldd(1) lists them."""
-    listed = subprocess.run(["ldd", program], check=True, capture_output=True, text=True, timeout=9)
+    listed = subprocess.run(
+        ["ldd", program], check=True, capture_output=True, text=True, timeout=60
+    )
     return [path for path in re.findall(r"/\S+", listed.stdout) if Path(path).is_file()]

@@ -19,12 +19,10 @@ from provision.paths import ROOT
 QUICKSTART = "tests.system.quickstart import"
 """The line in a file whose tests share that stack."""
 
-MODES = "tests/system/modes/test_modes.py"
-"""The file that has such a stack of its own, since it takes as long as all the others."""
-
 SLOWEST_FIRST = (
     "quickstart",
-    MODES,
+    "tests/system/modes/test_modes.py",
+    "tests/system/test_readme.py",
     "tests/system/exits/test_exits.py",
     "tests/fuzz/test_fuzz.py",
     "tests/system/probe/test_fragment.py",
@@ -48,9 +46,7 @@ class Scheduling(LoadScopeScheduling):  # type: ignore[misc] # pytest-xdist has 
 def group(file: Path) -> str:
     """The group of a test file, which is relative to the project."""
     name = file.as_posix()
-    if name != MODES and QUICKSTART in (ROOT / file).read_text():
-        return "quickstart"
-    return name
+    return "quickstart" if QUICKSTART in (ROOT / file).read_text() else name
 
 
 def turn(file: Path) -> int:

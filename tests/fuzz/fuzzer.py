@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from probes import build as probe_build
-from provision import apt
+from provision import apt, recipe
 from provision.command import run as run_command
 from provision.paths import BUILD
 from provision.progress import Step
@@ -66,6 +66,9 @@ class Result:
 
 def build(step: Step) -> Path:
     """Build the fuzzer, clang included where it is missing. Raises ProvisionError."""
+    program = FOLDER / "fuzz"
+    if _is_up_to_date(program):
+        return program
     generated = _generate(step, "fuzz-c")
     (generated / "main.c").unlink()  # libFuzzer has a `main` of its own
     run_command(
@@ -75,14 +78,27 @@ def build(step: Step) -> Path:
         ],
         timeout=120, directory=TARGET,
     )  # fmt: skip
-    return _compile(generated, FOLDER / "fuzz", "fuzzer,address,undefined")
+    return _compile(generated, program, "fuzzer,address,undefined")
 
 
 def build_probe(step: Step) -> Path:
     """Build the whole probe under the sanitizers. Raises ProvisionError."""
-    return _compile(
-        _generate(step, "sanitized-c"), FOLDER / "healthprobe-sanitized", "address,undefined"
-    )
+    program = FOLDER / "healthprobe-sanitized"
+    if _is_up_to_date(program):
+        return program
+    return _compile(_generate(step, "sanitized-c"), program, "address,undefined")
+
+
+def _is_up_to_date(program: Path) -> bool:
+    return program.exists() and _mark(program).exists()
+
+
+def _mark(program: Path) -> Path:
+    """A file that is there once the program is built from the sources as they are."""
+    folders = (probe_build.NATIVE, TARGET)
+    sources = [path for folder in folders for path in folder.iterdir() if path.is_file()]
+    made_of = recipe.digest([*sources, Path(__file__), Path(probe_build.__file__)])
+    return program.with_name(f"{program.name}.{made_of}")
 
 
 def _generate(step: Step, folder: str) -> Path:
@@ -104,6 +120,9 @@ def _compile(generated: Path, program: Path, sanitizers: str) -> Path:
         ],
         timeout=300,
     )  # fmt: skip
+    for old in program.parent.glob(f"{program.name}.*"):
+        old.unlink()
+    _mark(program).touch()
     return program
 
 

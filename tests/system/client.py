@@ -16,6 +16,10 @@ WITHIN = 60.0
 """Seconds in which what is bound to happen has happened, on a machine that has much else to do.
 Only a test that fails waits for so long."""
 
+BUSY = (
+    "slow", "overloaded", "busy", "blocked", "deadlocked", "timeout", "status", "uninterruptible",
+)  # fmt: skip
+
 ALL_KEPT = 1000
 """As many transitions as an agent keeps."""
 
@@ -116,6 +120,11 @@ class AgentClient:
             return Seen(notices == [], said(notices))
 
         until("no notice stands any more", look, within=within)
+
+
+def harmed(transitions: list[Document]) -> list[Document]:
+    """Those to the worse that a machine with too much to do does not bring about by itself."""
+    return [change for change in transitions if change["worse"] and change["code"] not in BUSY]
 
 
 def told(targets: dict[str, Document]) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -33,7 +34,14 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 @pytest.fixture(scope="session")
 def quickstart(engine: Engine) -> Iterator[Quickstart]:
-    """The stack, up once for all tests. At the end its agent's whole log must be sound."""
+    """The stack, up once for all tests."""
+    with running(engine) as found:
+        yield found
+
+
+@contextmanager
+def running(engine: Engine) -> Iterator[Quickstart]:
+    """A stack, up and ready; gone in the end. By then its agent's whole log must be sound."""
     images.ensure(engine)
     agent_image.ensure(engine)
     app.ensure(engine)

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from examples.quickstart.tour.condition import Seen, until
-from tests.system.client import WITHIN, said, sentences
+from tests.system.client import WITHIN, harmed, said, sentences
 from tests.system.conftest import StartAgent
 from tests.system.quickstart import PROJECT_LABEL, SERVICE_LABEL, Quickstart, flags
 from tests.system.wire import Wire
@@ -70,7 +70,7 @@ def test_a_label_that_cannot_be_read_is_one_notice_and_the_default_holds(
         assert agent.targets()[name]["settings"]["interval"]["value"] == 1.0
 
     agent.wait_for_no_notice(within=WITHIN)
-    touched = agent.since(mark, stack.replicas)
+    touched = harmed(agent.since(mark, stack.replicas))
     assert touched == [], f"the others have labels that can be read, but: {sentences(touched)}"
 
 
@@ -96,7 +96,7 @@ def test_two_replicas_of_one_executor_are_degraded_and_keep_their_traffic(
     agent.wait_until_ready(stack.replicas, within=WITHIN)
     out = [change for change in agent.since(mark, [shared]) if change["after"].startswith("not")]
     assert out == [], f"nobody loses traffic for a shared id, but: {sentences(out)}"
-    touched = agent.since(mark, others)
+    touched = harmed(agent.since(mark, others))
     assert touched == [], f"the others have an id of their own, but: {sentences(touched)}"
 
 
@@ -112,7 +112,7 @@ def test_containers_that_die_while_they_are_inspected_leave_nothing_behind(
     agent.wait_until_ready(stack.replicas, within=WITHIN)
     met = {change["target"] for change in agent.since(mark) if change["service"] == "burst"}
     assert met, "the agent met some of them alive"
-    touched = agent.since(mark, stack.replicas)
+    touched = harmed(agent.since(mark, stack.replicas))
     assert touched == [], f"the replicas have nothing to do with it, but: {sentences(touched)}"
 
 

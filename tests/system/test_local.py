@@ -18,5 +18,6 @@ def test_the_tour_is_the_same_with_local_processes() -> None:
         assert list(stack.incarnations) == list(REPLICAS)
         story.tell(stack, told.append)
 
-    assert any("because: process failed: pid" in line for line in told), "\n".join(told)
+    why = [line for line in told if "because: " in line]
+    assert any("is stopped (state T)" in line for line in why), "\n".join(told)
     assert "  none was restarted: the same three processes as before" in told

@@ -12,8 +12,9 @@ from examples.quickstart.tour.compose import PROJECT
 from healthagent.core.options import OPTIONS, Option
 from healthagent.surfaces.http.openapi import PATHS
 from provision import owner
+from provision.engine import Engine
 from provision.paths import ROOT
-from tests.system.quickstart import Quickstart
+from tests.containers import containers
 
 README = (ROOT / "README.md").read_text()
 COMMANDS = [
@@ -31,10 +32,15 @@ def test_the_readme_begins_with_the_demo_and_ends_with_its_removal() -> None:
 
 @pytest.mark.timeout(3 * LONGEST)
 def test_every_command_of_the_readme_works_in_the_order_in_which_it_stands(
-    stack: Quickstart,
+    engine: Engine,
 ) -> None:
-    """``stack`` keeps the Engine in use, so that ``make demo-down`` leaves it to other tests."""
-    assert stack.agent.routed() == stack.servers()
+    """A container keeps the Engine in use, so that `make demo-down` leaves it to other tests."""
+    with containers(engine) as boxes:
+        boxes.run()
+        type_all()
+
+
+def type_all() -> None:
     project = owner.new_name("doc")
     for command in COMMANDS:
         result = subprocess.run(

@@ -5,18 +5,22 @@ from __future__ import annotations
 import json
 import signal
 import time
+from itertools import dropwhile, groupby
 
-from examples.quickstart.tour import web
 from examples.quickstart.tour.condition import Seen, until
-from tests.system.client import WITHIN, AgentClient, Document, sentences, told
+from tests.system.client import WITHIN, AgentClient, Document, harmed, sentences, told
 from tests.system.quickstart import Quickstart
 from tests.system.soonest import soonest
 
 CHECKS = {"process", "event_loop", "http", "postgres", "pool", "dbos"}
 
 
-def phases(transitions: list[Document]) -> list[str]:
-    return [change["after"] for change in transitions if change["check"] is None]
+def life(transitions: list[Document]) -> list[str]:
+    """What a replica was as a whole, each but once in a row. Degraded, and not ready though it
+    lives, is left out: a busy machine may make a replica that."""
+    told = [change["after"] for change in transitions if change["check"] is None]
+    kept = [phase for phase in told if phase in ("not live", "starting", "ready")]
+    return [phase for phase, _ in groupby(dropwhile(lambda phase: phase == "ready", kept))]
 
 
 def test_three_replicas_pass_every_check_and_share_the_requests(stack: Quickstart) -> None:
@@ -54,7 +58,7 @@ def test_a_frozen_replica_is_out_within_three_seconds_as_stopped_and_alone(
 
     taken = soonest(freeze_it, within=3.0)
     assert taken < 3.0, f"{frozen} was still in /traefik after {taken:.2f} s"
-    touched = agent.since(mark, neighbours)
+    touched = harmed(agent.since(mark, neighbours))
     assert touched == [], f"only {frozen} was frozen, but: {sentences(touched)}"
 
 
@@ -72,10 +76,10 @@ def test_a_killed_replica_is_out_within_half_a_second_of_dockers_event(stack: Qu
         out_at = time.time()
         until(f"{killed} is back, restarted by Docker", seen.back, within=WITHIN)
 
-        life = agent.since(mark, [killed])
-        assert phases(life) == ["not live", "starting", "ready"], sentences(life)
-        (out,) = [change for change in life if change["after"] == "not live"]
-        assert "137" in out["reason"], "the reason names the exit code of a killed process"
+        lived = agent.since(mark, [killed])
+        assert life(lived) == ["not live", "starting", "ready"], sentences(lived)
+        out = [change["reason"] for change in lived if change["after"] == "not live"]
+        assert "137" in out[0], "the reason names the exit code of a killed process"
         assert seen.early == [], "it got traffic before it had shown ready"
         assert stack.inspect(killed)["RestartCount"] == restarts + 1
         agent.wait_until_ready(stack.replicas, within=WITHIN)
@@ -83,7 +87,7 @@ def test_a_killed_replica_is_out_within_half_a_second_of_dockers_event(stack: Qu
 
     taken = soonest(kill_it, within=0.5)
     assert taken < 0.5, f"{killed} was still in /traefik {taken:.2f} s after Docker's event"
-    touched = agent.since(start, neighbours)
+    touched = harmed(agent.since(start, neighbours))
     assert touched == [], f"only {killed} was killed, but: {sentences(touched)}"
 
 
@@ -103,11 +107,11 @@ class Watch:
 
     def back(self) -> Seen:
         routed = self._agent.routed()
-        readiness = web.readiness(self._agent.url, self._replica)
+        phase = self._agent.targets()[self._replica]["phase"]
         came_back = len(routed) == 3
-        if came_back and readiness.status != 200:
-            self.early.append(readiness.body)
-        return Seen(came_back, f"routed: {', '.join(routed)}; {readiness.body}")
+        if came_back and phase == "starting":
+            self.early.append(phase)
+        return Seen(came_back, f"routed: {', '.join(routed)}; {self._replica} is {phase}")
 
 
 def died_at(stack: Quickstart, container: str, since: float) -> float:

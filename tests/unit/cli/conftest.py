@@ -127,7 +127,7 @@ class RunningAgent:
 
     def start(self) -> None:
         self._thread.start()
-        assert self._ready.wait(10), "the HTTP surface did not start"
+        assert self._ready.wait(60), "the HTTP surface did not start"
 
     def stop(self) -> None:
         self._loop.call_soon_threadsafe(self._stop.set)

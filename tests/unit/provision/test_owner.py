@@ -4,7 +4,7 @@ import os
 import subprocess
 import sys
 
-from provision.owner import is_abandoned, new_name
+from provision.owner import is_abandoned, is_in_use, new_name
 from provision.paths import ROOT
 
 
@@ -12,6 +12,7 @@ def test_names_differ_and_belong_to_the_living() -> None:
     first, second = new_name("test"), new_name("test")
     assert first != second
     assert not is_abandoned(first)
+    assert is_in_use(first)
 
 
 def test_the_name_is_fit_for_a_compose_project() -> None:
@@ -32,6 +33,7 @@ def test_what_a_process_that_ended_made_is_abandoned() -> None:
         text=True,
     ).stdout.strip()
     assert is_abandoned(made)
+    assert not is_in_use(made)
 
 
 def test_a_recycled_pid_does_not_keep_a_name_alive() -> None:
@@ -49,3 +51,4 @@ def test_another_machines_names_are_left_alone() -> None:
 def test_other_projects_are_left_alone() -> None:
     for name in ("quickstart", "healthagent-demo", "healthagent-1-2-3", "", "a-b-c-d-e-f-g"):
         assert not is_abandoned(name), name
+        assert not is_in_use(name), name
