@@ -18,7 +18,7 @@ import sys
 from collections.abc import Sequence
 
 from examples.quickstart.tour.condition import NotReached
-from provision import agent, app, engine, images, owner, projects
+from provision import owner, quickstart
 from provision.errors import ProvisionError
 from provision.progress import Progress
 from tests.system.modes.table import MODES, Mode
@@ -56,11 +56,7 @@ def main() -> int:
 
 def _measured(modes: Sequence[Mode]) -> list[Outcome]:
     progress = Progress()
-    found = engine.ensure(progress)
-    projects.sweep(found)
-    images.ensure(found, progress)
-    agent.ensure(found, progress)
-    app.ensure(found, progress)
+    found = quickstart.ensure(progress)
     stack = Quickstart(found, owner.new_name("m"))
     try:
         with progress.step("the stack") as step:

@@ -29,7 +29,7 @@ from dataclasses import dataclass
 
 from benchmarks.agent.stack import Stack
 from examples.quickstart.tour.condition import NotReached
-from provision import agent, app, apt, engine, images, projects
+from provision import apt, quickstart
 from provision.engine import Engine
 from provision.errors import ProvisionError
 from provision.progress import Progress
@@ -201,12 +201,7 @@ def _provided(progress: Progress) -> Engine:
         if shutil.which("wrk") is None:
             apt.install(step, "wrk")
         step.outcome = "there"
-    found = engine.ensure(progress)
-    projects.sweep(found)
-    images.ensure(found, progress)
-    agent.ensure(found, progress)
-    app.ensure(found, progress)
-    return found
+    return quickstart.ensure(progress)
 
 
 def _options() -> argparse.Namespace:

@@ -27,6 +27,7 @@ _BUILT = (
     *(app.TAG, *reversed(desk.TAGS), agent.TAG),
     *(image.tag for image in images.ALL),
     images.BASE,
+    *("healthagent/test-exits:local", "healthagent/test-shell:local"),  # the tests' own
 )
 
 Facts = dict[str, Any]

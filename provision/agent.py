@@ -46,8 +46,9 @@ def _sources() -> list[Path]:
         for path in (ROOT / "healthagent").rglob("*")
         if path.is_file() and "__pycache__" not in path.parts
     ]
-    named = [ROOT / name for name in ("Dockerfile", ".dockerignore", "pyproject.toml")]
-    return named + package
+    names = ("Dockerfile", ".dockerignore", "pyproject.toml", "hatch_build.py")
+    probes = (ROOT / "probes" / "dist").glob("healthprobe-*")  # hatch_build.py adds them
+    return [*(ROOT / name for name in names), *probes, *package]
 
 
 def _install(step: Step, dependencies: str) -> None:

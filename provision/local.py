@@ -10,6 +10,8 @@ import socket
 import subprocess
 import tempfile
 import time
+import urllib.error
+import urllib.request
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Final
@@ -19,6 +21,7 @@ from provision.errors import ProvisionError, Unavailable
 
 _POLL: Final = 0.02
 _STOP: Final = 10.0
+_ANSWER: Final = 1.0
 _PORTS: Final = (16_000, 32_000)
 
 
@@ -130,6 +133,15 @@ def free_port() -> int:
         with socket.socket() as probe, contextlib.suppress(OSError):
             probe.bind(("127.0.0.1", port))
             return port
+
+
+def answers(url: str) -> bool:
+    """Whether a GET is answered with 200: for :meth:`LocalProcess.wait_until`."""
+    try:
+        with urllib.request.urlopen(url, timeout=_ANSWER) as answer:
+            return bool(answer.status == 200)
+    except (urllib.error.URLError, OSError):
+        return False
 
 
 def new_folder(purpose: str) -> Path:

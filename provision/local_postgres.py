@@ -18,7 +18,7 @@ from provision.local import LocalProcess, becoming, free_port, new_folder
 
 _DEBIAN: Final = Path("/usr/lib/postgresql")
 _OLDEST: Final = 15
-_READY: Final = 30.0
+_READY: Final = 60.0
 _SCRIPT: Final = 60.0
 
 

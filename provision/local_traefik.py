@@ -2,16 +2,14 @@
 
 import contextlib
 import shutil
-import urllib.error
-import urllib.request
 from collections.abc import Sequence
 from types import TracebackType
 from typing import Final, Self
 
 from provision import tools
-from provision.local import LocalProcess, free_port, new_folder
+from provision.local import LocalProcess, answers, free_port, new_folder
 
-_READY: Final = 20.0
+_READY: Final = 60.0
 
 
 class LocalTraefik:
@@ -50,7 +48,7 @@ class LocalTraefik:
                 directory=folder,
             )
             stack.callback(self._process.stop)
-            self._process.wait_until(self._answers, timeout=_READY)
+            self._process.wait_until(lambda: answers(f"{self.api}/ping"), timeout=_READY)
             self._stack = stack.pop_all()
         return self
 
@@ -66,10 +64,3 @@ class LocalTraefik:
     def pid(self) -> int:
         """Traefik's pid."""
         return self._process.pid
-
-    def _answers(self) -> bool:
-        try:
-            with urllib.request.urlopen(f"{self.api}/ping", timeout=1) as answer:
-                return bool(answer.status == 200)
-        except (urllib.error.URLError, OSError):
-            return False

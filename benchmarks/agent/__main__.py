@@ -19,7 +19,7 @@ from benchmarks.agent import cost, table
 from benchmarks.agent.stack import Healthcheck, Stack
 from benchmarks.agent.table import AGENT, Size
 from examples.quickstart.tour.condition import NotReached
-from provision import agent, app, engine, images, projects
+from provision import quickstart
 from provision.engine import Engine
 from provision.errors import ProvisionError
 from provision.progress import Progress
@@ -43,7 +43,7 @@ def main() -> int:
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
     progress = Progress()
     try:
-        found = _provided(progress)
+        found = quickstart.ensure(progress)
         with Stack(found) as stack:
             run = Run(found, stack, options.seconds, progress)
             sizes: list[Size] = []
@@ -134,16 +134,6 @@ def _broken(size: Size) -> list[str]:
         for what, value, most, unit in taken
         if value >= most
     ]
-
-
-def _provided(progress: Progress) -> Engine:
-    """The engine with all images, and nothing on it that a killed run left."""
-    found = engine.ensure(progress)
-    projects.sweep(found)
-    images.ensure(found, progress)
-    agent.ensure(found, progress)
-    app.ensure(found, progress)
-    return found
 
 
 def _options() -> argparse.Namespace:

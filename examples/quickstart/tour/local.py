@@ -10,8 +10,6 @@ import secrets
 import shutil
 import signal
 import sys
-import urllib.error
-import urllib.request
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,7 +17,7 @@ from types import TracebackType
 from typing import Any, Final, Self
 
 from provision import app, tools
-from provision.local import LocalProcess, free_port, new_folder
+from provision.local import LocalProcess, answers, free_port, new_folder
 from provision.local_postgres import LocalPostgres
 from provision.local_traefik import LocalTraefik
 from provision.progress import Progress
@@ -28,7 +26,7 @@ HERE: Final = Path(__file__).resolve().parent.parent
 REPLICAS: Final = ("app-1", "app-2", "app-3")
 PRISMA_POOL_MAX: Final = 5
 DBOS_POOL_MAX: Final = 3
-_READY: Final = 30.0
+_READY: Final = 60.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,7 +160,7 @@ class LocalStack:
             [sys.executable, "-m", "healthagent", "watch", "--config", config],
             log=self._folder / "healthagent.log",
         )
-        process.wait_until(lambda: _answers(f"{self.agent_url}/livez"), timeout=_READY)
+        process.wait_until(lambda: answers(f"{self.agent_url}/livez"), timeout=_READY)
         return process
 
     def _agent_config(self, address: str) -> str:
@@ -215,11 +213,3 @@ def _listening(log: Path) -> str | None:
             if entry["message"] == "listening":
                 return str(entry["url"]).rstrip("/")
     return None
-
-
-def _answers(url: str) -> bool:
-    try:
-        with urllib.request.urlopen(url, timeout=1) as answer:
-            return bool(answer.status == 200)
-    except (urllib.error.URLError, OSError):
-        return False
