@@ -1,7 +1,7 @@
 """Which tests share a process, and in which order they begin, where several processes run them.
 
-Tests of one group run in one process, one after the other: those of the files that share the
-quickstart's stack, else those of one file. So a stack is started once, and no test meets another
+Tests of one group run in one process, one after the other: those of the files that share a stack,
+else those of one file. So a stack is started once, and no test meets another
 that harms the same one.
 """
 
@@ -16,12 +16,16 @@ from xdist.scheduler import LoadScopeScheduling
 
 from provision.paths import ROOT
 
-QUICKSTART = "tests.system.quickstart import"
-"""The line in a file whose tests share that stack."""
+SHARED = {
+    "quickstart": "tests.system.quickstart import",
+    "order desk": "benchmarks.acceptance.desk import",
+}
+"""By the stack that several files share: the line in each of these files."""
 
 SLOWEST_FIRST = (
     "quickstart",
     "tests/system/modes/test_modes.py",
+    "order desk",
     "tests/system/test_readme.py",
     "tests/system/exits/test_exits.py",
     "tests/fuzz/test_fuzz.py",
@@ -45,8 +49,8 @@ class Scheduling(LoadScopeScheduling):  # type: ignore[misc] # pytest-xdist has 
 @cache
 def group(file: Path) -> str:
     """The group of a test file, which is relative to the project."""
-    name = file.as_posix()
-    return "quickstart" if QUICKSTART in (ROOT / file).read_text() else name
+    text = (ROOT / file).read_text()
+    return next((stack for stack, line in SHARED.items() if line in text), file.as_posix())
 
 
 def turn(file: Path) -> int:
