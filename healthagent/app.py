@@ -11,6 +11,7 @@ import logging
 import signal
 from collections.abc import Sequence
 from contextlib import AsyncExitStack
+from functools import partial
 from importlib.metadata import version
 
 import uvloop
@@ -24,11 +25,19 @@ from healthagent.sources.docker import ContainerStateSource, DockerDiscovery, Do
 from healthagent.sources.first_seen import FirstSeen
 from healthagent.sources.http import HttpSource
 from healthagent.sources.postgres import PostgresSource
-from healthagent.sources.procfs import ClientPortsSource, ProcessTreeSource
+from healthagent.sources.procfs import ClientPortsSource, ProcessTreeSource, connections
 from healthagent.sources.static import StaticDiscovery
-from healthagent.supervisor import Drains
+from healthagent.supervisor import (
+    DockerBeside,
+    DockerRuntime,
+    Drains,
+    LogRecorder,
+    ReplicaOperations,
+    ReplicaTraffic,
+    TraefikRouter,
+)
 from healthagent.surfaces import log
-from healthagent.surfaces.http import HttpSurface
+from healthagent.surfaces.http import Admin, HttpSurface
 from healthagent.surfaces.otel import Telemetry, from_environment
 from healthagent.watcher import Watcher
 
@@ -51,14 +60,18 @@ def run(settings: Settings) -> int:
 async def _life(settings: Settings) -> None:
     stop = _asked_to_stop()
     async with AsyncExitStack() as stack:
-        http = HttpSurface(settings.listen, settings.public_listen)
-        bound = await stack.enter_async_context(http.serve())
+        http, docker = HttpSurface(settings.listen, settings.public_listen), _docker(settings)
+        drains = Drains()
+        operations = _hands(settings, docker, http, drains)
+        admin = Admin(operations, settings.admin_token, settings.admin_socket())
+        bound = await stack.enter_async_context(http.serve(admin))
         postgres, otel = PostgresSource(settings.credentials), from_environment()
         stack.push_async_callback(_close, postgres, otel)
-        surfaces: Sequence[Surface] = (log.LogSurface(), otel, http)
-        discoveries, sources = _eyes(settings, postgres)
+        stack.push_async_callback(operations.aclose)
+        surfaces: Sequence[Surface] = (log.LogSurface(), otel, http, operations)
+        discoveries, sources = _eyes(settings, docker, postgres)
         _log.info("healthagent %s listens on %s:%d", version("healthagent"), *bound.listen)
-        watcher = Watcher(discoveries, sources, CHECKS, surfaces, rotation=Drains())
+        watcher = Watcher(discoveries, sources, CHECKS, surfaces, rotation=drains)
         await _watch(watcher, stop)
     _log.info("healthagent has stopped; routing stays as it was")
 
@@ -96,20 +109,44 @@ async def _close(postgres: PostgresSource, otel: Telemetry) -> None:
     await asyncio.gather(postgres.aclose(), asyncio.to_thread(otel.close))
 
 
-def _eyes(settings: Settings, postgres: PostgresSource) -> tuple[list[Discovery], list[Source]]:
-    """Everything that observes, as the settings ask for it."""
-    targets, notices = settings.static_targets()
-    static = StaticDiscovery(targets, (*settings.notices, *notices), settings.pidfiles())
-    docker = DockerDiscovery(
+def _docker(settings: Settings) -> DockerDiscovery:
+    return DockerDiscovery(
         settings.docker.host,
         project=settings.docker.project,
         databases=settings.database_refs(),
         defaults=settings.defaults,
     )
 
-    def pid_of(target: Target) -> int | None:
-        return docker.pid_of(target) if target.is_container else target.pid
 
+def _pid_of(docker: DockerDiscovery, target: Target) -> int | None:
+    return docker.pid_of(target) if target.is_container else target.pid
+
+
+def _hands(
+    settings: Settings, docker: DockerDiscovery, http: HttpSurface, drains: Drains
+) -> ReplicaOperations:
+    """Everything that acts, as the settings ask for it."""
+    host, traefik, pid_of = settings.docker.host, settings.traefik, partial(_pid_of, docker)
+    return ReplicaOperations(
+        DockerRuntime(host),
+        TraefikRouter(lambda: http.told, traefik.api, traefik.throttle, traefik.poll),
+        ReplicaTraffic(
+            lambda target: connections.busy(target, pid_of),
+            DockerBeside(host, lambda: docker.own_id),
+        ),
+        drains,
+        LogRecorder(),
+        settings.drain.longest,
+    )
+
+
+def _eyes(
+    settings: Settings, docker: DockerDiscovery, postgres: PostgresSource
+) -> tuple[list[Discovery], list[Source]]:
+    """Everything that observes, as the settings ask for it."""
+    targets, notices = settings.static_targets()
+    static = StaticDiscovery(targets, (*settings.notices, *notices), settings.pidfiles())
+    pid_of = partial(_pid_of, docker)
     processes = ProcessTreeSource(pid_of)
     sources: list[Source] = [
         HttpSource(Livez),

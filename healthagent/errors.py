@@ -4,6 +4,7 @@ HealthagentError
 ├── ConfigurationError      a file, variable, flag or static target that cannot be used
 ├── ActionError             the Engine did not do what it was asked to
 ├── AgentUnreachable        the CLI found no agent to ask
+├── Refused                 the agent does not act for who asks
 └── UnknownTarget           no target has that name or id, or several have
 """
 
@@ -11,7 +12,12 @@ from __future__ import annotations
 
 
 class HealthagentError(Exception):
-    """Base of all errors meant for people: its text names what is wrong and what to do."""
+    """Base of all errors meant for people: its text names what is wrong and what to do.
+
+    ``exit_code`` is the command line's where nobody catches it: usage or configuration.
+    """
+
+    exit_code = 2
 
 
 class ConfigurationError(HealthagentError):
@@ -28,6 +34,14 @@ class ActionError(HealthagentError):
 
 class AgentUnreachable(HealthagentError):
     """No agent answered at the address that the CLI asked."""
+
+    exit_code = 3
+
+
+class Refused(HealthagentError):
+    """The agent lets nobody act who asks in this way."""
+
+    exit_code = 1
 
 
 class UnknownTarget(HealthagentError):

@@ -13,7 +13,7 @@ from typing import NoReturn
 
 import click
 
-from healthagent.errors import AgentUnreachable, HealthagentError
+from healthagent.errors import HealthagentError
 
 COMMANDS = (
     "watch",
@@ -23,12 +23,20 @@ COMMANDS = (
     "history",
     "check",
     "budget",
+    "drain",
+    "undrain",
+    "restart",
+    "roll",
+    "rollback",
     "audit",
     "probe",
     "config",
     "completion",
 )
 """Each is the function of its name in the module of its name, in the order of the help."""
+
+ACTS = frozenset({"drain", "undrain", "restart", "roll", "rollback"})
+"""Those that are in one module, ``acts``."""
 
 
 class Commands(click.Group):
@@ -40,7 +48,9 @@ class Commands(click.Group):
     def get_command(self, _ctx: click.Context, name: str) -> click.Command | None:
         if name not in COMMANDS:
             return None
-        found: click.Command = getattr(import_module(f"{__name__}.{name}"), name)
+        found: click.Command = getattr(
+            import_module(f"{__name__}.{'acts' if name in ACTS else name}"), name
+        )
         return found
 
 
@@ -61,4 +71,4 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
     except HealthagentError as error:
         for line in str(error).splitlines():
             click.echo(f"healthagent: {line}", err=True)
-        sys.exit(3 if isinstance(error, AgentUnreachable) else 2)
+        sys.exit(error.exit_code)

@@ -5,13 +5,14 @@ from __future__ import annotations
 import http.client
 import json
 import os
+import socket
 import time
 from collections.abc import Iterator, Mapping
 from difflib import get_close_matches
 from typing import Any, NamedTuple
 from urllib.parse import quote, urlencode, urlsplit
 
-from healthagent.errors import AgentUnreachable, HealthagentError, UnknownTarget
+from healthagent.errors import AgentUnreachable, HealthagentError, Refused, UnknownTarget
 
 DEADLINE = 5.0
 """Seconds for a whole answer."""
@@ -29,11 +30,30 @@ class NotServed(HealthagentError):
     """The agent does not serve that route here, as on its public listener."""
 
 
-class Agent:
-    """One agent at ``url``. Raises :class:`AgentUnreachable` where it does not answer."""
+class _UnixConnection(http.client.HTTPConnection):
+    """HTTP over a unix socket."""
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, path: str) -> None:
+        super().__init__("localhost", timeout=DEADLINE)
+        self._unix = path
+
+    def connect(self) -> None:
+        self.sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        self.sock.settimeout(DEADLINE)
+        self.sock.connect(self._unix)
+
+
+class Agent:
+    """One agent at ``url``. Raises :class:`AgentUnreachable` where it does not answer.
+
+    ``socket`` is the path of its admin socket, asked in place of the URL's host; ``token`` its
+    admin token.
+    """
+
+    def __init__(self, url: str, socket: str | None = None, token: str | None = None) -> None:
         self.url = url.rstrip("/")
+        self._socket = socket
+        self._token = token
         self._parts = urlsplit(self.url)
 
     def health(self) -> Document:
@@ -92,10 +112,51 @@ class Agent:
         finally:
             connection.close()
 
+    def act(self, path: str, body: Document) -> Iterator[Document]:
+        """The steps of an act as they are done. Raises :class:`Refused` where it may not begin."""
+        headers = {"Content-Type": "application/json"}
+        if self._token:
+            headers["Authorization"] = f"Bearer {self._token}"
+        connection = self._connect()
+        try:
+            try:
+                where = self._path(quote(path))
+                connection.request("POST", where, json.dumps(body).encode(), headers)
+                connection.sock.settimeout(SILENCE)  # the first step may take what the Engine takes
+                answer = connection.getresponse()
+                if answer.status not in (200, 409):
+                    raise self._forbidden(answer.status, answer.read())
+                last = ""
+                for line in iter(answer.readline, b""):
+                    if line.strip():
+                        step = json.loads(line)
+                        if "outcome" not in step:
+                            raise self._forbidden(answer.status, line)
+                        last = step["outcome"]
+                        yield step
+            except (OSError, http.client.HTTPException) as error:
+                raise AgentUnreachable(self._silent(error)) from None
+            if last in ("", "begun", "going on"):
+                raise AgentUnreachable(f"the agent at {self.where} ended the stream before the end")
+        finally:
+            connection.close()
+
+    def _forbidden(self, status: int, body: bytes) -> HealthagentError:
+        try:
+            detail = json.loads(body)["detail"]
+        except (ValueError, KeyError, TypeError):
+            return self._refused(status, body)
+        return UnknownTarget(detail) if status in (400, 404, 409) else Refused(detail)
+
+    @property
+    def where(self) -> str:
+        """Where it is asked, for people."""
+        return self._socket or self.url
+
     def _document(self, path: str, expected: tuple[int, ...]) -> Document:
         status, body = self._get(path)
         if status == 404:
-            raise NotServed(f"{self.url}{path} is not served; ask the agent's first listener")
+            raise NotServed(f"{self.where}{path} is not served; ask the agent's first listener")
         try:
             document = json.loads(body)
         except ValueError:
@@ -122,6 +183,8 @@ class Agent:
             connection.close()
 
     def _connect(self) -> http.client.HTTPConnection:
+        if self._socket is not None:
+            return _UnixConnection(self._socket)
         secure = self._parts.scheme == "https"
         kind = http.client.HTTPSConnection if secure else http.client.HTTPConnection
         return kind(self._parts.hostname or "", self._parts.port, timeout=DEADLINE)
@@ -133,16 +196,16 @@ class Agent:
         why = os.strerror(error.errno) if isinstance(error, OSError) and error.errno else error
         if isinstance(error, TimeoutError):
             why = f"no answer within {DEADLINE:g} s"
-        return f"no agent answers at {self.url}: {why or type(error).__name__}\n{_ELSEWHERE}"
+        return f"no agent answers at {self.where}: {why or type(error).__name__}\n{_ELSEWHERE}"
 
     def _refused(self, status: int, body: bytes) -> AgentUnreachable:
         """An answer that is not the one asked for: the agent says why, or it is none."""
         try:
             detail = json.loads(body)["detail"]  # RFC 9457
         except (ValueError, KeyError, TypeError):
-            stranger = f"what answers at {self.url} is no healthagent (status {status})"
+            stranger = f"what answers at {self.where} is no healthagent (status {status})"
             return AgentUnreachable(f"{stranger}\n{_ELSEWHERE}")
-        return AgentUnreachable(f"the agent at {self.url} refuses: {detail}")
+        return AgentUnreachable(f"the agent at {self.where} refuses: {detail}")
 
 
 _ELSEWHERE = (

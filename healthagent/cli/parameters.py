@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TypeVar
 from urllib.parse import urlsplit
 
 import click
+from click.core import ParameterSource
 from click.shell_completion import CompletionItem
 
 from healthagent.cli.agent import Agent
 from healthagent.errors import HealthagentError
+
+ADMIN_SOCKET = "/run/healthagent/admin.sock"
 
 DEFAULT_URL = "http://127.0.0.1:9180"
 C = TypeVar("C", bound=Callable[..., Any])
@@ -41,6 +45,57 @@ def agent(command: C) -> C:
         show_envvar=True,
         help="The agent to ask.",
     )(command)
+
+
+def admin(command: C) -> C:
+    """The agent as somebody reaches it who may act: the admin socket, else a URL and a token."""
+
+    def reach(ctx: click.Context, _param: click.Parameter, socket: str | None) -> Agent:
+        asked: Agent = ctx.params.pop("agent")
+        named = ctx.get_parameter_source("agent") is not ParameterSource.DEFAULT
+        if socket is None and not named and os.path.exists(ADMIN_SOCKET):  # noqa: PTH110
+            socket = ADMIN_SOCKET
+        if socket is not None and socket != "none":
+            return Agent("http://localhost", socket=socket)
+        return Agent(asked.url, token=_token())
+
+    command = click.option(
+        "--socket",
+        "admin",
+        metavar="PATH",
+        envvar="HEALTHAGENT_ADMIN_SOCKET",
+        callback=reach,
+        help="The agent's admin socket. Without it, and where there is none at "
+        f"{ADMIN_SOCKET}, --agent is asked, with the token of HEALTHAGENT_ADMIN_TOKEN or "
+        "HEALTHAGENT_ADMIN_TOKEN_FILE.  [env var: HEALTHAGENT_ADMIN_SOCKET]",
+    )(command)
+    return click.option(
+        "--agent",
+        metavar="URL",
+        type=agent_at,
+        envvar="HEALTHAGENT_AGENT_URL",
+        default=DEFAULT_URL,
+        show_default=True,
+        show_envvar=True,
+        is_eager=True,
+        help="The agent to ask.",
+    )(command)
+
+
+def _token() -> str | None:
+    """The admin token, if this process has one."""
+    file = os.environ.get("HEALTHAGENT_ADMIN_TOKEN_FILE")
+    if not file:
+        return os.environ.get("HEALTHAGENT_ADMIN_TOKEN") or None
+    try:
+        return Path(file).read_text(encoding="utf-8").strip()
+    except (OSError, UnicodeDecodeError) as error:
+        raise click.BadParameter(f"HEALTHAGENT_ADMIN_TOKEN_FILE={file}: {error}") from None
+
+
+def service(command: C) -> C:
+    """A Compose service's name."""
+    return click.argument("service", shell_complete=_complete_service)(command)
 
 
 def config(command: C) -> C:
@@ -80,3 +135,14 @@ def _complete(ctx: click.Context, _param: click.Parameter, incomplete: str) -> l
         for t in targets
         if t["name"].startswith(incomplete)
     ]
+
+
+def _complete_service(
+    ctx: click.Context, _param: click.Parameter, incomplete: str
+) -> list[CompletionItem]:
+    asked = ctx.params.get("agent") or Agent(DEFAULT_URL)
+    try:
+        services = asked.health()["services"]
+    except HealthagentError:
+        return []
+    return [CompletionItem(s["name"]) for s in services if s["name"].startswith(incomplete)]

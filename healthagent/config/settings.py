@@ -11,7 +11,7 @@ from pydantic import PrivateAttr, ValidationError
 from healthagent.config import faults
 from healthagent.config.layers import DEFAULT_FILE, gather
 from healthagent.config.static import pidfiles, static_targets
-from healthagent.config.tables import Login, Tables
+from healthagent.config.tables import ADMIN_SOCKET, SHORTEST_TOKEN, Login, Tables
 from healthagent.core.credentials import Credentials
 from healthagent.core.observation import Unseen
 from healthagent.core.report import Notice
@@ -61,10 +61,16 @@ class Settings(Tables):
 
     @property
     def notices(self) -> tuple[Notice, ...]:
-        return self._notices + tuple(
-            Notice(name, login.reason, login.remedy)
-            for name, table in (("postgres", self.postgres), *self.databases.items())
-            if table.user and isinstance(login := _credentials(table, table.user), Unseen)
+        token = self.admin_token()
+        admin = (Notice("admin", token.reason, token.remedy),) if isinstance(token, Unseen) else ()
+        return (
+            self._notices
+            + admin
+            + tuple(
+                Notice(name, login.reason, login.remedy)
+                for name, table in (("postgres", self.postgres), *self.databases.items())
+                if table.user and isinstance(login := _credentials(table, table.user), Unseen)
+            )
         )
 
     @property
@@ -97,6 +103,28 @@ class Settings(Tables):
             "set HEALTHAGENT_POSTGRES_USER and HEALTHAGENT_POSTGRES_PASSWORD_FILE",
         )
 
+    def admin_socket(self) -> str | None:
+        """Where the admin socket is to be: the default place only where its folder is there."""
+        if self.admin.socket is not None:
+            return None if self.admin.socket == "none" else self.admin.socket
+        folder = Path(ADMIN_SOCKET).parent
+        return ADMIN_SOCKET if os.access(folder, os.W_OK) else None
+
+    def admin_token(self) -> Credentials | Unseen | None:
+        """The token that lets somebody act, as it is now; ``user`` is its name."""
+        if self.admin.token is not None:
+            return Credentials("token", self.admin.token.get_secret_value())
+        file = self.admin.token_file
+        if file is None:
+            return None
+        text = _secret(file, "token")
+        if isinstance(text, Unseen):
+            return text
+        if len(text) < SHORTEST_TOKEN:
+            remedy = f"write {SHORTEST_TOKEN} characters at least"
+            return Unseen(f"the token in {file} is too short", remedy)
+        return Credentials(f"token {file.stem}", text)
+
     def static_targets(self) -> tuple[tuple[Target, ...], tuple[Notice, ...]]:
         """The static targets, and a notice for each setting that cannot be read."""
         return static_targets(self.targets, self.database_refs(), self.defaults)
@@ -110,15 +138,19 @@ def _credentials(login: Login, user: str) -> Credentials | Unseen:
     if login.password_file is None:
         password = login.password
         return Credentials(user, password.get_secret_value() if password else None)
+    text = _secret(login.password_file, "password")
+    return text if isinstance(text, Unseen) else Credentials(user, text)
+
+
+def _secret(file: Path, what: str) -> str | Unseen:
+    """The one line of a file that holds a secret, as it is now."""
     try:
-        text = login.password_file.read_text(encoding="utf-8").rstrip("\r\n")
+        text = file.read_text(encoding="utf-8").rstrip("\r\n")
     except OSError as error:
         return Unseen(
-            f"the password file {login.password_file} cannot be read: {error.strerror}",
+            f"the {what} file {file} cannot be read: {error.strerror}",
             f"let user id {os.geteuid()} read it",
         )
     except UnicodeDecodeError:
-        return Unseen(f"the password file {login.password_file} is not UTF-8", "save it as UTF-8")
-    if not text:
-        return Unseen(f"the password file {login.password_file} is empty", "write the password")
-    return Credentials(user, text)
+        return Unseen(f"the {what} file {file} is not UTF-8", "save it as UTF-8")
+    return text or Unseen(f"the {what} file {file} is empty", f"write the {what}")

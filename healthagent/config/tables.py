@@ -28,6 +28,10 @@ from healthagent.core.postgres_url import database_of
 Path = tuple[str | int, ...]
 """A place in the file: the names of tables and keys, and the numbers of ``[[targets]]``."""
 
+ADMIN_SOCKET = "/run/healthagent/admin.sock"
+
+SHORTEST_TOKEN = 16
+
 DOCKER_SOCKET = "unix:///var/run/docker.sock"
 
 
@@ -165,6 +169,95 @@ class Postgres(Login):
     """For every database that is found in a replica's DATABASE_URL."""
 
 
+def seconds(text: object) -> float:
+    return options.duration(str(text))
+
+
+def url(text: object) -> str:
+    """``http://HOST:PORT``, perhaps with the beginning of a path."""
+    parts = urlsplit(str(text))
+    if parts.scheme not in ("http", "https") or not parts.hostname or parts.query or parts.fragment:
+        raise ValueError("is no URL")
+    return str(text).rstrip("/")
+
+
+def secret(text: object) -> str:
+    """A token that nobody guesses."""
+    if len(str(text)) < SHORTEST_TOKEN or not str(text).isprintable() or " " in str(text):
+        raise ValueError("is no token")
+    return str(text)
+
+
+class Admin(Table):
+    """Who may act. Over the socket it is whoever may open it."""
+
+    socket: Annotated[
+        Text | None,
+        Setting(
+            "a socket's path, or none",
+            "where to ask the agent to act, without a token",
+            f"{ADMIN_SOCKET} where its folder is there",
+        ),
+    ] = None
+    token: Annotated[
+        SecretStr | None,
+        BeforeValidator(secret),
+        Setting(
+            f"a text of {SHORTEST_TOKEN} characters at least, without blanks",
+            "what lets somebody act over `listen`",
+            secret=True,
+        ),
+    ] = None
+    token_file: Annotated[
+        pathlib.Path | None,
+        Setting("a file's path", "the file that holds it, read each time; its name is the token's"),
+    ] = None
+
+    @model_validator(mode="after")
+    def _one_token(self) -> Admin:
+        if self.token is not None and self.token_file is not None:
+            raise ValueError("token and token_file are both set; keep one of them")
+        return self
+
+
+class Traefik(Table):
+    """How an act learns that Traefik has a change."""
+
+    api: Annotated[
+        str | None,
+        BeforeValidator(url),
+        Setting("http://HOST:PORT", "Traefik's API, to be asked whether it has a change"),
+    ] = None
+    throttle: Annotated[
+        float,
+        BeforeValidator(seconds),
+        Setting("a duration such as 100ms", "its providers.providersThrottleDuration", "2s"),
+    ] = 2.0
+    poll: Annotated[
+        float,
+        BeforeValidator(seconds),
+        Setting(
+            "a duration such as 5s",
+            "how long it takes to hear of a change where it does not poll `/traefik`",
+            "5s",
+        ),
+    ] = 5.0
+
+
+class Drain(Table):
+    """How drains, restarts and rolls go on."""
+
+    longest: Annotated[
+        float,
+        BeforeValidator(seconds),
+        Setting(
+            "a duration such as 30s",
+            "the longest that requests in flight are waited for before a stop",
+            "30s",
+        ),
+    ] = 30.0
+
+
 class Database(Login):
     host: Annotated[Text, Setting("a host's name or address", "the server")]
     port: Annotated[Port, Setting("a port from 1 to 65535", "its port", "5432")] = 5432
@@ -280,6 +373,9 @@ class Tables(Table):
     log: Log = Log()
     docker: Docker = Docker()
     supervisor: Supervisor = Supervisor()
+    admin: Admin = Admin()
+    traefik: Traefik = Traefik()
+    drain: Drain = Drain()
     postgres: Postgres = Postgres()
     databases: dict[str, Database] = Field(default_factory=dict)
     defaults: Annotated[dict[str, str], BeforeValidator(flat)] = Field(default_factory=dict)

@@ -53,10 +53,22 @@ class Plan:
 
     ``image`` replaces each container by one of that image (``None``: the same container is
     restarted); ``variables`` and ``labels`` are set in the new one beside what the old one had.
-    ``surge`` asks for a new replica before an old one goes, where the budget allows it.
+    ``surge`` asks for a new replica before an old one goes, where the budget allows it. ``back``
+    calls it a rollback. ``rehearse`` only says what would be done, and what speaks against it.
     """
 
     image: str | None = None
     variables: Mapping[str, str] = field(default_factory=dict)
     labels: Mapping[str, str] = field(default_factory=dict)
     surge: bool = False
+    back: bool = False
+    rehearse: bool = False
+
+    @property
+    def verb(self) -> str:
+        return "rollback" if self.back else "roll"
+
+    @property
+    def replaces(self) -> bool:
+        """Whether containers are replaced; else they are restarted as they are."""
+        return bool(self.image or self.variables or self.labels)

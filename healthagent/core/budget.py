@@ -138,6 +138,18 @@ class Budget:
         )
         return replace(self, replicas=(*rest, *kept, *added))
 
+    def lacking(self, service: str) -> tuple[Limit, int] | None:
+        """The limit that one replica more of ``service`` would pass if all pools were full, and by
+        how many connections; ``None`` where none is passed."""
+        ours = [replica for replica in self.replicas if replica.service == service]
+        share = max((replica.share for replica in ours), default=0)
+        passed = (
+            (limit, self.planned_within(limit) + share - limit.allowed)
+            for limit in self.bounds
+            if any(limit.binds(replica) for replica in ours)
+        )
+        return max((each for each in passed if each[1] > 0), key=lambda each: each[1], default=None)
+
     def largest(self, service: str) -> int:
         """The most replicas of ``service`` with which all fits.
 

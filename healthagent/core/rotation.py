@@ -24,3 +24,20 @@ class Drain:
     def __str__(self) -> str:
         by = f"drained by {self.by}" if self.by else "drained"
         return f"{by}: {self.why}" if self.why else by
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """What a router was told when it asked for its configuration.
+
+    ``at`` is when it was first sent exactly these ``servers``, which it has to this day, in seconds
+    by the monotonic clock; they are hosts with their ports.
+    """
+
+    at: float
+    servers: frozenset[str]
+
+    def has(self, address: str) -> bool:
+        """Whether a server at this address is among them, on whichever port."""
+        host = f"[{address}]" if ":" in address else address
+        return any(server.rpartition(":")[0] == host for server in self.servers)

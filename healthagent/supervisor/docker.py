@@ -218,6 +218,7 @@ def _container(document: Document) -> Container:
             if str(bound.get("HostPort") or "0").isdigit() and int(bound.get("HostPort") or 0)
         ),
         healthcheck=_command(config),
+        variables=frozenset(pair.partition("=")[0] for pair in config.get("Env") or ()),
         exit_code=None if state.get("Running") else int(state.get("ExitCode", 0)),
     )
 

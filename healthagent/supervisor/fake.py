@@ -5,12 +5,14 @@ The runtime passes the same contract tests as the Engine.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import asyncio
+from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass, field, replace
 
-from healthagent.core.action import Plan
+from healthagent.core.action import Plan, Step
 from healthagent.core.observation import Unseen
 from healthagent.core.target import Target
+from healthagent.core.verdict import Evidence
 from healthagent.errors import ActionError
 from healthagent.supervisor.ports import Container, Image
 
@@ -118,13 +120,16 @@ class FakeRuntime:
 
 @dataclass(slots=True)
 class FakeRouter:
-    """Says of each target what ``answers`` has for its name, else that it gets nothing more."""
+    """Settles at once but where ``answers`` has something else for a target's name.
+
+    ``asked`` are the questions, in order: a name, with ``+`` where it was to be routed.
+    """
 
     answers: dict[str, bool | Unseen] = field(default_factory=dict)
     asked: list[str] = field(default_factory=list)
 
-    async def without(self, target: Target, timeout: float) -> bool | Unseen:  # noqa: ARG002
-        self.asked.append(target.name)
+    async def settles(self, target: Target, routed: bool, timeout: float) -> bool | Unseen:  # noqa: ARG002
+        self.asked.append(f"+{target.name}" if routed else target.name)
         return self.answers.get(target.name, True)
 
 
@@ -134,5 +139,21 @@ class FakeTraffic:
 
     counts: list[int | Unseen] = field(default_factory=list)
 
-    async def in_flight(self, target: Target, timeout: float) -> int | Unseen:  # noqa: ARG002
-        return self.counts.pop(0) if self.counts else 0
+    async def in_flight(self, target: Target) -> AsyncIterator[int | Unseen]:  # noqa: ARG002
+        while True:
+            yield self.counts.pop(0) if self.counts else 0
+            await asyncio.sleep(0)
+
+
+@dataclass(slots=True)
+class FakeRecorder:
+    """Keeps all that is recorded. ``evidence`` is what is preserved of everybody."""
+
+    steps: list[Step] = field(default_factory=list)
+    evidence: Evidence = field(default_factory=dict)
+
+    def record(self, step: Step) -> None:
+        self.steps.append(step)
+
+    async def preserve(self, target: Target, act: str) -> Evidence:  # noqa: ARG002
+        return self.evidence

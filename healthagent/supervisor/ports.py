@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -18,8 +18,8 @@ class Container:
 
     ``image`` is as its creator wrote it, ``image_id`` what that was then. ``grace`` is how many
     seconds it has between SIGTERM and SIGKILL. ``published`` are host ports that only one container
-    can hold. ``healthcheck`` is its command, empty where it has none. ``exit_code`` is that of its
-    last run, ``None`` while it runs.
+    can hold. ``healthcheck`` is its command, empty where it has none. ``variables`` are the
+    names of those that it has. ``exit_code`` is that of its last run, ``None`` while it runs.
     """
 
     id: str
@@ -29,6 +29,7 @@ class Container:
     grace: float = 10.0
     published: tuple[int, ...] = ()
     healthcheck: tuple[str, ...] = ()
+    variables: frozenset[str] = frozenset()
     exit_code: int | None = None
 
     @property
@@ -99,18 +100,20 @@ class Runtime(Protocol):
 class Router(Protocol):
     """What routes to the replicas: Traefik."""
 
-    async def without(self, target: Target, timeout: float) -> bool | Unseen:
-        """Whether the router sends ``target`` nothing more, waiting for it up to ``timeout``
-        seconds."""
+    async def settles(self, target: Target, routed: bool, timeout: float) -> bool | Unseen:
+        """Wait up to ``timeout`` seconds until the router sends ``target`` requests (``routed``),
+        or sends it none any more; whether it came to that. Where the router cannot be seen it waits
+        as long as one usually takes."""
         ...
 
 
 class Traffic(Protocol):
     """Who talks to a replica, seen from its sockets."""
 
-    async def in_flight(self, target: Target, timeout: float) -> int | Unseen:
-        """Requests that the replica has not answered yet. A kept-alive connection without one does
-        not count."""
+    def in_flight(self, target: Target) -> AsyncIterator[int | Unseen]:
+        """Requests that the replica has not answered yet: at once, and again several times a second
+        until it is closed. A kept-alive connection without a request does not count. It ends after
+        the first ``Unseen``."""
         ...
 
 

@@ -132,6 +132,8 @@ def test_every_key_can_be_set_by_its_variable(load: Loading, key: Key) -> None:
         "log.level": "debug",
         "docker.enabled": "false",
         "docker.host": "tcp://docker:2375",
+        "admin.token": "a-token-that-nobody-guesses",
+        "traefik.api": "http://traefik:8080",
         "postgres.password_file": "/run/secrets/password",
         "defaults.runtime": "node",
         "defaults.livez": "/l",

@@ -74,6 +74,11 @@ class DockerDiscovery:
         known = self._registry.known.get(target.id)
         return known.secrets if known else ()
 
+    @property
+    def own_id(self) -> str | None:
+        """The id of the agent's own container, if it runs in one of this Engine's."""
+        return self._registry.own
+
     async def sightings(self) -> AsyncIterator[Sighting]:
         pause, longest = RETRY
         lost = 0

@@ -61,6 +61,11 @@ class Registry:
         """All labelled containers by id."""
         return self._known
 
+    @property
+    def own(self) -> str | None:
+        """The id of the agent's own container, if it has one."""
+        return self._own
+
     def history(self, id_: str) -> History:
         """How the runs of a container ended, as far as it was seen."""
         return self._histories.get(id_, History())

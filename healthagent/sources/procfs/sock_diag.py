@@ -10,6 +10,7 @@ from __future__ import annotations
 import socket
 import struct
 from collections.abc import Iterator
+from contextlib import nullcontext
 from dataclasses import dataclass
 
 ESTABLISHED, CLOSE_WAIT, LISTEN = 1, 8, 10
@@ -31,11 +32,12 @@ _PORT_AT, _COUNTS_AT = 4, 52
 @dataclass(frozen=True, slots=True)
 class Socket:
     """One socket. ``queued`` is, of a listening one, the connections that wait to be accepted, of
-    another the bytes that wait to be read. ``inode`` is 0 where no process has it: it waits to be
-    accepted."""
+    another the bytes that wait to be read; ``unacknowledged`` are bytes that were sent and are not
+    known to have come. ``inode`` is 0 where no process has it: it waits to be accepted."""
 
     port: int
     queued: int
+    unacknowledged: int
     inode: int
 
 
@@ -43,33 +45,50 @@ def sockets(*states: int, port: int = 0) -> list[Socket]:
     """All TCP sockets in these states, of IPv4 and IPv6, on one local port unless that is 0.
     Raises ``OSError`` where the kernel does not tell: it was built without CONFIG_INET_DIAG, or its
     module tcp_diag is not loaded."""
-    wanted = sum(1 << state for state in states)
-    return [
-        found
-        for family in (socket.AF_INET, socket.AF_INET6)
-        for found in _dump(family, wanted, port)
-    ]
+    return [parsed(message) for message in messages(*states, port=port)]
 
 
-def _dump(family: int, states: int, port: int) -> Iterator[Socket]:
-    request = _REQUEST.pack(family, socket.IPPROTO_TCP, 0, states, _PORT.pack(port))
-    length = _HEADER.size + len(request)
+def open_netlink() -> socket.socket:
+    """A socket to ask over, of the network namespace that the thread is in."""
     kind = socket.SOCK_RAW | socket.SOCK_CLOEXEC
-    with socket.socket(socket.AF_NETLINK, kind, _NETLINK_SOCK_DIAG) as netlink:
-        netlink.settimeout(_TIMEOUT)
-        netlink.send(_HEADER.pack(length, _SOCK_DIAG_BY_FAMILY, _REQUEST_DUMP, 1, 0) + request)
-        while True:
-            answer = netlink.recv(65536)
-            at = 0
-            while at < len(answer):
-                size, type_, *_ = _HEADER.unpack_from(answer, at)
-                body = at + _HEADER.size
-                if type_ == _DONE:
-                    return
-                if type_ == _ERROR:
-                    (number,) = struct.unpack_from("=i", answer, body)
-                    raise OSError(-number, "sock_diag")
-                (port,) = _PORT.unpack_from(answer, body + _PORT_AT)
-                _, queued, _, _, inode = _COUNTS.unpack_from(answer, body + _COUNTS_AT)
-                yield Socket(port, queued, inode)
-                at += (size + 3) & ~3
+    return socket.socket(socket.AF_NETLINK, kind, _NETLINK_SOCK_DIAG)
+
+
+def messages(
+    *states: int, port: int = 0, attribute: int = 0, netlink: socket.socket | None = None
+) -> Iterator[bytes]:
+    """Each such socket's struct inet_diag_msg and what follows it: the ``attribute`` that was asked
+    for, INET_DIAG_INFO or its like. ``netlink`` is asked, or a socket of the own namespace."""
+    with nullcontext(netlink) if netlink is not None else open_netlink() as asked:
+        asked.settimeout(_TIMEOUT)
+        for family in (socket.AF_INET, socket.AF_INET6):
+            extensions = 1 << (attribute - 1) if attribute else 0
+            wanted = sum(1 << state for state in states)
+            ports = _PORT.pack(port)
+            request = _REQUEST.pack(family, socket.IPPROTO_TCP, extensions, wanted, ports)
+            length = _HEADER.size + len(request)
+            asked.send(_HEADER.pack(length, _SOCK_DIAG_BY_FAMILY, _REQUEST_DUMP, 1, 0) + request)
+            yield from _answered(asked)
+
+
+def _answered(netlink: socket.socket) -> Iterator[bytes]:
+    while True:
+        answer = netlink.recv(65536)
+        at = 0
+        while at < len(answer):
+            size, type_, *_ = _HEADER.unpack_from(answer, at)
+            body = answer[at + _HEADER.size : at + size]
+            if type_ == _DONE:
+                return
+            if type_ == _ERROR:
+                (number,) = struct.unpack_from("=i", body)
+                raise OSError(-number, "sock_diag")
+            yield body
+            at += (size + 3) & ~3
+
+
+def parsed(message: bytes) -> Socket:
+    """The socket of a message."""
+    (port,) = _PORT.unpack_from(message, _PORT_AT)
+    _, queued, unacknowledged, _, inode = _COUNTS.unpack_from(message, _COUNTS_AT)
+    return Socket(port, queued, unacknowledged, inode)

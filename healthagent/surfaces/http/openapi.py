@@ -15,8 +15,8 @@ from healthagent.core.report import Phase
 Json = dict[str, Any]
 
 
-def document(paths: Collection[str]) -> Json:
-    """The description of those routes that a listener has."""
+def document(paths: Collection[str], acts: Collection[str] = ()) -> Json:
+    """The description of those routes that a listener has; ``acts`` are its POST routes."""
     return {
         "openapi": "3.1.0",
         "info": {
@@ -25,14 +25,22 @@ def document(paths: Collection[str]) -> Json:
             "version": version("healthagent"),
             "license": {"name": "Apache-2.0", "identifier": "Apache-2.0"},
         },
-        "paths": {path: {"get": PATHS[path]} for path in paths},
-        "components": {"schemas": SCHEMAS},
+        "paths": {
+            **{path: {"get": PATHS[path]} for path in paths},
+            **{path: {"post": ACTS[path]} for path in acts},
+        },
+        "components": {"schemas": SCHEMAS, "securitySchemes": SECURITY},
     }
 
 
 def summary(path: str) -> str:
     """What a route answers, in a line."""
     text: str = PATHS[path]["summary"]
+    return text
+
+
+def summary_of_act(path: str) -> str:
+    text: str = ACTS[path]["summary"]
     return text
 
 
@@ -217,6 +225,43 @@ PATHS: dict[str, Json] = {
     },
 }  # fmt: skip
 
+SECURITY: Json = {
+    "token": {
+        "type": "http",
+        "scheme": "bearer",
+        "description": "the admin token; over the admin socket none is needed",
+    }
+}
+
+
+def _act(summary: str, parameter: Json, body: str | None = None) -> Json:
+    steps = _content("application/x-ndjson", _ref("Act"))
+    return {
+        "summary": summary,
+        "parameters": [parameter],
+        **({"requestBody": _content("application/json", _ref(body))} if body else {}),
+        "security": [{"token": []}, {}],
+        "responses": {
+            "200": {"description": "its steps as they come; the last outcome is final", **steps},
+            "400": _problem("a body that cannot be read"),
+            "401": _problem("no token, or another"),
+            "403": _problem("nobody may act over this listener"),
+            "404": NOT_FOUND,
+            "409": {"description": "refused: one step, which says why", **steps},
+        },
+    }
+
+
+ACTS: dict[str, Json] = {
+    "/targets/{target}/drain": _act("take a replica out of rotation", TARGET, "Why"),
+    "/targets/{target}/undrain": _act("let a drained replica serve again", TARGET),
+    "/targets/{target}/restart": _act("drain, stop and start a replica", TARGET, "Why"),
+    "/services/{service}/roll": _act(
+        "restart or replace all replicas, one after another", SERVICE, "Plan"
+    ),
+}
+
+TEXTS: Json = {"type": "object", "additionalProperties": TEXT}
 FLAG: Json = {"type": "boolean"}
 COUNT: Json = {"type": "integer", "minimum": 0}
 TIME: Json = {"type": "string", "format": "date-time"}
@@ -313,6 +358,18 @@ SCHEMAS: dict[str, Json] = {
     ),
     "History": _object(entries=_list({"anyOf": [_ref("Act"), _ref("Transition")]})),
     "Evidence": _object(target=TEXT, service=TEXT, id=TEXT, log={}, process={}, stats={}),
+    "Why": {"type": "object", "properties": {"why": TEXT}},
+    "Plan": {
+        "type": "object",
+        "properties": {
+            "image": _or_null(TEXT),
+            "variables": TEXTS,
+            "labels": TEXTS,
+            "surge": FLAG,
+            "back": FLAG,
+            "rehearse": FLAG,
+        },
+    },
     "Budget": _object(fits=FLAG, servers=_list(_ref("ServerBudget"))),
     "ServerBudget": _object(
         server=TEXT,

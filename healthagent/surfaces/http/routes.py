@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Mapping
 from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Any
@@ -49,11 +50,13 @@ class Route:
 
 
 class Routes:
-    """The handlers. ``view`` is what this listener may show; what is asked for is found in all."""
+    """The handlers. ``view`` is what this listener may show; what is asked for is found in all.
+    ``acts`` are its POST routes, by path."""
 
-    def __init__(self, state: State, view: View) -> None:
+    def __init__(self, state: State, view: View, acts: Mapping[str, Handler] | None = None) -> None:
         self._state = state
         self._view = view
+        self._acts = acts or {}
         # By connection the configuration that went over it last: Traefik names none when it polls.
         self._given: WeakKeyDictionary[asyncio.BaseTransport, str] = WeakKeyDictionary()
 
@@ -86,6 +89,8 @@ class Routes:
         for route in self.table():
             if route.path in self._paths:
                 app.router.add_get(route.path, route.handler)
+        for path, handler in self._acts.items():
+            app.router.add_post(path, handler)
         return app
 
     # The agent itself
@@ -185,6 +190,7 @@ class Routes:
             response = web.Response(status=304, headers=HEADERS)
         response.etag = traefik.tag
         self._given[_connection(request)] = traefik.tag
+        self._state.pollers.note(request.remote or "", traefik.body)
         return response
 
     async def events(self, request: web.Request) -> web.StreamResponse:
@@ -193,10 +199,11 @@ class Routes:
     # About the API
 
     async def openapi(self, _request: web.Request) -> web.Response:
-        return _json(openapi.document(self._paths))
+        return _json(openapi.document(self._paths, self._acts))
 
     async def index(self, _request: web.Request) -> web.Response:
         lines = [f"{path:33} {openapi.summary(path)}" for path in self._paths]
+        lines += [f"{f'POST {path}':33} {openapi.summary_of_act(path)}" for path in self._acts]
         return web.Response(text="\n".join(lines) + "\n", headers=HEADERS)
 
 

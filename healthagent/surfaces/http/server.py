@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import secrets
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 
@@ -13,14 +13,20 @@ from aiohttp import web
 
 from healthagent.core.ports import History
 from healthagent.core.report import Report
+from healthagent.core.rotation import Told
 from healthagent.core.transition import Transition
 from healthagent.errors import ConfigurationError
+from healthagent.surfaces.http.admin import Admin, AdminRoutes, Bearer, peer
+from healthagent.surfaces.http.problem import Handler
 from healthagent.surfaces.http.routes import Routes
 from healthagent.surfaces.http.state import State
-from healthagent.surfaces.http.view import Everything, StatesAlone, View
+from healthagent.surfaces.http.view import Everything, StatesAlone
 
 Address = tuple[str, int]
 """Host and port; an empty host is every interface, port 0 any free one."""
+
+SOCKET_MODE = 0o660
+"""Of the admin socket: the agent's user and group may act, and root."""
 
 STOP_WITHIN = 0.5
 """Seconds that answers under way get when the agent stops."""
@@ -56,41 +62,68 @@ class HttpSurface:
     def publish(self, report: Report, changes: tuple[Transition, ...]) -> None:
         self._state.publish(report, changes)
 
+    @property
+    def told(self) -> Mapping[str, Told]:
+        """What each poller of ``/traefik`` has, by its address."""
+        return self._state.pollers.told()
+
     @asynccontextmanager
-    async def serve(self) -> AsyncIterator[Bound]:
+    async def serve(self, admin: Admin | None = None) -> AsyncIterator[Bound]:
         """Serve until the context ends; then end every stream and stop within a second.
 
-        Raises :class:`ConfigurationError` where an address cannot be bound.
+        ``admin`` adds the routes that act, and the socket to ask them over. Raises
+        :class:`ConfigurationError` where an address cannot be bound.
         """
         async with AsyncExitStack() as stack:
             enter = stack.enter_async_context
-            listen = await enter(self._site("listen", self._listen, Everything()))
+            routes = Routes(self._state, Everything(), self._acts(admin))
+            runner = await enter(_running(routes.application(public=False)))
+            listen = await _bind(runner, "listen", self._listen)
             public = None
             if self._public is not None:
-                public = await enter(self._site("public", self._public, StatesAlone()))
+                public_routes = Routes(self._state, StatesAlone())
+                runner = await enter(_running(public_routes.application(public=True)))
+                public = await _bind(runner, "public_listen", self._public)
+            if admin is not None and admin.socket is not None:
+                acts = AdminRoutes(self._state, admin, peer).table()
+                routes = Routes(self._state, Everything(), acts)
+                runner = await enter(_running(routes.application(public=False)))
+                await _bind_socket(runner, admin.socket)
             stack.callback(self._state.close)
             yield Bound(listen, public)
 
-    @asynccontextmanager
-    async def _site(self, key: str, address: Address, view: View) -> AsyncIterator[Address]:
-        public = isinstance(view, StatesAlone)
-        runner = web.AppRunner(
-            Routes(self._state, view).application(public),
-            access_log=None,
-            handle_signals=False,
-            handler_cancellation=True,
-            shutdown_timeout=STOP_WITHIN,
-        )
-        await runner.setup()
-        try:
-            await _bind(runner, key, address)
-            host, port = runner.addresses[0][:2]
-            yield host, port
-        finally:
-            await runner.cleanup()
+    def _acts(self, admin: Admin | None) -> Mapping[str, Handler]:
+        return {} if admin is None else AdminRoutes(self._state, admin, Bearer(admin)).table()
 
 
-async def _bind(runner: web.AppRunner, key: str, address: Address) -> None:
+@asynccontextmanager
+async def _running(application: web.Application) -> AsyncIterator[web.AppRunner]:
+    runner = web.AppRunner(
+        application,
+        access_log=None,
+        handle_signals=False,
+        handler_cancellation=True,
+        shutdown_timeout=STOP_WITHIN,
+    )
+    await runner.setup()
+    try:
+        yield runner
+    finally:
+        await runner.cleanup()
+
+
+async def _bind_socket(runner: web.AppRunner, path: str) -> None:
+    """A socket that was left there by an agent before is replaced."""
+    try:
+        await web.UnixSite(runner, path).start()
+        os.chmod(path, SOCKET_MODE)  # noqa: PTH101  # waits for nothing
+    except OSError as error:
+        why = os.strerror(error.errno) if error.errno and error.errno > 0 else str(error)
+        remedy = f"choose a folder that user id {os.geteuid()} may write to, or none"
+        raise ConfigurationError((f"admin.socket = {path}: {why}; {remedy}",)) from error
+
+
+async def _bind(runner: web.AppRunner, key: str, address: Address) -> Address:
     host, port = address
     try:
         await web.TCPSite(runner, host or None, port).start()
@@ -100,3 +133,5 @@ async def _bind(runner: web.AppRunner, key: str, address: Address) -> None:
         raise ConfigurationError(
             (f"{key} = {host}:{port}: {why}; choose an address of this machine and a free port",)
         ) from error
+    bound_host, bound_port = runner.addresses[0][:2]
+    return bound_host, bound_port

@@ -14,6 +14,7 @@ from healthagent.surfaces.http.events import Feed
 from healthagent.surfaces.http.history import NoHistory
 from healthagent.surfaces.http.metrics import Metrics
 from healthagent.surfaces.http.polled import Polled
+from healthagent.surfaces.http.pollers import Pollers
 from healthagent.surfaces.notices import Noticeboard
 from healthagent.surfaces.traefik import Routing
 
@@ -32,6 +33,7 @@ class State:
         self.feed = Feed(life)
         self.metrics = Metrics()
         self.traefik = Polled()
+        self.pollers = Pollers(clock)
         self._routing = Routing()
         self._clock = clock
         self._reported = clock()

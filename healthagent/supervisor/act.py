@@ -1,0 +1,83 @@
+"""One act on replicas while it goes on: its steps, for whoever follows it, and how it ends."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+
+from healthagent.core.action import Outcome, Step
+from healthagent.core.target import Target
+from healthagent.core.verdict import Evidence
+from healthagent.supervisor.ports import Recorder
+
+
+class Ended(Exception):
+    """Ends an act before its end, as *refused*, *failed* or *observed*; the text says why and how
+    to go on."""
+
+    def __init__(self, outcome: Outcome, text: str, target: str = "") -> None:
+        super().__init__(text)
+        self.outcome = outcome
+        self.text = text
+        self.target = target
+
+
+class Act:
+    """``record`` gets each step as it is said. The rest is as in :class:`Step`."""
+
+    def __init__(
+        self,
+        id_: str,
+        verb: str,
+        by: str,
+        service: str,
+        target: str,
+        recorder: Recorder,
+        clock: Callable[[], float],
+    ) -> None:
+        self.id = id_
+        self.verb = verb
+        self.by = by
+        self.service = service
+        self.target = target
+        self.steps: list[Step] = []
+        self._recorder = recorder
+        self._clock = clock
+        self._said = asyncio.Event()
+
+    def say(
+        self,
+        text: str,
+        target: Target | str | None = None,
+        outcome: Outcome = Outcome.GOING_ON,
+        evidence: Evidence | None = None,
+    ) -> None:
+        """Tell a step to all who follow, and keep it. ``target`` is the act's own by default."""
+        name = target.name if isinstance(target, Target) else target
+        step = Step(
+            at=self._clock(),
+            act=self.id,
+            verb=self.verb,
+            by=self.by,
+            service=self.service,
+            target=self.target if name is None else name,
+            outcome=outcome,
+            text=text,
+            evidence=evidence or {},
+        )
+        self.steps.append(step)
+        self._recorder.record(step)
+        self._said.set()
+        self._said = asyncio.Event()
+
+    async def follow(self) -> AsyncIterator[Step]:
+        """All steps from the first on, up to the last one."""
+        told = 0
+        while True:
+            while told < len(self.steps):
+                step = self.steps[told]
+                told += 1
+                yield step
+                if step.outcome.final:
+                    return
+            await self._said.wait()

@@ -1,0 +1,118 @@
+"""A container of the agent's own image beside a replica, in its network namespace.
+
+Sockets can be seen from within a network namespace alone, and entering one takes CAP_SYS_ADMIN. The
+Engine starts a container in it for whoever may use the Engine; that one needs no capability.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import suppress
+from typing import Any
+
+from healthagent.docker_api import FAULTS, connect, explained
+from healthagent.errors import ActionError
+
+START_WITHIN = 30.0
+
+ROLE = "healthagent.beside"
+"""The label of such a container: the id of the one that it is beside. It is not watched."""
+
+
+class DockerBeside:
+    """Through the Engine at ``url``. ``own_id`` tells the agent's own container, if it has one."""
+
+    def __init__(self, url: str, own_id: Callable[[], str | None]) -> None:
+        self._url = url
+        self._own_id = own_id
+
+    async def lines(self, id_: str, command: Sequence[str]) -> AsyncIterator[str]:
+        own = self._own_id()
+        if own is None:
+            raise ActionError("the agent runs in no container, so it has no image to look with")
+        loop = asyncio.get_running_loop()
+        told: asyncio.Queue[str | ActionError | None] = asyncio.Queue()
+        run = _Run(self._url, own, id_, command)
+
+        def tell(what: str | ActionError | None) -> None:
+            with suppress(RuntimeError):  # the loop is closed: nobody listens any more
+                loop.call_soon_threadsafe(told.put_nowait, what)
+
+        threading.Thread(target=run, args=(tell,), name="docker_beside", daemon=True).start()
+        try:
+            while (line := await told.get()) is not None:
+                if isinstance(line, ActionError):
+                    raise line
+                yield line
+        finally:
+            threading.Thread(target=run.end, name="docker_beside_end", daemon=True).start()
+
+
+class _Run:
+    """One such container, from its creation to its removal."""
+
+    def __init__(self, url: str, own_id: str, id_: str, command: Sequence[str]) -> None:
+        self._url = url
+        self._own_id = own_id
+        self._id = id_
+        self._command = command
+        self._lock = threading.Lock()
+        self._made = ""
+        self._ended = False
+
+    def __call__(self, tell: Callable[[str | ActionError | None], None]) -> None:
+        try:
+            engine: Any = connect(self._url, START_WITHIN)
+            try:
+                for line in self._lines(engine):
+                    tell(line)
+            finally:
+                engine.close()
+                self.end()
+        except FAULTS as error:
+            why = getattr(error, "explanation", None) or explained(error, self._url).problem
+            tell(ActionError(f"cannot look beside {self._id[:12]}: {why}"))
+        else:
+            tell(None)
+
+    def _lines(self, engine: Any) -> Any:
+        image = engine.inspect_container(self._own_id)["Image"]
+        body = {
+            "Image": image,
+            "Entrypoint": list(self._command),
+            "Labels": {ROLE: self._id},
+            "NetworkDisabled": False,
+            "HostConfig": {
+                "NetworkMode": f"container:{self._id}",
+                "AutoRemove": True,
+                "ReadonlyRootfs": True,
+                "CapDrop": ["ALL"],
+                "SecurityOpt": ["no-new-privileges:true"],
+            },
+        }
+        with self._lock:
+            if self._ended:
+                return
+            self._made = engine.create_container_from_config(body)["Id"]
+        output = engine.attach(self._made, stdout=True, stderr=False, stream=True, logs=True)
+        engine.start(self._made)
+        rest = b""
+        for piece in output:
+            *lines, rest = (rest + piece).split(b"\n")
+            yield from (line.decode(errors="replace") for line in lines)
+
+    def end(self) -> None:
+        """Remove the container. What cannot be removed ends by itself."""
+        with self._lock:
+            self._ended = True
+            made, self._made = self._made, ""
+        if not made:
+            return
+        with suppress(*FAULTS):
+            engine = connect(self._url, START_WITHIN)
+            try:
+                engine.remove_container(made, force=True)
+            finally:
+                engine.close()

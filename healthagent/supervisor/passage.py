@@ -1,0 +1,159 @@
+"""A replica's way out of rotation and back: the parts that every act is made of.
+
+Each waits for what was seen rather than for time: a replica is out once the router is known to have
+it, quiet once nothing is in flight, and back once it was judged ready in its new life.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Iterator
+from contextlib import aclosing, contextmanager
+from dataclasses import dataclass
+
+from healthagent.core.action import Outcome
+from healthagent.core.observation import Unseen
+from healthagent.core.report import TargetReport
+from healthagent.core.rotation import Drain
+from healthagent.core.target import Target
+from healthagent.core.verdict import Status
+from healthagent.supervisor.act import Act, Ended
+from healthagent.supervisor.ports import Router, Traffic
+from healthagent.supervisor.rotation import Drains
+from healthagent.supervisor.watched import Watched
+
+ROUTER_WITHIN = 30.0
+"""Seconds for the router to take a change. Traefik asks every 5 s where nobody told it otherwise,
+and takes one change every 2 s."""
+
+QUIET = 2
+"""Looks in a row that must find nothing in flight: a request may be on its way still."""
+
+BACK_WITHIN = 10.0
+"""Seconds beyond its start-up grace in which a replica must be ready again."""
+
+
+@dataclass(frozen=True, slots=True)
+class Former:
+    """A replica's life before it was stopped, with which the next one is compared."""
+
+    target: Target
+    started_at: float
+    had_executor: bool
+
+    @classmethod
+    def of(cls, report: TargetReport) -> Former:
+        return cls(
+            report.target,
+            report.container.started_at if report.container else 0.0,
+            any(c.name == "dbos" and c.status is Status.OK for c in report.checks),
+        )
+
+    def is_over(self, report: TargetReport) -> bool:
+        """Whether the replica is as well as it was, in another life."""
+        container = report.container
+        if container is None or container.started_at <= self.started_at or not report.fit:
+            return False
+        dbos = next((check for check in report.checks if check.name == "dbos"), None)
+        return not self.had_executor or dbos is None or dbos.status is Status.OK
+
+
+class Passage:
+    """``patience`` is how many seconds at most requests in flight are waited for."""
+
+    def __init__(
+        self,
+        router: Router,
+        traffic: Traffic,
+        drains: Drains,
+        watched: Watched,
+        patience: float,
+        clock: Callable[[], float],
+    ) -> None:
+        self.drains = drains
+        self.watched = watched
+        self.patience = patience
+        self.clock = clock
+        self._router = router
+        self._traffic = traffic
+
+    @contextmanager
+    def kept_out(self, act: Act, id_: str) -> Iterator[None]:
+        """Out of rotation for as long as the block goes on, however it ends."""
+        drain = Drain(act.by, act.verb, self.clock())
+        self.drains.add(id_, drain)
+        try:
+            yield
+        finally:
+            self.drains.remove(id_, only=drain)
+
+    def succeed(self, old: str, new: str) -> None:
+        """A replica that somebody keeps out for good stays out under its new id."""
+        drain = self.drains[old]
+        if drain is not None and drain.lasting:
+            self.drains.add(new, drain)
+            self.drains.remove(old)
+
+    async def out(self, act: Act, report: TargetReport) -> bool:
+        """Wait until the router sends it nothing and nothing is in flight; false where something
+        still is. Raises :class:`Ended` where the router goes on sending."""
+        target = report.target
+        seen = await self._router.settles(target, routed=False, timeout=ROUTER_WITHIN)
+        if seen is False:
+            raise Ended(
+                Outcome.FAILED,
+                f"the router still sends {target.name} requests after {ROUTER_WITHIN:g} s, so it "
+                "was left running; look at Traefik's log",
+            )
+        act.say("out of the router" if seen is True else str(seen), target)
+        if report.live:
+            return await self._quiet(act, target)
+        act.say("it does not live, so what is in flight there is not waited for", target)
+        return True
+
+    async def _quiet(self, act: Act, target: Target) -> bool:
+        count: int | Unseen = 0
+        quiet = 0
+        try:
+            async with (
+                asyncio.timeout(self.patience),
+                aclosing(self._traffic.in_flight(target)) as looks,  # type: ignore[type-var]
+            ):
+                async for found in looks:
+                    if isinstance(found, Unseen):
+                        act.say(f"what is in flight cannot be seen: {found}", target)
+                        return True
+                    quiet = quiet + 1 if found == 0 else 0
+                    if quiet == QUIET:
+                        act.say("nothing is in flight", target)
+                        return True
+                    if found and found != count:
+                        act.say(f"{found} in flight", target)
+                    count = found
+        except TimeoutError:
+            act.say(f"{count} still in flight after {self.patience:g} s", target)
+        return False
+
+    async def back(self, act: Act, id_: str, former: Former) -> None:
+        """Wait until it is ready in its new life, its executor registered as before. Raises
+        :class:`Ended` where it is not within its time."""
+        within = former.target.timing.grace + BACK_WITHIN
+        if not await self.watched.until(id_, former.is_over, within):
+            why = f"{former.target.name} is not back after {within:g} s: {self.watched.how(id_)}"
+            raise Ended(Outcome.FAILED, why)
+        act.say("ready again", former.target)
+
+    async def again(self, id_: str) -> str:
+        """Wait until the router has it again, unless somebody keeps it out; how it ended."""
+        drain = self.drains[id_]
+        if drain is not None:
+            return f"ready, and stays {drain}"
+        target = self.watched.by_id(id_).target
+        seen = await self._router.settles(target, routed=True, timeout=ROUTER_WITHIN)
+        if seen is False:
+            raise Ended(
+                Outcome.FAILED,
+                f"{target.name} is ready, but the router has it not after {ROUTER_WITHIN:g} s; "
+                "look at Traefik's log",
+            )
+        return "back in rotation" if seen is True else f"back in rotation; {seen}"

@@ -1,0 +1,158 @@
+"""What is to be done, in which order, and what speaks against it: pure."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+
+from healthagent.core.action import Plan
+from healthagent.core.budget import Budget
+from healthagent.core.report import ServiceReport, TargetReport, natural
+from healthagent.core.target import Target
+from healthagent.supervisor.ports import Container, Image
+
+FIXED_EXECUTOR = "DBOS__VMID"
+"""The variable that names a DBOS executor. A replica more would have the id of another, and take
+its workflows."""
+
+
+def order(service: ServiceReport) -> tuple[TargetReport, ...]:
+    """Which replica first: those that do not serve, since that costs nothing, then by name."""
+    return tuple(sorted(service.targets, key=lambda r: (r.ready, natural(r.target.name))))
+
+
+def spared(service: ServiceReport, target: Target) -> str:
+    """Why a replica cannot be spared now; empty where it can, as one that does not serve."""
+    if all(report.target.id != target.id for report in service.ready):
+        return ""
+    left = len(service.ready) - 1
+    if left >= service.quorum:
+        return ""
+    return (
+        f"without {target.name} {left} of {len(service.targets)} replicas of {service.name} would "
+        f"be ready, and its quorum is {service.quorum}"
+    )
+
+
+def objections(
+    service: ServiceReport,
+    containers: Mapping[str, Container],
+    image: Image | None,
+    budgets: Iterable[Budget],
+    plan: Plan,
+) -> Iterator[str]:
+    """All that speaks against rolling a service so; nothing where it may begin.
+
+    ``containers`` are its replicas by id, ``image`` is the one that the plan names, if it is there.
+    """
+    for report in service.targets:
+        if report.target.id not in containers:
+            yield f"{report.target.name} is no container: nothing here can start it again"
+    if plan.image is not None and image is None:
+        yield f"there is no image {plan.image} on this Engine; build, load or pull it first"
+    if plan.image is not None and image is not None and image.missing:
+        missing = ", ".join(image.missing)
+        yield f"{plan.image} has no {missing}, which the health check runs; see Dockerfile.fragment"
+    unsparable = _unsparable(service)
+    if plan.surge:
+        yield from no_surge(service, containers.values(), budgets)
+    elif unsparable:
+        remedy = "add --surge, for a replica more in the meantime, or scale it up"
+        yield f"{unsparable}; {remedy}"
+
+
+def _unsparable(service: ServiceReport) -> str:
+    """Why not all replicas can be taken out in turns. Each is ready again before the next goes, so
+    one that is ready now tells for all."""
+    if len(service.targets) > service.quorum:
+        ready = service.ready
+        return spared(service, ready[0].target) if ready else ""
+    return (
+        f"{service.name} has {len(service.targets)} replica(s) and a quorum of {service.quorum}, "
+        "so none can be spared"
+    )
+
+
+def no_surge(
+    service: ServiceReport, containers: Iterable[Container], budgets: Iterable[Budget]
+) -> Iterator[str]:
+    """Why there cannot be one replica more for a while."""
+    for container in containers:
+        if container.published:
+            ports = ", ".join(map(str, container.published))
+            yield f"a replica more cannot have port {ports} of the host, which {container.name} has"
+        if FIXED_EXECUTOR in container.variables:
+            yield (
+                f"{container.name} sets {FIXED_EXECUTOR}, so a replica more would take the "
+                "workflows of another; name executors by their container"
+            )
+    if any(report.target.surge == 0 for report in service.targets):
+        yield f"the label healthagent.surge of {service.name} is 0"
+    for budget in budgets:
+        lacking = budget.lacking(service.name)
+        if lacking is not None:
+            limit, many = lacking
+            yield (
+                f"a replica more of {service.name} could pass what {limit} allows, {limit.allowed} "
+                f"connections, by {many}; see healthagent budget"
+            )
+
+
+def probe_files(containers: Iterable[Container], image: Image | None) -> tuple[str, ...]:
+    """The program that the health check of a successor runs, where it is named by its path: it must
+    be in the new image. An image with a check of its own brings what that one runs."""
+    commands = {container.healthcheck for container in containers}
+    if image is not None and image.healthcheck:
+        commands = {image.healthcheck}
+    programs = {command[1] for command in commands if command[:1] == ("CMD",) and command[1:]}
+    return tuple(sorted(program for program in programs if program.startswith("/")))
+
+
+def fewest(service: ServiceReport, plan: Plan) -> int:
+    """How many replicas are ready at the least while it goes on."""
+    return len(service.ready) - (0 if plan.surge or not service.ready else 1)
+
+
+def way_on(
+    done: int,
+    replicas: Sequence[TargetReport],
+    containers: Mapping[str, Container],
+    plan: Plan,
+    more: Target | None,
+) -> str:
+    """What somebody may do after a roll that stopped at one of its replicas."""
+    failed, rest = replicas[done].target, [report.target.name for report in replicas[done + 1 :]]
+    name = failed.service
+    parts = [f"{done} of {len(replicas)} replicas of {name} are done"]
+    if rest:
+        parts.append(f"{' and '.join(rest)} were left as they are")
+    if more is not None:
+        parts.append(f"{more.name}, the one more, goes on serving")
+    command = f"healthagent {plan.verb} {name}"
+    command += f" --image {plan.image}" if plan.image else ""
+    ways = f"see healthagent explain {failed.name}; to go on: {command}"
+    if plan.image is not None:
+        ways += f"; to go back: healthagent rollback {name} --image {containers[failed.id].image}"
+    return f"{', '.join(parts)}; {ways}"
+
+
+def one_more(names: Sequence[str]) -> tuple[str, int]:
+    """A replica more, as Compose would count on: ``app-4``, 4 after ``app-3``."""
+    matched = [re.fullmatch(r"(.*?)(\d+)", name) for name in names]
+    numbers = [int(found[2]) for found in matched if found]
+    number = max(numbers, default=len(names)) + 1
+    stem = next((found[1] for found in matched if found), f"{names[0]}-" if names else "")
+    return f"{stem}{number}", number
+
+
+def described(plan: Plan, container: Container) -> str:
+    """What happens to one replica once it is drained, in words."""
+    if not plan.replaces:
+        return "restarted"
+    changes = [
+        f"{what} {', '.join(sorted(names))}"
+        for what, names in (("variables", plan.variables), ("labels", plan.labels))
+        if names
+    ]
+    text = f"replaced by a container of {plan.image or container.image}"
+    return f"{text} with other {' and '.join(changes)}" if changes else text

@@ -1,0 +1,132 @@
+"""Rolling a service: one replica after another, with one more in the meantime where asked."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from healthagent.core.action import Outcome, Plan
+from healthagent.core.report import ServiceReport, TargetReport
+from healthagent.core.target import Target
+from healthagent.errors import ActionError
+from healthagent.supervisor import plan as planning
+from healthagent.supervisor.act import Act, Ended
+from healthagent.supervisor.passage import BACK_WITHIN, Former, Passage
+from healthagent.supervisor.ports import Container, Image, Runtime
+
+
+class Rolling:
+    def __init__(self, runtime: Runtime, passage: Passage) -> None:
+        self._runtime = runtime
+        self._passage = passage
+        self._watched = passage.watched
+
+    async def __call__(self, act: Act, name: str, plan: Plan) -> str:
+        """The whole act; how it ended. Raises :class:`Ended` and ``ActionError``."""
+        service = self._watched.service(name)
+        containers = {
+            report.target.id: await self._runtime.inspect(report.target.id)
+            for report in service.targets
+            if report.target.is_container
+        }
+        image = await self._image(plan, containers)
+        against = planning.objections(service, containers, image, self._watched.budgets, plan)
+        if why := "; ".join(against):
+            raise Ended(Outcome.REFUSED, why)
+        replicas = planning.order(service)
+        if plan.rehearse:
+            self._rehearse(act, service, replicas, containers, plan)
+        names = ", ".join(report.target.name for report in replicas)
+        act.say(f"one after another: {names}", outcome=Outcome.BEGUN)
+        more = await self._add(act, replicas, plan) if plan.surge else None
+        for number, report in enumerate(replicas):
+            try:
+                await self._renew(act, report.target, plan)
+            except (Ended, ActionError) as error:
+                way_on = planning.way_on(number, replicas, containers, plan, more)
+                raise Ended(Outcome.FAILED, f"{error}. {way_on}", report.target.name) from error
+        if more is not None:
+            await self._remove(act, more)
+        return f"{len(replicas)} of {len(replicas)} replicas are done"
+
+    async def _image(self, plan: Plan, containers: Mapping[str, Container]) -> Image | None:
+        """The image that the plan names, searched for what the health check runs."""
+        if plan.image is None:
+            return None
+        image = await self._runtime.image(plan.image)
+        files = planning.probe_files(containers.values(), image)
+        return await self._runtime.image(plan.image, files)
+
+    def _rehearse(
+        self,
+        act: Act,
+        service: ServiceReport,
+        replicas: Sequence[TargetReport],
+        containers: Mapping[str, Container],
+        plan: Plan,
+    ) -> None:
+        for report in replicas:
+            what = planning.described(plan, containers[report.target.id])
+            act.say(f"would be drained, {what}, and awaited until it is ready", report.target)
+        raise Ended(
+            Outcome.OBSERVED,
+            f"nothing speaks against it: {len(replicas)} replicas, {len(service.ready)} ready, "
+            f"never fewer than {planning.fewest(service, plan)}",
+        )
+
+    async def _renew(self, act: Act, target: Target, plan: Plan) -> None:
+        """Put one replica into its next life."""
+        report = await self._spared(act, target)
+        passage, runtime, former = self._passage, self._runtime, Former.of(report)
+        new = target.id
+        with passage.kept_out(act, target.id):
+            await passage.out(act, report)
+            act.say("SIGTERM", target)
+            if not plan.replaces:
+                await runtime.restart(target.id)
+                await passage.back(act, new, former)
+            else:
+                code = await runtime.stop(target.id)
+                new = await runtime.replace(target.id, plan)
+                passage.succeed(target.id, new)
+                with passage.kept_out(act, new):
+                    act.say(f"ended with {code}; its successor {new[:12]} starts", target)
+                    await runtime.start(new)
+                    await passage.back(act, new, former)
+        act.say(await passage.again(new), target)
+
+    async def _spared(self, act: Act, target: Target) -> TargetReport:
+        """Wait until the others are enough without it: for as long as one may take to start."""
+        until = self._passage.clock() + target.timing.grace + BACK_WITHIN
+        said = ""
+        while True:
+            service, report = self._watched.find(target)
+            why = planning.spared(service, target)
+            if not why:
+                return report
+            if not said:
+                act.say(f"waiting: {why}", target)
+                said = why
+            if self._passage.clock() > until:
+                raise Ended(Outcome.FAILED, why)
+            await self._watched.next()
+
+    async def _add(self, act: Act, replicas: Sequence[TargetReport], plan: Plan) -> Target:
+        """One replica more, which serves before any other goes."""
+        like = replicas[-1].target
+        name, number = planning.one_more([report.target.name for report in replicas])
+        id_ = await self._runtime.add(like.id, name, number, plan)
+        act.say(f"one more is started before the first goes: {name}", outcome=Outcome.GOING_ON)
+        await self._runtime.start(id_)
+        former = Former.of(replicas[-1])
+        await self._passage.back(act, id_, former)
+        target = self._watched.by_id(id_).target
+        act.say(await self._passage.again(id_), target)
+        return target
+
+    async def _remove(self, act: Act, target: Target) -> None:
+        """Take the one more out again, as carefully as any other."""
+        with self._passage.kept_out(act, target.id):
+            await self._passage.out(act, self._watched.by_id(target.id))
+            code = await self._runtime.stop(target.id)
+            await self._runtime.remove(target.id)
+        act.say(f"no longer needed: it ended with {code} and was removed", target)

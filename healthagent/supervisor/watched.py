@@ -1,0 +1,78 @@
+"""What is known of the replicas now, and waiting until it is otherwise."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+
+from healthagent.core.action import Outcome
+from healthagent.core.budget import Budget
+from healthagent.core.report import Report, ServiceReport, TargetReport
+from healthagent.core.target import Target
+from healthagent.core.transition import Transition
+from healthagent.supervisor.act import Ended
+
+
+class Watched:
+    """The newest report, read as a surface reads it."""
+
+    def __init__(self) -> None:
+        self._report = Report(0.0, settled=False)
+        self._reported = asyncio.Event()
+
+    def publish(self, report: Report, changes: tuple[Transition, ...]) -> None:
+        del changes
+        self._report = report
+        self._reported.set()
+        self._reported = asyncio.Event()
+
+    @property
+    def budgets(self) -> tuple[Budget, ...]:
+        return self._report.budgets
+
+    def service(self, name: str) -> ServiceReport:
+        """Raises :class:`Ended` where there is none."""
+        for service in self._report.services:
+            if service.name == name:
+                return service
+        raise Ended(Outcome.REFUSED, f"no service {name} is watched")
+
+    def find(self, target: Target) -> tuple[ServiceReport, TargetReport]:
+        """Raises :class:`Ended` where it is watched no longer."""
+        for service in self._report.services:
+            for report in service.targets:
+                if report.target.id == target.id:
+                    return service, report
+        raise Ended(Outcome.REFUSED, f"{target.name} is watched no longer")
+
+    def by_id(self, id_: str) -> TargetReport:
+        """Raises :class:`Ended` where it is gone."""
+        for report in self._report.targets:
+            if report.target.id == id_:
+                return report
+        raise Ended(Outcome.FAILED, f"{id_[:12]} is gone: somebody removed it")
+
+    def how(self, id_: str) -> str:
+        """How a replica is, in words."""
+        return next(
+            (how(report) for report in self._report.targets if report.target.id == id_),
+            "it is not watched: look at its labels",
+        )
+
+    async def until(self, id_: str, holds: Callable[[TargetReport], bool], within: float) -> bool:
+        """Whether that came to hold of a replica within so many seconds."""
+        try:
+            async with asyncio.timeout(within):
+                while not any(r.target.id == id_ and holds(r) for r in self._report.targets):
+                    await self._reported.wait()
+        except TimeoutError:
+            return False
+        return True
+
+    async def next(self) -> None:
+        """Until there is a newer report; one comes every second at least."""
+        await self._reported.wait()
+
+
+def how(report: TargetReport) -> str:
+    return f"{report.phase}: {report.reason}" if report.reason else str(report.phase)
