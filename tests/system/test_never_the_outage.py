@@ -84,8 +84,12 @@ def pair(quickstart: Quickstart) -> Iterator[Pair]:
         server.start()
         server.prepare()
         both = Pair(quickstart, server.create_database(SERVICE))
-        both.first.start()
-        both.second.start()
+        for replica in (
+            both.first,
+            both.second,
+        ):  # one after the other, as each makes DBOS's tables
+            replica.start()
+            replica.wait_until_up()
         yield both
     finally:
         quickstart.heal()

@@ -53,8 +53,10 @@ def test_of_a_since_that_cannot_be_read_is_a_usage_error(changed: RunningAgent, 
 
 
 def _follow(agent: RunningAgent, *arguments: str) -> subprocess.Popen[str]:
+    # A shell starts what is in the background with SIGINT ignored, and all that this starts too.
+    heard = ("env", "--default-signal=INT")
     return subprocess.Popen(
-        [sys.executable, "-m", "healthagent", "events", "--json", *arguments],
+        [*heard, sys.executable, "-m", "healthagent", "events", "--json", *arguments],
         env={**os.environ, "HEALTHAGENT_AGENT_URL": agent.wire_url, "PYTHONUNBUFFERED": "1"},
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
