@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import signal
+import time
 from collections.abc import Sequence
 from contextlib import AsyncExitStack
 from functools import partial
@@ -25,16 +26,29 @@ from healthagent.sources.docker import ContainerStateSource, DockerDiscovery, Do
 from healthagent.sources.first_seen import FirstSeen
 from healthagent.sources.http import HttpSource
 from healthagent.sources.postgres import PostgresSource
-from healthagent.sources.procfs import ClientPortsSource, ProcessTreeSource, connections
+from healthagent.sources.procfs import (
+    ClientPortsSource,
+    ProcessDetail,
+    ProcessTreeSource,
+    connections,
+)
 from healthagent.sources.static import StaticDiscovery
 from healthagent.supervisor import (
     DockerBeside,
     DockerRuntime,
     Drains,
-    LogRecorder,
+    Earlier,
+    History,
+    Inquest,
+    Journal,
+    Limits,
+    Notices,
     ReplicaOperations,
     ReplicaTraffic,
+    Supervisor,
     TraefikRouter,
+    cut_short,
+    located,
 )
 from healthagent.surfaces import log
 from healthagent.surfaces.http import Admin, HttpSurface
@@ -60,31 +74,39 @@ def run(settings: Settings) -> int:
 async def _life(settings: Settings) -> None:
     stop = _asked_to_stop()
     async with AsyncExitStack() as stack:
-        http, docker = HttpSurface(settings.listen, settings.public_listen), _docker(settings)
-        drains = Drains()
-        operations = _hands(settings, docker, http, drains)
+        docker, notices = _docker(settings), Notices()
+        history = History(located(settings.supervisor.state), partial(notices.post, "history"))
+        stack.push_async_callback(history.aclose)
+        earlier = await history.open()
+        drains = Drains(earlier.drains, history.keep_drains)
+        journal = Journal(history, _inquest(settings, docker))
+        http = HttpSurface(settings.listen, settings.public_listen, history=history)
+        operations = _hands(settings, docker, http, drains, journal)
+        supervisor = _supervisor(settings, operations, journal, notices, earlier)
         admin = Admin(operations, settings.admin_token, settings.admin_socket())
         bound = await stack.enter_async_context(http.serve(admin))
         postgres, otel = PostgresSource(settings.credentials), from_environment()
         stack.push_async_callback(_close, postgres, otel)
         stack.push_async_callback(operations.aclose)
-        surfaces: Sequence[Surface] = (log.LogSurface(), otel, http, operations)
+        shown: Sequence[Surface] = (log.LogSurface(), otel, http, journal, operations, supervisor)
         discoveries, sources = _eyes(settings, docker, postgres)
         _log.info("healthagent %s listens on %s:%d", version("healthagent"), *bound.listen)
-        watcher = Watcher(discoveries, sources, CHECKS, surfaces, rotation=drains)
-        await _watch(watcher, stop)
+        watcher = Watcher([*discoveries, notices], sources, CHECKS, shown, rotation=drains)
+        await _work(watcher, supervisor, stop)
     _log.info("healthagent has stopped; routing stays as it was")
 
 
-async def _watch(watcher: Watcher, stop: asyncio.Future[signal.Signals]) -> None:
-    """Watch until asked to stop. What ends the watcher by itself is a fault, and is raised."""
-    watching = asyncio.ensure_future(watcher.run())
-    await asyncio.wait((watching, stop), return_when=asyncio.FIRST_COMPLETED)
+async def _work(
+    watcher: Watcher, supervisor: Supervisor, stop: asyncio.Future[signal.Signals]
+) -> None:
+    """Watch and supervise until asked to stop. What ends by itself is a fault, and is raised."""
+    working = asyncio.gather(watcher.run(), supervisor.run())
+    await asyncio.wait((working, stop), return_when=asyncio.FIRST_COMPLETED)
     if stop.done():
         _log.info("%s: stopping", stop.result().name)
-        watching.cancel()
+        working.cancel()
     try:
-        await watching
+        await working
     except asyncio.CancelledError:
         if not stop.done():
             raise
@@ -122,8 +144,18 @@ def _pid_of(docker: DockerDiscovery, target: Target) -> int | None:
     return docker.pid_of(target) if target.is_container else target.pid
 
 
+def _inquest(settings: Settings, docker: DockerDiscovery) -> Inquest:
+    """What takes evidence."""
+    processes = ProcessDetail(ProcessTreeSource(partial(_pid_of, docker)))
+    return Inquest(DockerRuntime(settings.docker.host), processes.look, docker.secrets_of)
+
+
 def _hands(
-    settings: Settings, docker: DockerDiscovery, http: HttpSurface, drains: Drains
+    settings: Settings,
+    docker: DockerDiscovery,
+    http: HttpSurface,
+    drains: Drains,
+    journal: Journal,
 ) -> ReplicaOperations:
     """Everything that acts, as the settings ask for it."""
     host, traefik, pid_of = settings.docker.host, settings.traefik, partial(_pid_of, docker)
@@ -135,8 +167,24 @@ def _hands(
             DockerBeside(host, lambda: docker.own_id),
         ),
         drains,
-        LogRecorder(),
+        journal,
         settings.drain.longest,
+    )
+
+
+def _supervisor(
+    settings: Settings,
+    operations: ReplicaOperations,
+    journal: Journal,
+    notices: Notices,
+    earlier: Earlier,
+) -> Supervisor:
+    """What acts by itself. First it is told what the end of the agent before cut short."""
+    for step in cut_short(earlier.steps, time.time()):
+        journal.record(step)
+    limits = Limits(settings.supervisor.patience, settings.supervisor.restarts)
+    return Supervisor(
+        operations, journal, notices, limits, busy=operations.busy, earlier=earlier.steps
     )
 
 

@@ -6,9 +6,14 @@ that judges knows of it.
 
 from healthagent.supervisor.beside import DockerBeside
 from healthagent.supervisor.docker import DockerRuntime
-from healthagent.supervisor.logged import LogRecorder
+from healthagent.supervisor.evidence import Inquest
+from healthagent.supervisor.guards import Limits
+from healthagent.supervisor.history import Earlier, History, located
+from healthagent.supervisor.journal import Journal
+from healthagent.supervisor.notices import Notices
 from healthagent.supervisor.operations import ReplicaOperations
 from healthagent.supervisor.rotation import Drains
+from healthagent.supervisor.supervise import Supervisor, cut_short
 from healthagent.supervisor.traefik import TraefikRouter
 from healthagent.supervisor.traffic import ReplicaTraffic
 
@@ -16,8 +21,16 @@ __all__ = [
     "DockerBeside",
     "DockerRuntime",
     "Drains",
-    "LogRecorder",
+    "Earlier",
+    "History",
+    "Inquest",
+    "Journal",
+    "Limits",
+    "Notices",
     "ReplicaOperations",
     "ReplicaTraffic",
+    "Supervisor",
     "TraefikRouter",
+    "cut_short",
+    "located",
 ]

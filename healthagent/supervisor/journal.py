@@ -51,9 +51,10 @@ class Journal:
             "outcome": str(step.outcome),
             "evidence": dict(step.evidence),
         }
-        about = step.target or step.service
         _log.log(
-            level, "%s %s: %s: %s", step.verb, about, step.outcome, step.text,
+            level,
+            "%s %s by %s: %s: %s",
+            step.verb, step.target or step.service, step.by, step.outcome, step.text,
             extra={"fields": fields},
         )  # fmt: skip
         self._history.add(step)

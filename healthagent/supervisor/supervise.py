@@ -175,9 +175,9 @@ def _supervised(decision: Decision) -> bool:
 
 def _given_up(replica: TargetReport, limits: Limits) -> Notice:
     name = replica.target.name
+    times = "once" if limits.most == 1 else f"{limits.most} times"
     return Notice(
         about=name,
-        problem=f"is dead again after {limits.most} restarts within an hour, and is not restarted "
-        "any more for now",
+        problem=f"was restarted {times} within an hour and is dead again, so that it is left so",
         remedy=f"look at `healthagent history {name}` and at the evidence that it names",
     )

@@ -52,6 +52,10 @@ class AgentProcess:
     def messages(self, level: str) -> list[str]:
         return [line["message"] for line in self.lines if line["level"] == level]
 
+    @property
+    def pid(self) -> int:
+        return self._process.pid
+
     def terminate(self) -> float:
         """Send SIGTERM; the seconds it took to end. Fails where it does not exit 0."""
         begun = time.monotonic()

@@ -1,0 +1,168 @@
+"""The supervisor on real containers: what is dead alone comes back, and nothing else is touched."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
+from pathlib import Path
+
+import pytest
+
+from examples.quickstart.tour.condition import Seen, until
+from provision.engine import Engine
+from tests.system.agent import assert_sound
+from tests.system.lab import SECRET, WITHIN, Healer, Lab, lab
+
+StartHealer = Callable[..., AbstractContextManager[Healer]]
+
+
+@pytest.fixture(scope="module")
+def standing(engine: Engine) -> Iterator[Lab]:
+    with lab(engine) as made:
+        yield made
+
+
+@pytest.fixture
+def made(standing: Lab) -> Lab:
+    """The lab with all that serve, whatever the test before did to it."""
+    standing.thaw()
+    for replica in standing.replicas:
+        standing.wait_until_serving(replica)
+    return standing
+
+
+@pytest.fixture
+def start(made: Lab, tmp_path_factory: pytest.TempPathFactory) -> StartHealer:
+    """Starts an agent that may restart, and sees all as ready; its log is sound in the end. Agents
+    of one test keep their history in one place."""
+    state = tmp_path_factory.mktemp("state")
+
+    @contextmanager
+    def started(wait: bool = True, **variables: str) -> Iterator[Healer]:
+        folder: Path = tmp_path_factory.mktemp("agent")
+        healer = Healer(made, folder, state, **variables)
+        try:
+            if wait:
+                healer.wait_until_ready(made.replicas)
+            yield healer
+        finally:
+            healer.process.stop()
+        assert_sound(healer.process.output, [SECRET])
+
+    return started
+
+
+def told(healer: Healer, *arguments: str) -> str:
+    """What the command line prints."""
+    return subprocess.run(
+        [sys.executable, "-m", "healthagent", *arguments, "--agent", healer.client.url],
+        capture_output=True,
+        text=True,
+        timeout=WITHIN,
+        check=True,
+    ).stdout
+
+
+def test_a_blocked_replica_is_healed_with_evidence_and_the_cap_outlives_the_agent(
+    made: Lab, start: StartHealer
+) -> None:
+    sick = made.replicas[1]
+    before, others = made.began(sick), made.began(*made.others(sick))
+    with start() as healer:
+        made.get(sick, "/block")
+        healer.wait_for_act(sick, "done")
+        assert made.began(sick) != before
+        assert made.get(sick).body == "ok"
+        assert made.began(*made.others(sick)) == others, "nobody else was touched"
+        steps = [act["outcome"] for act in healer.acts(sick)]
+        assert steps[0] == "begun" and steps.count("begun") == 1
+
+        kept = next(act for act in healer.acts(sick) if act["evidence"].get("kept"))
+        evidence = json.loads(told(healer, "history", "--evidence", kept["act"], "--json"))
+        assert evidence["checks"]["event_loop"]["code"] == "blocked"
+        assert "blocked: " in evidence["log"] and "postgres://" in evidence["log"]
+        assert evidence["process"]["processes"][0]["state"] == "R"
+        assert evidence["process"]["sockets"]["counts"]["listen"] >= 1
+        assert evidence["stats"]["pids_stats"]["current"] >= 1
+        assert any(change["after"] == "not live" for change in evidence["transitions"])
+        written = json.dumps(evidence)
+        assert SECRET not in written and "swordfish" not in written
+
+    # Another life of the agent, which may make one restart an hour, and has made it.
+    with start(HEALTHAGENT_SUPERVISOR_RESTARTS="1") as healer:
+        out = told(healer, "history", sick, "--since", "1h")
+        assert f"restart {sick} by supervisor  begun" in out
+        assert f"healthagent history --evidence {kept['act']}" in out
+        healed = made.began(*made.replicas)
+        made.freeze(sick)
+        healer.wait_for_act(sick, "refused", "cap")
+        notice = healer.client.wait_for_notice(sick, within=WITHIN)
+        assert "was restarted once within an hour and is dead again" in notice["problem"]
+        assert made.began(*made.replicas) == healed
+        made.thaw()
+        healer.client.wait_for_no_notice(within=WITHIN)
+
+
+def test_a_frozen_replica_is_killed_after_its_grace_and_healed(
+    made: Lab, start: StartHealer
+) -> None:
+    sick = made.replicas[0]
+    with start() as healer:
+        made.freeze(sick)
+        healer.wait_for_act(sick, "done")
+        assert made.get(sick).body == "ok"
+        ended = healer.client.check(sick, "exit")
+        assert "ignored SIGTERM and was killed 2 s later (137)" in ended["reason"]
+
+
+def test_an_agent_that_dies_in_between_leaves_nothing_stopped(
+    made: Lab, start: StartHealer
+) -> None:
+    sick = made.replicas[2]
+    before = made.began(sick)
+    with start() as healer:
+        made.freeze(sick)
+        act = healer.wait_for_act(sick, "going on", "SIGTERM")
+        asked = lambda: Seen(made.was_told_to_end(sick), "no SIGTERM yet")  # noqa: E731
+        until("the Engine has begun", asked, within=WITHIN)
+        os.kill(healer.process.pid, signal.SIGKILL)
+    made.wait_until_serving(sick)
+    assert made.began(sick) != before
+
+    with start() as healer:
+        last = healer.acts(sick)[-1]
+        assert (last["act"], last["outcome"]) == (act["act"], "failed")
+        assert "the agent ended while this was going on" in last["text"]
+        assert healer.client.targets()[sick]["drain"] is None
+
+
+def test_where_all_are_dead_nobody_is_restarted(made: Lab, start: StartHealer) -> None:
+    before = made.began(*made.replicas)
+    with start() as healer:
+        made.freeze(*made.replicas)
+        for replica in made.replicas:
+            healer.wait_for_act(replica, "refused", "service")
+        assert made.began(*made.replicas) == before
+        assert {e["outcome"] for e in healer.entries() if e["event"] == "act"} == {"refused"}
+
+
+def test_without_the_label_it_only_says_what_it_would_do(made: Lab, start: StartHealer) -> None:
+    sick, before = made.replicas[0], made.began(*made.replicas)
+    with start(HEALTHAGENT_DEFAULTS_SUPERVISE="observe") as healer:
+        made.freeze(sick)
+        act = healer.wait_for_act(sick, "observed")
+        assert "would restart it, were it labelled healthagent.supervise=restart" in act["text"]
+        ticks = healer.client.document("/health")["time"]
+
+        def look() -> Seen:
+            now = healer.client.document("/health")["time"]
+            return Seen(now > ticks, now)
+
+        until("a later report", look, within=WITHIN)
+        assert len(healer.acts(sick)) == 1, "once, not at every report"
+        assert made.began(*made.replicas) == before
