@@ -66,6 +66,10 @@ bench-judge: venv ## what it takes to judge a thousand replicas, and to keep the
 soak: venv probe ## ten minutes under load with the cores busy: nothing healthy may be called failed
 	$(PYTHON) -m benchmarks.soak
 
+.PHONY: bench-routing
+bench-routing: venv probe ## what is lost while replicas are rolled, stopped, killed, frozen and sick
+	$(PYTHON) -m benchmarks.routing
+
 .PHONY: venv
 venv: ## the project's own Python, as uv.lock says
 	@sh provision/venv.sh

@@ -31,8 +31,9 @@ _RETRIES: Final[Things] = {
     # the dead one again: of three, one in three. Six attempts leave 1 in 243 of those to fail.
     _UNSENT: {"retry": {"attempts": 6, "initialInterval": "20ms"}},
     # What was sent and got no answer: 502 when the replica died over it, 504 when it began none in
-    # time. Traefik repeats it for idempotent methods alone, here once, and not after ``timeout``:
-    # a page that takes half a minute must not be asked for twice, nor six dials be made twelve.
+    # time. Traefik repeats it for idempotent methods alone. Here once: a request that kills its
+    # replica must not kill all. And not after ``timeout``: a page that takes half a minute must not
+    # be asked for twice, nor six dials be made twelve.
     _IDEMPOTENT: {
         "retry": {
             "attempts": 2,
