@@ -7,7 +7,8 @@ RUN useradd --system --uid 10001 --no-create-home --shell /usr/sbin/nologin heal
  && printf '#!/opt/healthagent/bin/python3\nfrom healthagent.cli import main\n\nmain()\n' \
       > /opt/healthagent/bin/healthagent \
  && chmod 755 /opt/healthagent/bin/healthagent \
- && install --directory --owner=healthagent --group=healthagent --mode=0750 /run/healthagent
+ && install --directory --owner=healthagent --group=healthagent --mode=0750 \
+      /run/healthagent /var/lib/healthagent
 
 # Two layers, since the dependencies change seldom. Compiled here: the user may write nothing.
 COPY build/image/dependencies/ /opt/healthagent/lib/python3.11/site-packages/
