@@ -67,7 +67,7 @@ soak: venv probe ## ten minutes under load with the cores busy: nothing healthy 
 	$(PYTHON) -m benchmarks.soak
 
 .PHONY: bench-routing
-bench-routing: venv probe ## what is lost while replicas are rolled, stopped, killed, frozen and sick
+bench-routing: venv probe ## what is lost while replicas are rolled, killed, frozen; and who heals them
 	$(PYTHON) -m benchmarks.routing
 
 .PHONY: venv
