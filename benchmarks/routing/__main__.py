@@ -3,8 +3,8 @@
 Three replicas of a Bun app stand behind three real Traefiks: one told by the agent, one with the
 Docker provider and HEALTHCHECK (5 s, twice), one with its own active check (1 s). An open-loop
 client sends 200 requests a second, one in ten a POST, by the way that is tried; what has no good
-answer after 3 s is lost. Then the supervisor and docker-autoheal's rules heal the same
-replicas, see ``healing.py``. The last line of stdout is one JSON object. Exit code 0: what is promised of the
+answer after 3 s is lost. Then the supervisor and docker-autoheal's rules heal the same replicas:
+``healing.py``. The last line of stdout is one JSON object. Exit code 0: what is promised of the
 agent holds. 1: it does not, or nothing could be measured. 2: wrong usage.
 """
 
