@@ -74,11 +74,12 @@ def drained_stop(bench: Bench, front: Front) -> Figures:
 
 
 def roll(bench: Bench, front: Front) -> Figures:
-    """The agent's ``roll`` of all replicas."""
+    """The agent's ``roll`` of all replicas. ``rolled`` is how many of them have a new life."""
+    before = bench.stack.lives(front.service)
     with bench.load(front) as run:
         bench.stack.agent("roll", front.service)
         bench.back(front)
-    return run.figures()
+    return {**run.figures(), "rolled": len(bench.stack.lives(front.service) - before)}
 
 
 def recreate(bench: Bench, front: Front) -> Figures:

@@ -7,9 +7,15 @@ from typing import Any, Final
 
 Figures = Mapping[str, Any]
 
+REPLICAS: Final = 3
+
 
 def _none_lost(figures: Figures) -> bool:
     return bool(figures["lost"] == 0)
+
+
+def _rolled(figures: Figures) -> bool:
+    return bool(figures["lost"] == 0 and figures["rolled"] == REPLICAS)
 
 
 def _out_within(seconds: float) -> Callable[[Figures], bool]:
@@ -31,7 +37,7 @@ def _unmoved(figures: Figures) -> bool:
 
 
 _PROMISES: Final[Mapping[str, tuple[str, Callable[[Figures], bool]]]] = {
-    "roll": ("none lost", _none_lost),
+    "roll": ("none lost of a roll of all", _rolled),
     "stop": ("none lost", _none_lost),
     "kill": ("no GET lost, or out within 0.5 s", _killed),
     "freeze": ("out within 1.5 s", _out_within(1.5)),

@@ -103,6 +103,11 @@ class Stack:
     def name(self, container: str) -> str:
         return str(self._inspect(container)["Name"]).lstrip("/")
 
+    def lives(self, service: str) -> set[tuple[str, str]]:
+        """What is another when a replica was restarted or replaced."""
+        found = map(self._inspect, self.containers(service))
+        return {(container["Id"], container["State"]["StartedAt"]) for container in found}
+
     def server(self, container: str) -> str:
         """A replica as Traefik names it."""
         return f"http://{self._address(container)}:3000"
