@@ -28,6 +28,9 @@ SETTLED = 10.0
 """Seconds after which a further runtime process is no short-lived child any more, and an app that
 has not set up its signal handlers is no starting one."""
 
+STUCK = 5.0
+"""Seconds after which a wait in the kernel is no slow disk any more."""
+
 MANY_ZOMBIES = 5
 
 
@@ -141,10 +144,10 @@ def _halted(app: Process) -> Verdict | None:
             )
         case "Z" | "X" | "x":
             return failed("zombie", f"pid {app.pid} has ended (state {app.state})", pid=app.pid)
-        case "D":
+        case "D" if app.waits is not None and app.waits >= STUCK:
             return failed(
                 "uninterruptible",
-                f"pid {app.pid} waits in the kernel (state D); "
+                f"pid {app.pid} has waited in the kernel (state D) for {app.waits:.0f} s; "
                 "look at its disk or network file system",
                 pid=app.pid,
             )

@@ -56,7 +56,9 @@ class Process:
 
     ``state`` is the letter of stat's third field. ``ns_pid`` is the pid inside its own namespace
     (``NSpid``), 1 for a container's first process. ``catches_sigterm`` is bit 14 of ``SigCgt``;
-    ``None`` where it cannot be seen. ``age`` is seconds since the process began.
+    ``None`` where it cannot be seen. ``age`` is seconds since the process began. ``waits`` is for
+    how many seconds it was found in state D without having run in between; ``None`` in any other
+    state, and where that cannot be seen.
     """
 
     pid: int
@@ -67,6 +69,7 @@ class Process:
     state: str
     catches_sigterm: bool | None = None
     age: float | None = None
+    waits: float | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,6 +12,8 @@ from dataclasses import dataclass
 _LISTEN = b"0A"
 _OPEN = (b"01", b"08")
 
+_SWITCHES = b"\nvoluntary_ctxt_switches:"
+
 _SIGTERM_BIT = 1 << (signal.SIGTERM - 1)
 
 
@@ -61,6 +63,13 @@ def status(text: bytes) -> Status:
             catches = bool(int(line.split()[1], 16) & _SIGTERM_BIT)
             break  # SigCgt stands behind NSpid
     return Status(ns_pid, catches)
+
+
+def switches(text: bytes) -> int | None:
+    """How often the process has gone to sleep by itself: ``voluntary_ctxt_switches`` of
+    /proc/PID/status. One that has not run since has the same number."""
+    _, found, rest = text.partition(_SWITCHES)
+    return int(rest.split(None, 1)[0]) if found else None
 
 
 def cmdline(text: bytes) -> tuple[str, ...]:

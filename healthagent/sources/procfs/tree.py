@@ -11,6 +11,7 @@ from healthagent.core.observation import Process, ProcessTree, Unseen
 from healthagent.core.target import Target
 from healthagent.sources.procfs import files, parse
 from healthagent.sources.procfs.queues import AcceptQueues
+from healthagent.sources.procfs.waits import Waits
 
 PidOf = Callable[[Target], int | None]
 """The pid of a target's first process as the host counts; ``None`` where none is known."""
@@ -53,6 +54,7 @@ class ProcessTreeSource:
         self._clock = clock
         self._children = files.children_in(proc)
         self._samples: dict[str, _Sample] = {}
+        self._waits = Waits(clock)
         self._queues = AcceptQueues(proc, clock)
         self._sees_containers = False
 
@@ -98,7 +100,8 @@ class ProcessTreeSource:
         for pid in files.family(root, self._children):
             try:
                 stat = parse.stat(files.read(f"{self._proc}/{pid}/stat"))
-                status = parse.status(files.read(f"{self._proc}/{pid}/status"))
+                text = files.read(f"{self._proc}/{pid}/status")
+                status = parse.status(text)
                 cmdline = parse.cmdline(files.read(f"{self._proc}/{pid}/cmdline"))
             except (FileNotFoundError, ProcessLookupError):
                 if pid == root:
@@ -115,6 +118,7 @@ class ProcessTreeSource:
                     state=stat.state,
                     catches_sigterm=status.catches_sigterm,
                     age=max(0.0, uptime - stat.started / _TICKS_PER_SECOND),
+                    waits=self._waits.of(target.id, (pid, stat.started), stat.state, text),
                 )
             )
         share = self._share(target.id, ticks)
@@ -147,3 +151,4 @@ class ProcessTreeSource:
         for id_ in gone:
             del self._samples[id_]
             self._queues.forget(id_)
+            self._waits.forget(id_)

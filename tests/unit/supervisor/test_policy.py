@@ -63,7 +63,8 @@ def waits(code: str) -> tuple[Choice, str]:
 
 
 def of(state: str, comm: str = "bun") -> Replica:
-    return running("app-2", ProcessTree((process(state, comm),)))
+    one = replace(process(state, comm), waits=60.0 if state == "D" else None)
+    return running("app-2", ProcessTree((one,)))
 
 
 CALM = (well("app-1"), well("app-3"))
