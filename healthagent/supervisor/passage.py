@@ -20,7 +20,7 @@ from healthagent.core.verdict import Status
 from healthagent.supervisor.act import Act, Ended
 from healthagent.supervisor.ports import Router, Traffic
 from healthagent.supervisor.rotation import Drains
-from healthagent.supervisor.watched import Watched
+from healthagent.supervisor.watched import Watched, how
 
 ROUTER_WITHIN = 30.0
 """Seconds for the router to take a change. Traefik asks every 5 s where nobody told it otherwise,
@@ -136,12 +136,22 @@ class Passage:
 
     async def back(self, act: Act, id_: str, former: Former) -> None:
         """Wait until it is ready in its new life, its executor registered as before. Raises
-        :class:`Ended` where it is not within its time."""
-        within = former.target.timing.grace + BACK_WITHIN
-        if not await self.watched.until(id_, former.is_over, within):
-            why = f"{former.target.name} is not back after {within:g} s: {self.watched.how(id_)}"
-            raise Ended(Outcome.FAILED, why)
-        act.say("ready again", former.target)
+        :class:`Ended` where it is not within its time, which its own labels say."""
+        loop = asyncio.get_running_loop()
+        begun = loop.time()
+        while True:
+            report = self.watched.seen(id_)
+            if report is not None and former.is_over(report):
+                act.say("ready again", report.target)
+                return
+            target = report.target if report is not None else former.target
+            within = target.timing.grace + BACK_WITHIN
+            left = begun + within - loop.time()
+            if left <= 0:
+                state = how(report) if report is not None else "it is not watched: see its labels"
+                why = f"{target.name} is not back after {within:g} s: {state}"
+                raise Ended(Outcome.FAILED, why)
+            await self.watched.next(left)
 
     async def again(self, id_: str) -> str:
         """Wait until the router has it again, unless somebody keeps it out; how it ended."""

@@ -44,6 +44,8 @@ def objections(
     """All that speaks against rolling a service so; nothing where it may begin.
 
     ``containers`` are its replicas by id, ``image`` is the one that the plan names, if it is there.
+    How many are ready now does not count: those that are not come first, and each must be ready
+    before the next one goes.
     """
     for report in service.targets:
         if report.target.id not in containers:
@@ -53,24 +55,14 @@ def objections(
     if plan.image is not None and image is not None and image.missing:
         missing = ", ".join(image.missing)
         yield f"{plan.image} has no {missing}, which the health check runs; see Dockerfile.fragment"
-    unsparable = _unsparable(service)
     if plan.surge:
         yield from no_surge(service, containers.values(), budgets)
-    elif unsparable:
-        remedy = "add --surge, for a replica more in the meantime, or scale it up"
-        yield f"{unsparable}; {remedy}"
-
-
-def _unsparable(service: ServiceReport) -> str:
-    """Why not all replicas can be taken out in turns. Each is ready again before the next goes, so
-    one that is ready now tells for all."""
-    if len(service.targets) > service.quorum:
-        ready = service.ready
-        return spared(service, ready[0].target) if ready else ""
-    return (
-        f"{service.name} has {len(service.targets)} replica(s) and a quorum of {service.quorum}, "
-        "so none can be spared"
-    )
+    elif len(service.targets) <= service.quorum:
+        yield (
+            f"{service.name} has {len(service.targets)} of the {service.quorum} replicas that its "
+            "quorum asks for, so none can be spared; add --surge, for one more in the meantime, or "
+            "scale it up"
+        )
 
 
 def no_surge(
@@ -128,9 +120,7 @@ def way_on(
         parts.append(f"{' and '.join(rest)} were left as they are")
     if more is not None:
         parts.append(f"{more.name}, the one more, goes on serving")
-    command = f"healthagent {plan.verb} {name}"
-    command += f" --image {plan.image}" if plan.image else ""
-    ways = f"see healthagent explain {failed.name}; to go on: {command}"
+    ways = f"see healthagent explain {failed.name}; to go on, roll it again once that is cured"
     if plan.image is not None:
         ways += f"; to go back: healthagent rollback {name} --image {containers[failed.id].image}"
     return f"{', '.join(parts)}; {ways}"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Mapping, Sequence
 
 from healthagent.core.action import Outcome, Plan
@@ -96,8 +97,9 @@ class Rolling:
 
     async def _spared(self, act: Act, target: Target) -> TargetReport:
         """Wait until the others are enough without it: for as long as one may take to start."""
-        until = self._passage.clock() + target.timing.grace + BACK_WITHIN
-        said = ""
+        loop = asyncio.get_running_loop()
+        until = loop.time() + target.timing.grace + BACK_WITHIN
+        said = False
         while True:
             service, report = self._watched.find(target)
             why = planning.spared(service, target)
@@ -105,10 +107,10 @@ class Rolling:
                 return report
             if not said:
                 act.say(f"waiting: {why}", target)
-                said = why
-            if self._passage.clock() > until:
+                said = True
+            if loop.time() > until:
                 raise Ended(Outcome.FAILED, why)
-            await self._watched.next()
+            await self._watched.next(until - loop.time())
 
     async def _add(self, act: Act, replicas: Sequence[TargetReport], plan: Plan) -> Target:
         """One replica more, which serves before any other goes."""

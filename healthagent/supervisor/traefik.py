@@ -53,7 +53,7 @@ class TraefikRouter:
 
     async def settles(self, target: Target, routed: bool, timeout: float) -> bool | Unseen:
         if target.address is None:
-            return Unseen(f"{target.name} has no address that could be routed to")
+            return not routed
         if self._api is not None:
             return await self._asked(self._api, target.address, routed, timeout)
         if not self._told():

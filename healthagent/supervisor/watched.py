@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from contextlib import suppress
 
 from healthagent.core.action import Outcome
 from healthagent.core.budget import Budget
@@ -47,31 +47,18 @@ class Watched:
 
     def by_id(self, id_: str) -> TargetReport:
         """Raises :class:`Ended` where it is gone."""
-        for report in self._report.targets:
-            if report.target.id == id_:
-                return report
-        raise Ended(Outcome.FAILED, f"{id_[:12]} is gone: somebody removed it")
+        if (report := self.seen(id_)) is None:
+            raise Ended(Outcome.FAILED, f"{id_[:12]} is gone: somebody removed it")
+        return report
 
-    def how(self, id_: str) -> str:
-        """How a replica is, in words."""
-        return next(
-            (how(report) for report in self._report.targets if report.target.id == id_),
-            "it is not watched: look at its labels",
-        )
+    def seen(self, id_: str) -> TargetReport | None:
+        return next((report for report in self._report.targets if report.target.id == id_), None)
 
-    async def until(self, id_: str, holds: Callable[[TargetReport], bool], within: float) -> bool:
-        """Whether that came to hold of a replica within so many seconds."""
-        try:
-            async with asyncio.timeout(within):
-                while not any(r.target.id == id_ and holds(r) for r in self._report.targets):
-                    await self._reported.wait()
-        except TimeoutError:
-            return False
-        return True
-
-    async def next(self) -> None:
-        """Until there is a newer report; one comes every second at least."""
-        await self._reported.wait()
+    async def next(self, timeout: float) -> None:
+        """Until there is a newer report, or so many seconds have passed."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(timeout):
+                await self._reported.wait()
 
 
 def how(report: TargetReport) -> str:

@@ -186,3 +186,12 @@ def test_without_a_declared_pool_no_number_is_the_largest() -> None:
 def test_a_planned_replica_says_that_it_is_planned() -> None:
     scaled = budgeted([replica(1)]).scaled("app", 2)
     assert scaled.replicas[1] == ReplicaBudget("app (planned 2)", "app", 8, 0, database="app")
+
+
+def test_one_replica_more_lacks_what_passes_a_limit() -> None:
+    """35 are allowed: 4 replicas and the agent plan 33."""
+    three = budgeted([replica(1), replica(2), replica(3)])
+    assert three.lacking("app") is None
+    assert three.lacking("nothing") is None
+    four = budgeted([replica(1), replica(2), replica(3), replica(4)])
+    assert four.lacking("app") == (four.bounds[0], 6)

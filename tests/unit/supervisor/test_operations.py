@@ -1,0 +1,299 @@
+"""Acts on replicas, step by step, with nothing real in them."""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import aclosing
+from dataclasses import replace
+
+from healthagent.core.action import Outcome, Step
+from healthagent.core.observation import Unseen
+from healthagent.core.target import Target
+from healthagent.supervisor import ReplicaOperations
+from healthagent.supervisor.ports import Image
+from tests.unit.supervisor.stage import IMAGE, Stage, plan, steps, told
+
+BY = "ops"
+
+
+def three(**fields: object) -> Stage:
+    stage = Stage(**fields)  # type: ignore[arg-type]
+    stage.put("app-1", "app-2", "app-3")
+    return stage
+
+
+def target(stage: Stage, name: str) -> Target:
+    return next(t.target for t in stage.report().targets if t.target.name == name)
+
+
+def last(act: list[Step]) -> tuple[Outcome, str]:
+    return act[-1].outcome, act[-1].text
+
+
+class TestADrain:
+    async def test_takes_a_replica_out_and_waits_for_what_is_in_flight(self) -> None:
+        stage = three()
+        stage.traffic.counts = [2, 1, 0, 1, 0]
+        async with stage.played() as operations:
+            act = await steps(operations.drain(target(stage, "app-2"), BY, "a new disk"))
+        assert last(act) == (
+            Outcome.DONE,
+            "drained: nothing is routed to it, and nothing is in flight",
+        )
+        assert stage.router.asked == ["app-2"]
+        assert stage.traffic.counts == [], "one look that finds nothing is not enough"
+        drain = stage.drains[target(stage, "app-2").id]
+        assert drain is not None
+        assert (drain.by, drain.why, drain.lasting) == (BY, "a new disk", True)
+        assert stage.recorder.steps == act
+        assert {step.by for step in act} == {BY}
+
+    async def test_fails_where_requests_do_not_end_and_keeps_it_out(self) -> None:
+        stage = three()
+        stage.traffic.counts = [1] * 100_000
+        async with stage.played() as operations:
+            act = await steps(operations.drain(target(stage, "app-2"), BY, ""))
+        assert act[-1].outcome is Outcome.FAILED
+        assert "1 still in flight after 0.2 s" in told(act)
+        assert stage.drains[target(stage, "app-2").id] is not None
+
+    async def test_says_what_it_cannot_see(self) -> None:
+        stage = three()
+        stage.traffic.counts = [Unseen("no sockets here", "modprobe tcp_diag")]
+        stage.router.answers["app-2"] = Unseen("nobody polls /traefik")
+        async with stage.played() as operations:
+            act = await steps(operations.drain(target(stage, "app-2"), BY, ""))
+        assert act[-1].outcome is Outcome.DONE
+        assert "cannot be seen: no sockets here" in told(act)
+        assert "nobody polls" in told(act)
+
+    async def test_is_refused_where_too_few_would_be_left(self) -> None:
+        stage = three(quorum=3)
+        async with stage.played() as operations:
+            act = await steps(operations.drain(target(stage, "app-2"), BY, ""))
+        assert act[-1].outcome is Outcome.REFUSED
+        assert "2 of 3 replicas of app would be ready, and its quorum is 3" in act[-1].text
+        assert stage.drains[target(stage, "app-2").id] is None
+
+    async def test_of_one_that_does_not_serve_costs_nothing_and_waits_for_nothing(self) -> None:
+        stage = three(quorum=3, sick={"app-2"})
+        stage.traffic.counts = [9]
+        async with stage.played() as operations:
+            act = await steps(operations.drain(target(stage, "app-2"), BY, ""))
+        assert act[-1].outcome is Outcome.DONE
+        assert stage.traffic.counts == [9], "it would never answer"
+
+    async def test_is_taken_back_once_the_router_has_it(self) -> None:
+        stage = three()
+        async with stage.played() as operations:
+            await steps(operations.drain(target(stage, "app-2"), BY, ""))
+            act = await steps(operations.undrain(target(stage, "app-2"), BY))
+            assert last(act) == (Outcome.DONE, "back in rotation")
+            assert stage.router.asked == ["app-2", "+app-2"]
+            act = await steps(operations.undrain(target(stage, "app-2"), BY))
+            assert last(act) == (Outcome.DONE, "it was not drained")
+
+
+class TestARestart:
+    async def test_keeps_the_evidence_and_waits_for_the_next_life(self) -> None:
+        stage = three()
+        stage.recorder.evidence = {"kept": True}
+        async with stage.played() as operations:
+            act = await steps(operations.restart(target(stage, "app-2"), BY, "leaks"))
+        assert last(act) == (Outcome.DONE, "back in rotation")
+        assert stage.runtime.acts == ["restart app-2"]
+        assert [step.evidence for step in act if step.evidence] == [{"kept": True}]
+        assert stage.drains[target(stage, "app-2").id] is None
+        assert stage.lowest == 2
+
+    async def test_is_not_done_where_there_is_a_reason_in_the_end(self) -> None:
+        stage = three(sick={"app-2"})
+        async with stage.played() as operations:
+            restart = operations.restart(target(stage, "app-2"), BY, "", lambda: "it is back")
+            act = await steps(restart)
+        assert last(act) == (Outcome.REFUSED, "it is back")
+        assert stage.runtime.acts == []
+        assert stage.drains[target(stage, "app-2").id] is None
+
+    async def test_leaves_alone_what_the_router_goes_on_with(self) -> None:
+        stage = three()
+        stage.router.answers["app-2"] = False
+        async with stage.played() as operations:
+            act = await steps(operations.restart(target(stage, "app-2"), BY, ""))
+        assert act[-1].outcome is Outcome.FAILED
+        assert stage.runtime.acts == []
+        assert stage.drains[target(stage, "app-2").id] is None
+
+    async def test_that_the_engine_refuses_is_told_in_its_words(self) -> None:
+        stage = three()
+        stage.runtime.refuses["restart"] = "no space left on device"
+        async with stage.played() as operations:
+            act = await steps(operations.restart(target(stage, "app-2"), BY, ""))
+        assert act[-1].outcome is Outcome.FAILED
+        assert "no space left on device" in act[-1].text
+        assert stage.drains[target(stage, "app-2").id] is None
+
+    async def test_leaves_one_drained_that_somebody_keeps_out(self) -> None:
+        stage = three()
+        async with stage.played() as operations:
+            await steps(operations.drain(target(stage, "app-2"), BY, "watching it"))
+            act = await steps(operations.restart(target(stage, "app-2"), BY, ""))
+        assert last(act) == (Outcome.DONE, "ready, and stays drained by ops: watching it")
+
+
+class TestARoll:
+    async def test_restarts_one_after_another_and_never_below_the_quorum(self) -> None:
+        stage = three(quorum=2)
+        async with stage.played() as operations:
+            act = await steps(operations.roll("app", BY, plan()))
+        assert last(act) == (Outcome.DONE, "3 of 3 replicas are done")
+        assert stage.runtime.acts == ["restart app-1", "restart app-2", "restart app-3"]
+        assert stage.router.asked == ["app-1", "+app-1", "app-2", "+app-2", "app-3", "+app-3"]
+        assert stage.lowest == 2
+
+    async def test_replaces_by_another_image_and_begins_with_what_does_not_serve(self) -> None:
+        stage = three(sick={"app-3"})
+        async with stage.played() as operations:
+            act = operations.roll("app", BY, plan(image="shop:2"))
+            async with aclosing(act) as following:  # type: ignore[type-var]
+                async for step in following:
+                    if step.text.startswith("ended"):
+                        stage.sick.discard("app-3")
+                    end = step
+        assert end.outcome is Outcome.DONE
+        assert [act for act in stage.runtime.acts if act.startswith("stop")] == [
+            "stop app-3", "stop app-1", "stop app-2",
+        ]  # fmt: skip
+        images = {c.name: c.image for c in stage.runtime.containers.values()}
+        assert images == dict.fromkeys(("app-1", "app-2", "app-3"), "shop:2")
+
+    async def test_stops_at_the_first_that_does_not_come_back(self) -> None:
+        stage = three(grace=-9.9, stillborn={"shop:2"})
+        async with stage.played() as operations:
+            act = await steps(operations.roll("app", BY, plan(image="shop:2")))
+        outcome, text = last(act)
+        assert (outcome, act[-1].target) == (Outcome.FAILED, "app-1")
+        assert "0 of 3 replicas of app are done" in text
+        assert "app-2 and app-3 were left as they are" in text
+        assert f"to go back: healthagent rollback app --image {IMAGE}" in text
+        assert "stop app-2" not in stage.runtime.acts
+        assert stage.lowest == 2
+
+    async def test_of_a_service_that_can_spare_nobody_is_refused(self) -> None:
+        stage = Stage()
+        stage.put("app-1")
+        async with stage.played() as operations:
+            act = await steps(operations.roll("app", BY, plan()))
+        assert act[-1].outcome is Outcome.REFUSED
+        assert "add --surge" in act[-1].text
+        assert stage.runtime.acts == []
+
+    async def test_with_a_surge_has_one_more_the_whole_time(self) -> None:
+        stage = Stage()
+        stage.put("app-1")
+        async with stage.played() as operations:
+            act = await steps(operations.roll("app", BY, plan(surge=True)))
+        assert last(act) == (Outcome.DONE, "1 of 1 replicas are done")
+        assert stage.runtime.acts == [
+            "add app-2 as number 2", "start app-2", "restart app-1", "stop app-2", "remove app-2",
+        ]  # fmt: skip
+        assert stage.lowest == 1
+
+    async def test_leaves_the_one_more_serving_where_it_stops(self) -> None:
+        stage = Stage()
+        stage.put("app-1")
+        stage.runtime.refuses["restart"] = "the disk is gone"
+        async with stage.played() as operations:
+            act = await steps(operations.roll("app", BY, plan(surge=True)))
+        assert "app-2, the one more, goes on serving" in act[-1].text
+        assert "remove app-2" not in stage.runtime.acts
+        assert stage.lowest == 1
+
+    async def test_is_only_told_where_it_is_rehearsed(self) -> None:
+        stage = three()
+        asked = plan(image="shop:2", labels={"a": "b"}, back=True, rehearse=True)
+        async with stage.played() as operations:
+            act = await steps(operations.roll("app", BY, asked))
+        assert act[-1].outcome is Outcome.OBSERVED
+        assert act[-1].verb == "rollback"
+        assert "never fewer than 2" in act[-1].text
+        assert "replaced by a container of shop:2 with other labels a" in told(act)
+        assert stage.runtime.acts == []
+
+    async def test_is_refused_with_all_that_speaks_against_it(self) -> None:
+        stage = three()
+        stage.put("app-1", "app-2", "app-3", healthcheck=("CMD", "/healthprobe", "--live"))
+        stage.runtime.images["shop:2"] = Image("sha256:two", missing=("/healthprobe",))
+        async with stage.played() as operations:
+            act = await steps(operations.roll("app", BY, plan(image="shop:3", rehearse=True)))
+            assert "there is no image shop:3" in act[-1].text
+            act = await steps(operations.roll("app", BY, plan(image="shop:2", rehearse=True)))
+        assert act[-1].outcome is Outcome.REFUSED
+        assert "shop:2 has no /healthprobe" in act[-1].text
+
+    async def test_keeps_out_under_the_new_id_what_somebody_keeps_out(self) -> None:
+        stage = three()
+        async with stage.played() as operations:
+            await steps(operations.drain(target(stage, "app-2"), BY, "a look"))
+            act = await steps(operations.roll("app", BY, plan(image="shop:2")))
+        assert act[-1].outcome is Outcome.DONE
+        drain = stage.drains[target(stage, "app-2").id]
+        assert drain is not None
+        assert drain.why == "a look"
+
+
+class TestTwoAtOnce:
+    async def test_the_second_is_refused_and_told_who_is_at_it(self) -> None:
+        stage = three()
+        stage.traffic.counts = [1] * 1000
+        async with stage.played() as operations:
+            first = operations.roll("app", BY, plan())
+            assert (await anext(first)).outcome is Outcome.BEGUN
+            assert operations.busy() == {"app"}
+            second = await steps(operations.drain(target(stage, "app-3"), "somebody else", ""))
+            assert second[-1].outcome is Outcome.REFUSED
+            assert "ops is at app already (roll of app, act" in told(second)
+
+    async def test_who_stops_following_does_not_stop_the_act(self) -> None:
+        stage = three()
+        async with stage.played() as operations:
+            act = operations.roll("app", BY, plan())
+            await anext(act)
+            await act.aclose()  # type: ignore[attr-defined]
+            await until_idle(operations)
+        assert stage.runtime.acts == ["restart app-1", "restart app-2", "restart app-3"]
+
+    async def test_an_act_that_nobody_follows_goes_on_too(self) -> None:
+        stage = three()
+        async with stage.played() as operations:
+            operations.drain(target(stage, "app-1"), BY, "")
+            await until_idle(operations)
+        assert stage.drains[target(stage, "app-1").id] is not None
+
+
+async def test_an_agent_that_stops_takes_back_what_its_acts_drained() -> None:
+    stage = three()
+    stage.traffic.counts = [1] * 100_000
+    async with stage.played() as operations:
+        act = operations.restart(target(stage, "app-1"), BY, "")
+        assert [(await anext(act)).text for _ in range(2)][1] == "out of the router"
+        assert stage.drains[target(stage, "app-1").id] is not None
+    assert stage.drains[target(stage, "app-1").id] is None
+    assert "the agent stops" in stage.recorder.steps[-1].text
+    assert stage.recorder.steps[-1].outcome is Outcome.FAILED
+
+
+async def test_what_is_no_container_or_not_watched_is_refused() -> None:
+    stage = three()
+    async with stage.played() as operations:
+        gone = replace(target(stage, "app-1"), id="f" * 64)
+        for act in (operations.drain(gone, BY, ""), operations.restart(gone, BY, "")):
+            assert (await steps(act))[-1].outcome is Outcome.REFUSED
+        act = operations.roll("nothing", BY, plan())
+        assert (await steps(act))[-1].outcome is Outcome.REFUSED
+
+
+async def until_idle(operations: ReplicaOperations) -> None:
+    async with asyncio.timeout(20.0):
+        while operations.busy():  # noqa: ASYNC110  # nobody tells when
+            await asyncio.sleep(0.001)

@@ -1,0 +1,106 @@
+"""What is to be done, in which order, and what speaks against it."""
+
+from __future__ import annotations
+
+import pytest
+
+from healthagent.core.action import Plan
+from healthagent.core.report import ServiceReport
+from healthagent.core.target import Pools
+from healthagent.supervisor import plan as planning
+from healthagent.supervisor.ports import Container, Image
+from tests.unit.supervisor.scenes import frozen, report, well
+from tests.unit.surfaces.world import Replica
+
+BUN = Container("a" * 64, "app-1", "shop:bun", "sha256:bun", healthcheck=("CMD", "/healthprobe"))
+
+
+def service(*replicas: Replica) -> ServiceReport:
+    return report(*replicas).services[0]
+
+
+def against(
+    seen: ServiceReport, asked: Plan, *, image: Image | None = None, container: Container = BUN
+) -> list[str]:
+    containers = {each.target.id: container for each in seen.targets}
+    return list(planning.objections(seen, containers, image, (), asked))
+
+
+def test_those_that_do_not_serve_come_first() -> None:
+    seen = service(well("app-1"), frozen("app-10"), well("app-2"))
+    assert [r.target.name for r in planning.order(seen)] == ["app-10", "app-1", "app-2"]
+
+
+def test_one_that_does_not_serve_can_always_be_spared() -> None:
+    seen = service(well("app-1").but(quorum=2), frozen("app-2").but(quorum=2))
+    assert planning.spared(seen, seen.targets[1].target) == ""
+    assert "0 of 2" in planning.spared(seen, seen.targets[0].target)
+
+
+def test_a_service_at_its_quorum_is_not_rolled_without_a_surge() -> None:
+    seen = service(*(well(f"app-{n}").but(quorum=3) for n in (1, 2, 3)))
+    assert "its quorum" in " ".join(against(seen, Plan()))
+    assert against(seen, Plan(surge=True)) == []
+
+
+def test_one_that_is_not_whole_may_be_rolled_since_what_is_broken_comes_first() -> None:
+    seen = service(*(well(f"app-{n}").but(quorum=2) for n in (1, 2)), frozen("app-3"))
+    assert against(seen, Plan()) == []
+
+
+@pytest.mark.parametrize(
+    ("container", "why"),
+    [
+        (Container("a" * 64, "app-1", "i", "i", published=(8080,)), "cannot have port 8080"),
+        (
+            Container("a" * 64, "app-1", "i", "i", variables=frozenset({"DBOS__VMID"})),
+            "workflows of another",
+        ),
+    ],
+)
+def test_one_more_is_refused_where_it_would_take_what_is_anothers(
+    container: Container, why: str
+) -> None:
+    seen = service(well("app-1"), well("app-2"))
+    assert why in against(seen, Plan(surge=True), container=container)[0]
+    assert against(seen, Plan(), container=container) == []
+
+
+def test_one_more_is_refused_where_the_budget_has_no_room_or_a_label_says_so() -> None:
+    """The server allows 37 connections."""
+    few = report(*(well(f"app-{n}") for n in (1, 2, 3)))
+    many = report(*(well(f"app-{n}").but(pools=Pools(8, 3)) for n in (1, 2, 3)))
+    assert list(planning.no_surge(few.services[0], (), few.budgets)) == []
+    assert "could pass what the server allows, 37 connections, by" in next(
+        planning.no_surge(many.services[0], (), many.budgets)
+    )
+    none = service(well("app-1").but(surge=0))
+    assert "healthagent.surge" in next(planning.no_surge(none, (), ()))
+
+
+def test_a_local_process_cannot_be_rolled() -> None:
+    seen = service(well("app-1").but(id="static:app-1"), well("app-2"))
+    assert "app-1 is no container" in next(
+        planning.objections(seen, {seen.targets[1].target.id: BUN}, None, (), Plan())
+    )
+
+
+def test_the_probe_is_looked_for_where_the_new_containers_would_run_it() -> None:
+    own = Image("sha256:node", healthcheck=("CMD", "/probe", "--ready"))
+    shell = Container("a" * 64, "app-1", "i", "i", healthcheck=("CMD-SHELL", "curl localhost"))
+    assert planning.probe_files([BUN], None) == ("/healthprobe",)
+    assert planning.probe_files([BUN], Image("sha256:bare")) == ("/healthprobe",)
+    assert planning.probe_files([BUN], own) == ("/probe",)
+    assert planning.probe_files([shell], None) == ()
+
+
+@pytest.mark.parametrize(
+    ("names", "more"),
+    [
+        (["shop-app-1", "shop-app-3"], ("shop-app-4", 4)),
+        (["shop_app_9", "shop_app_10"], ("shop_app_11", 11)),
+        (["shop"], ("shop-2", 2)),
+    ],
+)
+def test_one_more_is_numbered_as_compose_would(names: list[str], more: tuple[str, int]) -> None:
+    assert planning.one_more(names) == more

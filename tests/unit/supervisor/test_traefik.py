@@ -1,0 +1,116 @@
+"""When Traefik has a change."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable
+from dataclasses import dataclass, field
+
+import pytest
+from aiohttp import web
+from aiohttp.test_utils import TestServer
+
+from healthagent.core.observation import Unseen
+from healthagent.core.rotation import Told
+from healthagent.core.target import Target
+from healthagent.supervisor.traefik import TraefikRouter
+
+TARGET = Target("a" * 64, "app-1", "app", address="10.0.0.1", port=3000)
+HERE = frozenset({"10.0.0.1:3000", "10.0.0.2:3000"})
+GONE = frozenset({"10.0.0.2:3000"})
+LONG_AGO = 60.0
+
+
+def told(servers: frozenset[str], ago: float = LONG_AGO) -> Told:
+    return Told(time.monotonic() - ago, servers)
+
+
+async def settles(router: TraefikRouter, routed: bool, timeout: float = 0.3) -> bool | Unseen:
+    return await router.settles(TARGET, routed, timeout)
+
+
+async def test_it_has_a_change_once_it_was_sent_it_and_its_throttle_is_over() -> None:
+    router = TraefikRouter(lambda: {"traefik": told(GONE)}, throttle=2.0)
+    assert await settles(router, routed=False) is True
+    assert await settles(router, routed=True) is False
+
+
+async def test_it_may_still_hold_back_what_it_was_just_sent() -> None:
+    sent = told(GONE, ago=0.0)
+    throttled = TraefikRouter(lambda: {"traefik": sent}, throttle=60.0)
+    assert await settles(throttled, routed=False) is False
+    quick = TraefikRouter(lambda: {"traefik": sent}, throttle=0.001)
+    assert await settles(quick, routed=False, timeout=20.0) is True
+
+
+async def test_all_that_poll_must_have_it() -> None:
+    both = {"one": told(GONE), "two": told(HERE)}
+    assert await settles(TraefikRouter(lambda: both), routed=False) is False
+
+
+async def test_where_nobody_polls_it_waits_as_long_as_a_poll_and_says_so() -> None:
+    router = TraefikRouter(dict, throttle=0.01, poll=0.02)
+    seen = await settles(router, routed=False, timeout=20.0)
+    assert isinstance(seen, Unseen)
+    assert "given 0.03 s" in seen.reason
+
+
+async def test_one_without_an_address_is_routed_by_nobody() -> None:
+    nowhere = Target("a" * 64, "app-1", "app")
+    router = TraefikRouter(dict)
+    assert await router.settles(nowhere, routed=False, timeout=0.1) is True
+    assert await router.settles(nowhere, routed=True, timeout=0.1) is False
+
+
+@dataclass
+class Api:
+    """Traefik's API as Traefik 3.7 answers: one page after another."""
+
+    servers: list[str] = field(default_factory=list)
+    provider: str = "http"
+    url: str = ""
+    broken: bool = False
+
+    async def services(self, request: web.Request) -> web.Response:
+        if self.broken:
+            return web.Response(status=500)
+        if request.query["page"] == "1":
+            internal = {"name": "api@internal", "provider": "internal"}
+            return web.json_response([internal], headers={"X-Next-Page": "2"})
+        urls = [{"url": f"http://{server}"} for server in self.servers]
+        app = {"name": "app", "provider": self.provider, "loadBalancer": {"servers": urls}}
+        return web.json_response([app], headers={"X-Next-Page": "1"})
+
+
+@pytest.fixture
+async def api(
+    aiohttp_server: Callable[[web.Application], Awaitable[TestServer]],
+) -> AsyncIterator[Api]:
+    found, app = Api(), web.Application()
+    app.router.add_get("/api/http/services", found.services)
+    server = await aiohttp_server(app)
+    found.url = str(server.make_url(""))
+    yield found
+
+
+async def test_the_api_is_asked_where_it_is_known(api: Api) -> None:
+    router = TraefikRouter(dict, api.url)
+    api.servers = sorted(HERE)
+    assert await settles(router, routed=True) is True
+    assert await settles(router, routed=False) is False
+    api.servers = sorted(GONE)
+    assert await settles(router, routed=False) is True
+
+
+async def test_what_another_provider_routes_is_not_the_agents(api: Api) -> None:
+    api.servers, api.provider = sorted(HERE), "docker"
+    assert await settles(TraefikRouter(dict, api.url), routed=False) is True
+
+
+async def test_an_api_that_does_not_answer_is_unseen_with_its_reason(api: Api) -> None:
+    api.broken = True
+    seen = await settles(TraefikRouter(dict, api.url), routed=False)
+    assert isinstance(seen, Unseen)
+    assert "500" in seen.reason
+    nobody = TraefikRouter(dict, "http://127.0.0.1:1")
+    assert isinstance(await settles(nobody, routed=False), Unseen)

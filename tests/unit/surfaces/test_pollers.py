@@ -1,0 +1,70 @@
+"""Who polls /traefik, and what each has."""
+
+from __future__ import annotations
+
+from healthagent.surfaces.http.pollers import Pollers
+
+TWO = b'{"servers":[{"url":"http://10.0.0.1:3000"},{"url":"http://10.0.0.2:3000"}]}'
+ONE = b'{"servers":[{"url":"http://10.0.0.1:3000"}]}'
+
+
+class Clock:
+    def __init__(self) -> None:
+        self.now = 100.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+def polled(pollers: Pollers, clock: Clock, body: bytes, times: int = 2, pause: float = 5.0) -> None:
+    for _ in range(times):
+        clock.now += pause
+        pollers.note("traefik", body)
+
+
+def test_one_that_asked_once_is_no_router() -> None:
+    clock = Clock()
+    pollers = Pollers(clock)
+    polled(pollers, clock, TWO, times=1)
+    assert pollers.told() == {}
+
+
+def test_what_it_has_it_has_since_it_was_first_sent_it() -> None:
+    clock = Clock()
+    pollers = Pollers(clock)
+    polled(pollers, clock, TWO)
+    polled(pollers, clock, ONE)
+    changed = clock.now - 5.0
+    polled(pollers, clock, ONE, times=3)
+    told = pollers.told()["traefik"]
+    assert told.at == changed
+    assert (told.has("10.0.0.1"), told.has("10.0.0.2")) == (True, False)
+
+
+def test_a_body_that_differs_in_other_things_is_the_same_news() -> None:
+    clock = Clock()
+    pollers = Pollers(clock)
+    polled(pollers, clock, ONE)
+    since = pollers.told()["traefik"].at
+    polled(pollers, clock, ONE.replace(b'"}', b'","weight":7}'))
+    assert pollers.told()["traefik"].at == since
+
+
+def test_one_that_stopped_asking_is_let_go_after_its_usual_pause() -> None:
+    clock = Clock()
+    pollers = Pollers(clock)
+    polled(pollers, clock, ONE)
+    clock.now += 9.0
+    assert pollers.told(), "it may be late"
+    clock.now += 9.0
+    assert pollers.told() == {}
+
+
+def test_an_address_is_not_taken_for_one_that_begins_as_it_does() -> None:
+    clock = Clock()
+    pollers = Pollers(clock)
+    polled(pollers, clock, b'{"url":"http://10.0.0.11:3000"},{"url":"http://[fd00::1]:3000"}')
+    told = pollers.told()["traefik"]
+    assert not told.has("10.0.0.1")
+    assert told.has("10.0.0.11")
+    assert told.has("fd00::1")
