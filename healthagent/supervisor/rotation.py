@@ -5,14 +5,17 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Callable, Mapping
 
+from healthagent.core.report import Report
 from healthagent.core.rotation import Drain
+from healthagent.core.transition import Transition
 
 
 class Drains:
     """The drained replicas by target id; fulfils :class:`~healthagent.core.ports.Rotation`.
 
     It begins with those ``kept`` from an earlier life of the agent, and tells ``keep`` of all that
-    are *lasting* whenever one of them was added or taken away.
+    are *lasting* whenever one of them was added or taken away. It is a surface as well, to see
+    which of the kept are gone meanwhile.
     """
 
     def __init__(
@@ -21,6 +24,7 @@ class Drains:
         keep: Callable[[Mapping[str, Drain]], None] = lambda _: None,
     ) -> None:
         self._drains = dict(kept or {})
+        self._unmet = frozenset(self._drains)
         self._keep = keep
         self._changed = asyncio.Event()
 
@@ -42,6 +46,14 @@ class Drains:
         if held is not None and only in (None, held):
             del self._drains[id_]
             self._tell(held)
+
+    def publish(self, report: Report, changes: tuple[Transition, ...]) -> None:
+        """At the first report that has judged all, let go of kept drains whose replica is gone."""
+        del changes
+        if self._unmet and report.settled:
+            for id_ in self._unmet - {target.target.id for target in report.targets}:
+                self.remove(id_)
+            self._unmet = frozenset()
 
     def _tell(self, drain: Drain) -> None:
         self._changed.set()

@@ -7,6 +7,7 @@ import os
 import signal
 import subprocess
 import sys
+import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
@@ -166,3 +167,39 @@ def test_without_the_label_it_only_says_what_it_would_do(made: Lab, start: Start
         until("a later report", look, within=WITHIN)
         assert len(healer.acts(sick)) == 1, "once, not at every report"
         assert made.began(*made.replicas) == before
+
+
+def test_who_was_drained_by_a_person_stays_so_and_is_left_alone(
+    made: Lab, start: StartHealer, request: pytest.FixtureRequest
+) -> None:
+    sick, before = made.replicas[1], made.began(*made.replicas)
+    folder = tempfile.TemporaryDirectory()  # a socket's path is short
+    request.addfinalizer(folder.cleanup)
+    socket = f"{folder.name}/admin.sock"
+    with start(HEALTHAGENT_ADMIN_SOCKET=socket) as healer:
+        told(healer, "drain", sick, "--why", "a new disk", "--socket", socket)
+        assert healer.client.targets()[sick]["phase"] == "drained"
+        healer.process.terminate()
+
+    with start(wait=False, HEALTHAGENT_ADMIN_SOCKET=socket) as healer:
+        drained = until_drained(healer, sick)
+        assert "a new disk" in drained
+        made.freeze(sick)
+        refused = healer.wait_for_act(sick, "refused", "drained")
+        assert "a new disk" in refused["text"]
+        assert made.began(*made.replicas) == before
+        made.thaw()
+        made.wait_until_serving(sick)
+        told(healer, "undrain", sick, "--socket", socket)
+        healer.wait_until_ready(made.replicas)
+
+
+def until_drained(healer: Healer, replica: str) -> str:
+    """Until a replica reads so; why."""
+
+    def look() -> Seen:
+        target = healer.client.targets().get(replica, {})
+        return Seen(target.get("phase") == "drained", str(target.get("reason")))
+
+    until(f"{replica} is drained", look, within=WITHIN)
+    return str(healer.client.targets()[replica]["reason"])

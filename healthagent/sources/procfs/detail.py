@@ -4,7 +4,10 @@ once, before a process that hangs is ended and all of it is gone."""
 from __future__ import annotations
 
 import os
+import struct
+import sys
 from collections.abc import Mapping
+from ipaddress import IPv6Address, ip_address
 from typing import Any
 
 from healthagent.core.observation import Process, Unseen
@@ -94,6 +97,7 @@ class ProcessDetail:
         return {name: text for name, text in told.items() if text not in ("", "0")}
 
     def _sockets(self, pid: int) -> dict[str, Any]:
+        """First those that listen, then those on which most waits."""
         rows: list[dict[str, Any]] = []
         counts: dict[str, int] = {}
         for table in ("tcp", "tcp6"):
@@ -117,6 +121,7 @@ class ProcessDetail:
                         "unread": int(unread, 16),
                     }
                 )
+        rows.sort(key=lambda row: (row["state"] != "listen", -row["unread"] - row["unsent"]))
         return {"counts": counts, "rows": rows[:MOST_SOCKETS]}
 
     def _text(self, path: str) -> str:
@@ -137,9 +142,11 @@ class ProcessDetail:
 
 def _address(text: str) -> str:
     """``10.0.0.2:3000`` of ``0200000A:0BB8``: each word is in the byte order of the machine."""
-    address, _, port = text.partition(":")
-    raw = b"".join(bytes.fromhex(address[n : n + 8])[::-1] for n in range(0, len(address), 8))
-    if len(raw) == 16 and raw.startswith(bytes(10) + b"\xff\xff"):
-        raw = raw[12:]
-    where = ".".join(map(str, raw)) if len(raw) == 4 else f"[{raw.hex(':', 2)}]"
-    return f"{where}:{int(port, 16)}"
+    words, _, port = text.partition(":")
+    order = f"{'<' if sys.byteorder == 'little' else '>'}{len(words) // 8}I"
+    numbers = [int(words[n : n + 8], 16) for n in range(0, len(words), 8)]
+    address = ip_address(struct.pack(order, *numbers))
+    if isinstance(address, IPv6Address):
+        mapped = address.ipv4_mapped
+        return f"{mapped or f'[{address}]'}:{int(port, 16)}"
+    return f"{address}:{int(port, 16)}"

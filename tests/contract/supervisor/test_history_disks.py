@@ -15,6 +15,7 @@ from healthagent.core.report import Notice
 from healthagent.supervisor.history import FILE, History
 from tests.unit.supervisor.test_history import CHANGE, STEP
 
+pytestmark = pytest.mark.may_skip
 SIZE = 128 << 10
 
 

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import get_args
 
 import pytest
 
 from healthagent.core.observation import ProcessTree
 from healthagent.core.report import Report
 from healthagent.core.rotation import Drain
-from healthagent.supervisor.guards import FIRST_PAUSE, JITTER, REFUSALS, Limits, pause
+from healthagent.supervisor.guards import FIRST_PAUSE, JITTER, REFUSALS, Guard, Limits, pause
 from healthagent.supervisor.memory import HOUR, Memory, Past
 from healthagent.supervisor.policy import Choice, Decision, decide, spared
+from healthagent.supervisor.supervise import SILENT
 from tests.unit.supervisor.scenes import (
     LONG_AGO,
     blocked,
@@ -240,6 +243,12 @@ def test_what_is_decided_about_a_replica(row: Row) -> None:
 def test_every_guard_has_a_row() -> None:
     shown = {row.expected[1] for row in ROWS if row.expected} - {"restart", "observe"}
     assert len(shown) == len(REFUSALS) + 1, "uninterruptible is asked together with hopeless"
+
+
+def test_the_docs_name_every_guard_that_is_ever_said() -> None:
+    docs = (Path(__file__).parents[3] / "docs" / "supervision.md").read_text(encoding="utf-8")
+    for code in get_args(Guard):
+        assert code in SILENT or f"| `{code}` |" in docs, code
 
 
 def test_two_of_one_service_are_never_restarted_at_once() -> None:

@@ -8,6 +8,7 @@ from dataclasses import replace
 
 from healthagent.core.rotation import Drain
 from healthagent.supervisor import Drains
+from tests.unit.supervisor.scenes import report, well
 
 BY_HAND = Drain("ops", "a new disk", 1.0)
 
@@ -59,6 +60,19 @@ def test_an_act_takes_back_its_own_drain_alone() -> None:
     drains.add("a", replace(BY_HAND, lasting=True))
     drains.remove("a", only=own)
     assert drains["a"] == replace(BY_HAND, lasting=True), "somebody wants it out for good"
+
+
+def test_kept_drains_of_replicas_that_are_gone_go_once_all_are_judged() -> None:
+    lasting, kept = replace(BY_HAND, lasting=True), list[Mapping[str, Drain]]()
+    here = report(well("app-1"))
+    drains = Drains({here.targets[0].target.id: lasting, "gone": lasting}, kept.append)
+    drains.publish(replace(here, settled=False, services=()), ())
+    assert kept == [], "who is not found yet may still be"
+    drains.publish(here, ())
+    assert list(kept[-1]) == [here.targets[0].target.id]
+    drains.add("new", lasting)
+    drains.publish(here, ())
+    assert drains["new"] == lasting, "what a roll puts in its place may not be seen yet"
 
 
 def test_a_drain_says_who_and_why() -> None:
