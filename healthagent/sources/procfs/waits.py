@@ -1,5 +1,5 @@
-"""For how long a process has been waiting in the kernel: what tells a disk that is slow for a moment
-from one that is gone."""
+"""For how long a process has been waiting in the kernel: what tells a slow disk from one that is
+gone."""
 
 from __future__ import annotations
 
