@@ -29,6 +29,12 @@ class ComposeStack:
         for replica in self.incarnations:
             self.thaw(replica)
 
+    def recreate(self, service: str) -> None:
+        """Make a service's containers anew, as compose.yaml has them. Raises CommandFailed."""
+        self._compose(
+            "up", "--detach", "--no-build", "--no-deps", "--force-recreate", service, timeout=_UP
+        )
+
     def down(self) -> None:
         """Remove containers, network and volumes; the images and the passwords stay."""
         for replica in self.incarnations:

@@ -44,6 +44,12 @@ const server = Bun.serve({
         : new Response(`${reason}\n`, { status: 503 });
     },
 
+    // A slow page, to see that a drain waits for it. Bun ends what is silent for 10 s.
+    "/wait/:ms": async (request) => {
+      await Bun.sleep(Math.min(Number(request.params.ms) || 0, 9_000));
+      return new Response("ok\n");
+    },
+
     "/jobs": {
       POST: async () => {
         if (!DBOS.isInitialized()) return problem(503, "dbos: not started yet");

@@ -1,0 +1,66 @@
+"""Users who ask at a fixed rate whatever comes back, and what they got."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+import time
+from collections import Counter
+from types import TracebackType
+from typing import Self
+
+import aiohttp
+
+PATIENCE = 10.0
+"""Seconds after which a request counts as lost. Longer than a user has, since a test may share a
+busy machine: what is asked is whether it is answered."""
+
+
+class Load:
+    """GETs ``url`` ``rate`` times a second for as long as the block goes on.
+
+    ``answers`` counts what came, once it is over: a status, or the error in its place.
+    """
+
+    def __init__(self, url: str, rate: float = 40.0) -> None:
+        self.answers: Counter[str] = Counter()
+        self._url = url
+        self._rate = rate
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=lambda: asyncio.run(self._run()), daemon=True)
+
+    @property
+    def lost(self) -> Counter[str]:
+        return self.answers - Counter({"200": self.answers["200"]})
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._stop.set()
+        self._thread.join(2 * PATIENCE)
+        assert not self._thread.is_alive(), "the load does not end"
+
+    async def _run(self) -> None:
+        begun, asking = time.monotonic(), []
+        timeout = aiohttp.ClientTimeout(total=PATIENCE)
+        async with aiohttp.ClientSession(timeout=timeout) as session:
+            while not self._stop.is_set():
+                asking.append(asyncio.create_task(self._ask(session)))
+                due = begun + len(asking) / self._rate
+                await asyncio.sleep(max(0.0, due - time.monotonic()))
+            await asyncio.gather(*asking)
+
+    async def _ask(self, session: aiohttp.ClientSession) -> None:
+        try:
+            async with session.get(self._url) as response:
+                await response.read()
+                self.answers[str(response.status)] += 1
+        except (aiohttp.ClientError, TimeoutError, OSError) as error:
+            self.answers[repr(error)] += 1

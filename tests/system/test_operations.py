@@ -1,0 +1,145 @@
+"""Draining and rolling the quickstart's real replicas behind the real Traefik."""
+
+from __future__ import annotations
+
+import http.client
+import socket
+from collections.abc import Iterator
+
+import pytest
+
+from tests.system.acting import Acted, act, acting, ended
+from tests.system.load import Load
+from tests.system.quickstart import Quickstart
+
+SLOW_MS = 5000
+"""As long as this request takes, so long at least a drain must take."""
+
+QUICK = ("--env", "DRAIN_MS=100")
+"""The app serves on after SIGTERM by itself; behind a drain that is time lost."""
+
+
+@pytest.fixture(scope="module", autouse=True)
+def as_it_was(quickstart: Quickstart) -> Iterator[None]:
+    """Compose makes its replicas anew, since the tests change their settings."""
+    yield
+    quickstart.compose.recreate("app")
+
+
+def do(stack: Quickstart, *command: str) -> Acted:
+    return act(stack.engine, stack.container("agent"), *command)
+
+
+def ids(stack: Quickstart) -> dict[str, str]:
+    """The container of each replica, which changes when it is replaced."""
+    return {replica: str(stack.inspect(replica)["Id"]) for replica in stack.replicas}
+
+
+def executors(stack: Quickstart) -> set[str]:
+    """The executors that DBOS has registered, by what their connections are called."""
+    found = stack.query(
+        "SELECT DISTINCT application_name FROM pg_stat_activity "
+        "WHERE query = 'LISTEN dbos_streams_channel;'"
+    )
+    return {str(name) for (name,) in found}
+
+
+class SlowRequest:
+    """One request to a replica that takes ``SLOW_MS``; it is on its way once this exists."""
+
+    def __init__(self, address: str) -> None:
+        self._socket = socket.create_connection((address, 3000), timeout=30)
+        self._socket.sendall(b"GET /wait/%d HTTP/1.1\r\nHost: app\r\n\r\n" % SLOW_MS)
+
+    def is_answered(self) -> bool:
+        """Whether the answer is there now."""
+        self._socket.setblocking(False)
+        try:
+            return self._socket.recv(4096).startswith(b"HTTP/1.1 200")
+        except BlockingIOError:
+            return False
+
+    def close(self) -> None:
+        self._socket.close()
+
+
+def test_a_drain_waits_for_a_request_and_for_no_kept_alive_connection(stack: Quickstart) -> None:
+    replica = stack.replicas[0]
+    idle = http.client.HTTPConnection(stack.address(replica), 3000, timeout=30)
+    idle.request("GET", "/livez")
+    assert idle.getresponse().read() == b"ok\n"
+    kept_alive = idle.sock
+    slow = SlowRequest(stack.address(replica))
+    try:
+        acted = do(stack, "drain", replica, "--why", "a test")
+        assert slow.is_answered(), f"the drain did not wait for it:\n{acted}"
+        assert (acted.code, acted.steps[-1]["outcome"]) == (0, "done"), str(acted)
+        assert stack.server(replica) not in stack.agent.routed()
+        stack.wait_until_served_by(set(stack.replicas) - {replica})
+        idle.request("GET", "/livez")
+        assert idle.getresponse().status == 200, "it lives on"
+        assert idle.sock is kept_alive, "the drain left the idle connection as it was"
+        drained = stack.agent.targets()[replica]
+        assert (drained["phase"], drained["drain"]["why"]) == ("drained", "a test")
+        assert do(stack, "undrain", replica).code == 0
+        stack.wait_until_served_by(stack.replicas)
+    finally:
+        slow.close()
+        idle.close()
+
+
+def test_a_roll_of_all_replicas_loses_no_request(stack: Quickstart) -> None:
+    before, registered = ids(stack), executors(stack)
+    assert len(registered) == len(stack.replicas)
+    agent = stack.container("agent")
+    with Load(stack.url) as load, acting(stack.engine, agent, "roll", "app", *QUICK) as rolling:
+        assert rolling.stdout is not None
+        first = rolling.stdout.readline()
+        second = do(stack, "roll", "app")
+        acted = ended(rolling, first)
+    assert (acted.code, acted.last) == (0, "3 of 3 replicas are done"), str(acted)
+    assert load.lost == {}, f"{load.answers}\n{acted}"
+    assert load.answers["200"] > 0
+    assert (second.code, second.steps[-1]["outcome"]) == (1, "refused"), str(second)
+    assert f"is at app already (roll of app, act {acted.steps[0]['act']})" in second.last
+    after = ids(stack)
+    assert not set(before.values()) & set(after.values()), "each was replaced"
+    assert executors(stack) == registered, "each executor came back under its old id"
+    stack.compose.up()
+    assert ids(stack) == after, "Compose takes them for its own, and for up to date"
+
+
+def test_a_roll_stops_at_a_replica_that_does_not_come_back_and_can_be_gone_on_with(
+    stack: Quickstart,
+) -> None:
+    before = ids(stack)
+    broken = ("--env", "APP_VERSION=", "--label", "healthagent.grace=500ms")
+    with Load(stack.url) as load:
+        acted = do(stack, "roll", "app", *broken)
+        first, *others = stack.replicas
+        assert (acted.code, acted.steps[-1]["target"]) == (1, first), str(acted)
+        assert f"{first} is not back" in acted.last
+        assert f"{' and '.join(others)} were left as they are" in acted.last
+        assert "roll it again" in acted.last
+        after = ids(stack)
+        assert after[first] != before[first]
+        assert [after[other] for other in others] == [before[other] for other in others]
+        cured = ("--env", "APP_VERSION=1.0.0", "--label", "healthagent.grace=30s", *QUICK)
+        acted = do(stack, "roll", "app", *cured)
+    assert (acted.code, acted.last) == (0, "3 of 3 replicas are done"), str(acted)
+    assert load.lost == {}, f"{load.answers}\n{acted}"
+
+
+def test_what_would_break_the_quorum_or_is_not_there_is_refused(stack: Quickstart) -> None:
+    """The quickstart's quorum is 2 of 3."""
+    one, two, _ = stack.replicas
+    assert do(stack, "drain", one).code == 0
+    refused = do(stack, "drain", two)
+    assert (refused.code, refused.steps[-1]["outcome"]) == (1, "refused"), str(refused)
+    assert "its quorum is 2" in refused.last
+    assert do(stack, "undrain", one).code == 0
+    rehearsed = do(stack, "rollback", "app", "--image", "nobody/nothing:1", "--rehearse")
+    assert rehearsed.code == 1
+    assert "there is no image nobody/nothing:1" in rehearsed.last
+    without_probe = do(stack, "rollback", "app", "--image", "postgres:15-bookworm", "--rehearse")
+    assert "has no /healthprobe" in without_probe.last
