@@ -15,6 +15,9 @@ from tests.system.quickstart import Quickstart
 SLOW_MS = 5000
 """As long as this request takes, so long at least a drain must take."""
 
+SOON = "healthagent.grace=500ms"
+"""With this a replica that does not come back is given up soon."""
+
 QUICK = ("--env", "DRAIN_MS=100")
 """The app serves on after SIGTERM by itself; behind a drain that is time lost."""
 
@@ -88,46 +91,43 @@ def test_a_drain_waits_for_a_request_and_for_no_kept_alive_connection(stack: Qui
         idle.close()
 
 
-def test_a_roll_of_all_replicas_loses_no_request(stack: Quickstart) -> None:
+def test_a_roll_stops_at_what_does_not_come_back_and_gone_on_with_loses_no_request(
+    stack: Quickstart,
+) -> None:
+    agent, mark = stack.container("agent"), stack.agent.mark()
     before, registered = ids(stack), executors(stack)
     assert len(registered) == len(stack.replicas)
-    agent = stack.container("agent")
-    with Load(stack.url) as load, acting(stack.engine, agent, "roll", "app", *QUICK) as rolling:
-        assert rolling.stdout is not None
-        first = rolling.stdout.readline()
-        second = do(stack, "roll", "app")
-        acted = ended(rolling, first)
+    first, *others = stack.replicas
+    with Load(stack.url) as load:
+        broken = do(stack, "roll", "app", "--env", "APP_VERSION=", "--label", SOON)
+        stopped = ids(stack)
+        cured = ("--env", "APP_VERSION=1.0.0", "--label", "healthagent.grace=30s", *QUICK)
+        with acting(stack.engine, agent, "roll", "app", *cured) as rolling:
+            assert rolling.stdout is not None
+            line = rolling.stdout.readline()
+            second = do(stack, "roll", "app")
+            acted = ended(rolling, line)
+
+    assert (broken.code, broken.steps[-1]["target"]) == (1, first), str(broken)
+    for said in (
+        f"{first} is not back", f"{' and '.join(others)} were left as they are", "roll it again",
+    ):  # fmt: skip
+        assert said in broken.last
+    assert stopped[first] != before[first]
+    assert [stopped[other] for other in others] == [before[other] for other in others]
+
     assert (acted.code, acted.last) == (0, "3 of 3 replicas are done"), str(acted)
-    assert load.lost == {}, f"{load.answers}\n{acted}"
-    assert load.answers["200"] > 0
     assert (second.code, second.steps[-1]["outcome"]) == (1, "refused"), str(second)
     assert f"is at app already (roll of app, act {acted.steps[0]['act']})" in second.last
+    lost = load.lost_in_spite_of(stack.agent.since(mark))
+    assert lost == {}, f"{load.answers}\n{broken}\n{acted}"
+    assert load.answers["200"] > 0
+
     after = ids(stack)
-    assert not set(before.values()) & set(after.values()), "each was replaced"
+    assert not set(after.values()) & {*before.values(), *stopped.values()}, "each was replaced"
     assert executors(stack) == registered, "each executor came back under its old id"
     stack.compose.up()
     assert ids(stack) == after, "Compose takes them for its own, and for up to date"
-
-
-def test_a_roll_stops_at_a_replica_that_does_not_come_back_and_can_be_gone_on_with(
-    stack: Quickstart,
-) -> None:
-    before = ids(stack)
-    broken = ("--env", "APP_VERSION=", "--label", "healthagent.grace=500ms")
-    with Load(stack.url) as load:
-        acted = do(stack, "roll", "app", *broken)
-        first, *others = stack.replicas
-        assert (acted.code, acted.steps[-1]["target"]) == (1, first), str(acted)
-        assert f"{first} is not back" in acted.last
-        assert f"{' and '.join(others)} were left as they are" in acted.last
-        assert "roll it again" in acted.last
-        after = ids(stack)
-        assert after[first] != before[first]
-        assert [after[other] for other in others] == [before[other] for other in others]
-        cured = ("--env", "APP_VERSION=1.0.0", "--label", "healthagent.grace=30s", *QUICK)
-        acted = do(stack, "roll", "app", *cured)
-    assert (acted.code, acted.last) == (0, "3 of 3 replicas are done"), str(acted)
-    assert load.lost == {}, f"{load.answers}\n{acted}"
 
 
 def test_what_would_break_the_quorum_or_is_not_there_is_refused(stack: Quickstart) -> None:
