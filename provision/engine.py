@@ -21,6 +21,8 @@ _LOG: Final = STATE / "dockerd.log"
 _ANSWER: Final = 10.0
 _START: Final = 60.0
 _STOP: Final = 30.0
+_FREEZE: Final = 5
+"""Attempts to freeze a container that forks."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +59,19 @@ class Engine:
     def docker(self, *arguments: str | Path, timeout: float = 60.0) -> str:
         """Run ``docker ARGUMENTS`` and return its stdout. Raises CommandFailed."""
         return run(["docker", *arguments], timeout=timeout, environment=self.environment)
+
+    def pause(self, container: str) -> None:
+        """Freeze a container. Under cgroup v1 the kernel may fail to freeze one whose processes
+        fork at that moment (freezer-subsystem in the kernel's documentation): then again."""
+        for _ in range(_FREEZE):
+            try:
+                self.docker("pause", container)
+            except CommandFailed as error:
+                if "unable to freeze" not in str(error):
+                    raise
+            else:
+                return
+        self.docker("pause", container)
 
     def compose(self, *arguments: str | Path, timeout: float = 300.0) -> str:
         """Run ``docker compose ARGUMENTS`` and return its stdout. Raises CommandFailed."""

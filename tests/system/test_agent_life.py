@@ -84,7 +84,7 @@ def stream(agent: AgentClient) -> Iterator[http.client.HTTPResponse]:
 
 @contextmanager
 def paused(stack: Quickstart, container: str) -> Iterator[None]:
-    stack.engine.docker("pause", container)
+    stack.engine.pause(container)
     try:
         yield
     finally:

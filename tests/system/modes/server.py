@@ -91,7 +91,7 @@ class Server:
         self._docker("start", self._name)
 
     def pause(self) -> None:
-        self._docker("pause", self._name)
+        self._stack.engine.pause(self._name)
 
     def unpause(self) -> None:
         self._docker("unpause", self._name)

@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
+from tests.system.client import BUSY
 from tests.system.modes.feed import Feed, Told
 from tests.system.modes.lanes import lanes
 from tests.system.modes.replica import Replica
@@ -21,18 +22,25 @@ NAMED = 60.0
 WELL = 120.0
 """Seconds within which a replica is ready, at first and after it was healed."""
 
+ATTEMPTS = 3
+
 WELL_STATES = ("ok", "ready", "starting", "absent")
 
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
     """What came of one mode: seconds from the fault to its reason and from the cure to ready, or
-    what was wrong."""
+    what was wrong.
+
+    ``may_be_chance`` marks that a neighbour was slow, and nothing else was wrong: a busy machine
+    does that by itself. What the fault does to neighbours it does at every attempt.
+    """
 
     mode: Mode
     detected: float | None
     healed: float | None
     wrong: str = ""
+    may_be_chance: bool = False
 
 
 def try_all(
@@ -64,9 +72,12 @@ class _Trial:
         outcomes = []
         mark = 0
         for mode in modes:
-            outcome = self._outcome(replica, mode, mark)
-            mark = self.feed.mark
-            self.report(outcome)
+            for attempt in range(ATTEMPTS):
+                outcome = self._outcome(replica, mode, mark)
+                mark = self.feed.mark
+                self.report(outcome)
+                if not outcome.may_be_chance or attempt + 1 == ATTEMPTS:
+                    break
             outcomes.append(outcome)
         return outcomes
 
@@ -90,26 +101,26 @@ class _Trial:
             broken = broken or f"could not be healed: {error!r}"
             replica.restore()
         ready = self.feed.wait(after, lambda told: _is_ready(told, replica), WELL)
+        broken = broken or self._wrong(named, ready, last, self._last(replica))
+        touched = self._touched(mode, before)
         return Outcome(
             mode,
             named.at - struck_at if named else None,
             ready.at - healed_at if ready else None,
-            broken or self._wrong(replica, mode, named, ready, before, last),
+            broken or touched,
+            may_be_chance=not broken and bool(touched) and mode.code in BUSY,
         )
 
-    def _wrong(
-        self,
-        replica: Replica,
-        mode: Mode,
-        named: Told | None,
-        ready: Told | None,
-        before: int,
-        last: str,
-    ) -> str:
+    @staticmethod
+    def _wrong(named: Told | None, ready: Told | None, last: str, now: str) -> str:
         if named is None:
             return f"not named so; last seen: {last}"
         if ready is None:
-            return f"not ready after it was healed: {self._last(replica)}"
+            return f"not ready after it was healed: {now}"
+        return ""
+
+    def _touched(self, mode: Mode, before: int) -> str:
+        """The first healthy neighbour that was told to have the fault."""
         touched = [
             told
             for told in self.feed.since(before)

@@ -71,7 +71,7 @@ def test_shows_acts_and_transitions_with_their_reasons(kept: Kept, run: Run) -> 
 
 
 def test_only_what_happened_since(kept: Kept, run: Run) -> None:
-    ran = run("history", "--since", "10m", "--json")
+    ran = run("history", "--since", "2h", "--json")
     entries = ran.json["entries"]
     assert [entry["event"] for entry in entries] == ["act"] * 3
     assert [entry["outcome"] for entry in entries] == ["begun", "going on", "done"]
