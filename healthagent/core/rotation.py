@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
+
+from healthagent.core.target import Target
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +40,15 @@ class Told:
     at: float
     servers: frozenset[str]
 
-    def has(self, address: str) -> bool:
-        """Whether a server at this address is among them, on whichever port."""
-        host = f"[{address}]" if ":" in address else address
-        return any(server.rpartition(":")[0] == host for server in self.servers)
+    def has(self, target: Target) -> bool:
+        return routes_to(self.servers, target)
+
+
+def routes_to(servers: Iterable[str], target: Target) -> bool:
+    """Whether a replica is among servers, each a host with its port. A container has its address
+    for itself, on whichever port it is routed to; local processes share theirs."""
+    address = target.address or ""
+    host = f"[{address}]" if ":" in address else address
+    if not target.is_container:
+        return f"{host}:{target.port}" in servers
+    return any(server.rpartition(":")[0] == host for server in servers)

@@ -17,7 +17,7 @@ import aiohttp
 import orjson
 
 from healthagent.core.observation import Unseen
-from healthagent.core.rotation import Told
+from healthagent.core.rotation import Told, routes_to
 from healthagent.core.target import Target
 
 LOOK_EVERY = 0.1
@@ -55,7 +55,7 @@ class TraefikRouter:
         if target.address is None:
             return not routed
         if self._api is not None:
-            return await self._asked(self._api, target.address, routed, timeout)
+            return await self._asked(self._api, target, routed, timeout)
         if not self._told():
             longest = self._poll + self._throttle
             await asyncio.sleep(min(longest, timeout))
@@ -64,24 +64,25 @@ class TraefikRouter:
                 "point Traefik's HTTP provider at the agent, or set traefik.api",
             )
         until = self._clock() + timeout
-        while not self._arrived(target.address, routed):
+        while not self._arrived(target, routed):
             if self._clock() > until:
                 return False
             await asyncio.sleep(LOOK_EVERY)
         return True
 
-    def _arrived(self, address: str, routed: bool) -> bool:
+    def _arrived(self, target: Target, routed: bool) -> bool:
         since = self._clock() - self._throttle - APPLY
         told = self._told().values()
-        return all(each.has(address) is routed and each.at <= since for each in told)
+        return all(each.has(target) is routed and each.at <= since for each in told)
 
-    async def _asked(self, api: str, address: str, routed: bool, timeout: float) -> bool | Unseen:
+    async def _asked(self, api: str, target: Target, routed: bool, timeout: float) -> bool | Unseen:
         until = self._clock() + timeout
         within = aiohttp.ClientTimeout(total=ANSWER_WITHIN)
         async with aiohttp.ClientSession(timeout=within) as session:
             while True:
                 try:
-                    seen: bool | Unseen = (address in await _hosts(session, api)) is routed
+                    servers = await _servers(session, api)
+                    seen: bool | Unseen = routes_to(servers, target) is routed
                 except (aiohttp.ClientError, TimeoutError, ValueError) as error:
                     why = str(error) or type(error).__name__
                     seen = Unseen(f"Traefik's API at {api} gives no answer: {why}", "see its log")
@@ -90,13 +91,13 @@ class TraefikRouter:
                 await asyncio.sleep(LOOK_EVERY)
 
 
-async def _hosts(session: aiohttp.ClientSession, api: str) -> set[str]:
-    """All hosts that services of the HTTP provider have as servers.
+async def _servers(session: aiohttp.ClientSession, api: str) -> set[str]:
+    """All servers of the HTTP provider's services, each a host with its port.
 
     The API shows what the routers were last built from (pkg/server/routerfactory.go of Traefik).
     Raises ``ValueError`` where the answer is not what Traefik's is.
     """
-    hosts: set[str] = set()
+    servers: set[str] = set()
     page = "1"
     while page:
         url = f"{api.rstrip('/')}/api/http/services"
@@ -110,5 +111,5 @@ async def _hosts(session: aiohttp.ClientSession, api: str) -> set[str]:
         for service in services:
             if service.get("provider") == "http":
                 for server in (service.get("loadBalancer") or {}).get("servers") or ():
-                    hosts.add(urlsplit(server.get("url", "")).hostname or "")
-    return hosts
+                    servers.add(urlsplit(server.get("url", "")).netloc)
+    return servers

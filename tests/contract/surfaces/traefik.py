@@ -138,12 +138,14 @@ def named(name: str) -> Callable[[web.Request], Any]:
 
 
 @asynccontextmanager
-async def traefik(endpoint: int, web_port: int, api_port: int, log: Path) -> AsyncIterator[None]:
+async def traefik(
+    endpoint: int, web_port: int, api_port: int, log: Path, path: str = ""
+) -> AsyncIterator[None]:
     """The process, which the kernel ends with the test's own (PR_SET_PDEATHSIG), killed or not."""
     program = Path(sys.executable).with_name("traefik")
     assert program.exists(), "Traefik is missing: run `make venv`"
     options = {
-        "providers.http.endpoint": f"http://127.0.0.1:{endpoint}/",
+        "providers.http.endpoint": f"http://127.0.0.1:{endpoint}/{path}",
         "providers.http.pollInterval": "50ms",
         "providers.providersThrottleDuration": "20ms",
         "entrypoints.web.address": f"127.0.0.1:{web_port}",

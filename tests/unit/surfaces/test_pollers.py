@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+from healthagent.core.target import Target
 from healthagent.surfaces.http.pollers import Pollers
 
 TWO = b'{"servers":[{"url":"http://10.0.0.1:3000"},{"url":"http://10.0.0.2:3000"}]}'
 ONE = b'{"servers":[{"url":"http://10.0.0.1:3000"}]}'
+
+
+def at(address: str, port: int = 80, id_: str = "a" * 64) -> Target:
+    return Target(id_, "app-1", "app", address=address, port=port)
 
 
 class Clock:
@@ -38,7 +43,7 @@ def test_what_it_has_it_has_since_it_was_first_sent_it() -> None:
     polled(pollers, clock, ONE, times=3)
     told = pollers.told()["traefik"]
     assert told.at == changed
-    assert (told.has("10.0.0.1"), told.has("10.0.0.2")) == (True, False)
+    assert (told.has(at("10.0.0.1")), told.has(at("10.0.0.2"))) == (True, False)
 
 
 def test_a_body_that_differs_in_other_things_is_the_same_news() -> None:
@@ -65,6 +70,15 @@ def test_an_address_is_not_taken_for_one_that_begins_as_it_does() -> None:
     pollers = Pollers(clock)
     polled(pollers, clock, b'{"url":"http://10.0.0.11:3000"},{"url":"http://[fd00::1]:3000"}')
     told = pollers.told()["traefik"]
-    assert not told.has("10.0.0.1")
-    assert told.has("10.0.0.11")
-    assert told.has("fd00::1")
+    assert not told.has(at("10.0.0.1"))
+    assert told.has(at("10.0.0.11"))
+    assert told.has(at("fd00::1"))
+
+
+def test_local_processes_share_an_address_and_are_told_apart_by_their_port() -> None:
+    clock = Clock()
+    pollers = Pollers(clock)
+    polled(pollers, clock, b'{"url":"http://127.0.0.1:3001"}')
+    told = pollers.told()["traefik"]
+    assert told.has(at("127.0.0.1", 3001, "static:app-1"))
+    assert not told.has(at("127.0.0.1", 3002, "static:app-2"))
