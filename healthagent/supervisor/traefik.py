@@ -25,8 +25,9 @@ LOOK_EVERY = 0.1
 ANSWER_WITHIN = 2.0
 """Seconds for one answer of Traefik's API."""
 
-APPLY = 0.2
-"""Seconds that Traefik gets to build its routers once the throttle lets a change pass."""
+APPLY = 0.5
+"""Seconds that Traefik gets to build its routers once the throttle lets a change pass. On a machine
+with many programs to a core 0.2 were seen not to be enough."""
 
 
 class TraefikRouter:
