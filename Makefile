@@ -70,6 +70,10 @@ soak: venv probe ## ten minutes under load with the cores busy: nothing healthy 
 bench-routing: venv probe ## what is lost while replicas are rolled, killed, frozen; and who heals them
 	$(PYTHON) -m benchmarks.routing
 
+.PHONY: acceptance
+acceptance: venv probe ## the whole migration on real parts, into build/acceptance.md
+	$(PYTHON) -m benchmarks.acceptance
+
 .PHONY: venv
 venv: ## the project's own Python, as uv.lock says
 	@sh provision/venv.sh

@@ -28,9 +28,12 @@ PRISMA, DBOS, AGENT = 5, 3, 1
 STEPS: Final = ("reserve", "charge", "pack", "ship")
 """What the app does with an order, in order."""
 
+STATES: Final = ("placed", "reserved", "paid", "packed", "shipped")
+"""What an order goes through."""
+
 _UP: Final = 180.0
-_ANSWER: Final = 5.0
-_OWN: Final = "application_name IS DISTINCT FROM 'looking' AND backend_type = 'client backend'"
+_ANSWER: Final = 15.0
+_COUNTED: Final = "usename <> 'postgres' AND backend_type = 'client backend'"
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,7 +165,7 @@ class Desk:
     # What there is in Postgres
 
     def connect(self, role: str = "postgres") -> psycopg.Connection[tuple[Any, ...]]:
-        """A session of one's own, which the counts below leave out."""
+        """A session of one's own."""
         secret = desk.SOURCE / "secrets" / "postgres"
         password = secret.read_text().strip()
         if role != "postgres":
@@ -170,7 +173,7 @@ class Desk:
             password = dict(line.split("=", 1) for line in lines)["APP_PASSWORD"]
         return psycopg.connect(
             host=self.address(f"{self.project}-postgres-1"), dbname="desk", user=role,
-            password=password, autocommit=True, connect_timeout=5, application_name="looking",
+            password=password, autocommit=True, connect_timeout=5,
         )  # fmt: skip
 
     def query(self, sql: str) -> list[tuple[Any, ...]]:
@@ -179,9 +182,10 @@ class Desk:
 
 
 def held(connection: psycopg.Connection[tuple[Any, ...]]) -> dict[str, int]:
-    """How many connections each role holds now."""
+    """How many connections each role holds now; the superuser's, which are those that look and the
+    health check of its container, have places of their own in Postgres."""
     counted = connection.execute(
-        f"SELECT usename, count(*) FROM pg_stat_activity WHERE {_OWN} GROUP BY usename".encode()
+        f"SELECT usename, count(*) FROM pg_stat_activity WHERE {_COUNTED} GROUP BY usename".encode()
     )
     return {role: int(count) for role, count in counted}
 

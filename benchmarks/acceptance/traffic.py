@@ -11,7 +11,10 @@ from typing import Self
 
 from benchmarks.acceptance.desk import Answer, Desk, ask
 
-PAUSE = 0.02
+PAGES = 3
+"""Looks at the page between one order and the next: orders alone would only fill the queue."""
+
+PAUSE = 0.05
 """Seconds that a user thinks: the load is on the stack, not on this program."""
 
 
@@ -50,7 +53,8 @@ class Traffic:
     def _use(self, number: int) -> None:
         shop = ("north", "south")[number % 2]
         while not self._ends.is_set():
-            self._count("page", ask(f"{self._url}/{shop}"), 200)
+            for _ in range(PAGES):
+                self._count("page", ask(f"{self._url}/{shop}"), 200)
             id_ = str(uuid.uuid4())
             answer = self._desk.order(self._url, shop, id_=id_)
             if self._count("order", answer, 202):

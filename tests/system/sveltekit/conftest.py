@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import ipaddress
 from collections.abc import Iterator
 
 import pytest
 
+from benchmarks.acceptance.collector import Collector
 from benchmarks.acceptance.desk import Desk
 from provision import agent, desk, images, owner, projects
 from provision.engine import Engine
-from tests.system.sveltekit.collector import Collector
 
 REPLICAS = 3
 START = 120.0
@@ -28,9 +27,8 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 @pytest.fixture(scope="session")
 def collector() -> Iterator[Collector]:
-    found = Collector()
-    yield found
-    found.close()
+    with Collector() as found:
+        yield found
 
 
 @pytest.fixture(scope="session")
@@ -39,17 +37,13 @@ def order_desk(engine: Engine, collector: Collector) -> Iterator[Desk]:
     images.ensure(engine)
     agent.ensure(engine)
     desk.ensure(engine)
-    subnet = engine.docker(
-        "network", "inspect", "--format", "{{(index .IPAM.Config 0).Subnet}}", "bridge"
-    ).strip()
-    host = ipaddress.ip_network(subnet)[1]  # the host's end of Docker's own bridge
     found = Desk(
         engine,
         owner.new_name("desk"),
         {
             "WORK_MS": "200",
             "ORPHANED_MS": "4000",
-            "OTEL_EXPORTER_OTLP_ENDPOINT": f"http://{host}:{collector.port}",
+            "OTEL_EXPORTER_OTLP_ENDPOINT": collector.url(engine),
             "OTEL_METRIC_EXPORT_INTERVAL": "1000",
         },
     )

@@ -9,12 +9,12 @@ import uuid
 import psycopg
 import pytest
 
+from benchmarks.acceptance.collector import Collector
 from benchmarks.acceptance.desk import AGENT, DBOS, PRISMA, Desk, ask, held
 from benchmarks.acceptance.traffic import Traffic
 from examples.quickstart.tour.condition import Seen, until
 from provision import desk as images
 from tests.system.client import AgentClient, told
-from tests.system.sveltekit.collector import Collector
 
 LOAD = 2.0
 """The least seconds under load while connections are counted."""

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import ipaddress
 import json
 import threading
 from collections import defaultdict
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
+
+from provision.engine import Engine
 
 
 class Collector(ThreadingHTTPServer):
@@ -22,13 +25,21 @@ class Collector(ThreadingHTTPServer):
         self.lock = threading.Lock()
         threading.Thread(target=self.serve_forever, daemon=True).start()
 
-    @property
-    def port(self) -> int:
-        return int(self.server_address[1])
+    def url(self, engine: Engine) -> str:
+        """Where containers reach it: the host's end of Docker's own bridge."""
+        subnet = engine.docker(
+            "network", "inspect", "--format", "{{(index .IPAM.Config 0).Subnet}}", "bridge"
+        ).strip()
+        return f"http://{ipaddress.ip_network(subnet)[1]}:{self.server_address[1]}"
 
-    def close(self) -> None:
+    @property
+    def metrics(self) -> str:
+        """Where it says who sent, as a collector's Prometheus exporter does."""
+        return f"http://127.0.0.1:{self.server_address[1]}/metrics"
+
+    def server_close(self) -> None:
         self.shutdown()
-        self.server_close()
+        super().server_close()
 
     def seen(self) -> dict[str, set[str]]:
         with self.lock:
@@ -38,15 +49,22 @@ class Collector(ThreadingHTTPServer):
 class Handler(BaseHTTPRequestHandler):
     server: Collector
 
+    def do_GET(self) -> None:
+        lines = [f'target_info{{service_instance_id="{one}"}} 1' for one in self.server.seen()]
+        self._answer("\n".join([*lines, ""]).encode())
+
     def do_POST(self) -> None:
         said = json.loads(self._body())
         with self.server.lock:
             for instance, name in named(said):
                 self.server.names[instance].add(name)
+        self._answer(b"{}")
+
+    def _answer(self, body: bytes) -> None:
         self.send_response(200)
-        self.send_header("content-length", "2")
+        self.send_header("content-length", str(len(body)))
         self.end_headers()
-        self.wfile.write(b"{}")
+        self.wfile.write(body)
 
     def _body(self) -> bytes:
         """Of known length, as Node sends it, or in chunks, as Bun does."""

@@ -1,0 +1,140 @@
+"""What the run measured, as a report for people and as one line for machines."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from benchmarks.acceptance.acts import Audit, Change, Frozen, Load, Outcome
+
+_CRITERIA: Final = (
+    "PM2 is completely removed from production",
+    "Application runs under Bun runtime in production",
+    "Scaling occurs via Compose replicas",
+    "DB connection counts are predictable and bounded",
+    "DBOS workflows function correctly",
+    "Health failures remove containers from traffic",
+    "Rollback path is validated",
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """All that was measured."""
+
+    before: Load
+    workers: int
+    audit_before: Audit
+    loads: Mapping[int, Load]
+    images: Mapping[int, str]
+    """By number of replicas the image that all of them ran."""
+    processes: Sequence[str]
+    programs: Mapping[str, str]
+    """By replica what was PID 1 in the end."""
+    programs_back: Mapping[str, str]
+    """And what it was after the way back."""
+    frozen: Frozen
+    killed: Outcome
+    back: Change
+    back_orders: Outcome
+    forward: Change
+    forward_orders: Outcome
+    rest: Outcome
+    """All other orders that were accepted, those behind PM2 among them."""
+
+    @property
+    def lost(self) -> int:
+        """Orders that were accepted and not shipped."""
+        return (
+            sum(o.lost for o in (self.killed, self.rest, self.forward_orders))
+            + self.back_orders.lost
+        )
+
+    @property
+    def rollback_lost(self) -> int:
+        """Requests that failed and orders that were lost on the way back."""
+        return len(self.back.failures) + self.back_orders.lost
+
+    @property
+    def met(self) -> tuple[bool, ...]:
+        """By criterion of chapter 10 whether it is met."""
+        work = (self.killed, self.rest, self.back_orders, self.forward_orders)
+        return (
+            not any("pm2" in line.lower() for line in self.processes),
+            set(self.programs.values()) == {"bun"},
+            set(self.loads) == {1, 3, 6} and len(set(self.images.values())) == 1,
+            all(load.held <= load.declared for load in self.loads.values()),
+            all(one.lost == one.wrong == 0 for one in work) and self.killed.repeated > 0,
+            self.frozen.served > 0 and self.frozen.failed == 0,
+            self.rollback_lost == len(self.forward.failures) == 0
+            and set(self.programs_back.values()) == {"node"},
+        )  # fmt: skip
+
+
+def line(run: Run) -> str:
+    """The last line: what a machine needs to know."""
+    return json.dumps({
+        "criteria": len(_CRITERIA),
+        "met": sum(run.met),
+        "lost": run.lost,
+        "rollback_lost": run.rollback_lost,
+        "connections": {str(n): [load.held, load.declared] for n, load in run.loads.items()},
+    })  # fmt: skip
+
+
+def markdown(run: Run, after: Audit) -> str:
+    """The report, fit for a pull request."""
+    facts = (
+        f"{len(run.processes)} processes in the app's containers, none of them PM2's",
+        f"PID 1 of {len(run.programs)} replicas: {', '.join(sorted(set(run.programs.values())))}",
+        f"{', '.join(map(str, run.loads))} replicas, {len(set(run.images.values()))} image",
+        "; ".join(f"{n}: {x.held} held, {x.declared} allowed" for n, x in run.loads.items()),
+        (
+            f"{run.killed.orders} orders while every replica was killed and made anew: "
+            f"{run.killed.lost} lost, {run.killed.wrong} not done exactly once, "
+            f"{run.killed.repeated} went through a step again"
+        ),
+        (
+            f"out after {run.frozen.seconds:.1f} s; then {run.frozen.served} requests served by "
+            f"others, {run.frozen.failed} failed"
+        ),
+        (
+            f"{run.back.requests} requests while Bun gave way to Node: {len(run.back.failures)} "
+            f"failed, {run.back_orders.lost} of {run.back_orders.orders} orders lost; "
+            f"forward again: {len(run.forward.failures)} of {run.forward.requests} failed, "
+            f"{run.forward_orders.lost} of {run.forward_orders.orders} lost"
+        ),
+    )
+    rows = [
+        f"| {number} | {'met' if met else '**not met**'} | {says} | {fact} |"
+        for number, (met, says, fact) in enumerate(
+            zip(run.met, _CRITERIA, facts, strict=True), start=1
+        )
+    ]
+    failures = [f"- {failure}" for failure in (*run.back.failures, *run.forward.failures)]
+    before = (
+        f"{run.workers} workers behind PM2 in one container held {run.before.held} connections "
+        f"under load, where one container declares {run.before.declared}."
+    )
+    return "\n".join([
+        "# Acceptance run",
+        "",
+        "| # | | criterion | measured |",
+        "|---|---|---|---|",
+        *rows,
+        "",
+        "## As it was",
+        "",
+        before,
+        "",
+        "| audit | before | after |",
+        "|---|---|---|",
+        *(f"| {outcome} | {run.audit_before.tally.get(outcome, 0)} | {count} |"
+          for outcome, count in after.tally.items()),
+        *(["", "Open after it:", "", *(f"- {one}" for one in after.open)] if after.open else []),
+        *(["", "## Requests that failed while replicas were replaced", "", *failures]
+          if failures else []),
+        "",
+    ])  # fmt: skip
