@@ -181,7 +181,7 @@ def killed(desk: Desk, replicas: int) -> list[str]:
         accepted.append(id_)
     for name in desk.replicas():
         desk.kill(name)
-        desk.engine.docker("rm", "--force", name)
+        desk.remove(name)
         desk.scale(replicas)
         time.sleep(0.3)  # not a wait for something: the next one dies a little further on
     desk.wait_until_ready(replicas, within=_READY)

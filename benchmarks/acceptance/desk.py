@@ -21,6 +21,7 @@ from examples.quickstart.tour.condition import Seen, until
 from provision import desk, projects
 from provision.command import run
 from provision.engine import Engine
+from provision.errors import CommandFailed
 
 PRISMA, DBOS, AGENT = 5, 3, 1
 """Connections that compose.yaml declares for each replica, and for the agent."""
@@ -139,6 +140,20 @@ class Desk:
             pid = self.inspect(container)["State"]["Pid"]
             if pid:
                 os.kill(pid, signal.SIGKILL)
+
+    def remove(self, container: str) -> None:
+        """Remove a container. One that dies while the Engine kills it is refused: then again."""
+
+        def look() -> Seen:
+            try:
+                self.engine.docker("rm", "--force", container)
+            except CommandFailed as error:
+                if "is not running" not in str(error):
+                    raise
+                return Seen(False, str(error))
+            return Seen(True, "")
+
+        until(f"{container} is removed", look, within=30)
 
     def wait_until_ready(self, replicas: int, *, within: float) -> None:
         """Until the agent knows exactly so many, and holds all of them ready."""

@@ -100,6 +100,7 @@ class Replica:
 
     def ask(self, fault: str) -> None:
         """Tell the app to fail in one way."""
+        self.wait_until_up()
         url = f"http://{self.stack.address(self.name)}:{CONTROL}/{fault}"
         request = urllib.request.Request(url, method="POST")
         with urllib.request.urlopen(request, timeout=ANSWER) as response:

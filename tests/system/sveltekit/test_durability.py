@@ -76,7 +76,7 @@ def test_killed_at_any_point_and_recreated_the_work_is_done_once(stack: Desk) ->
             for replica in {one.executor for one in held.values()}:
                 address = stack.address(replica)
                 stack.kill(replica)
-                stack.engine.docker("rm", "--force", replica)
+                stack.remove(replica)
                 holds.forget(address)
             for id_ in held:
                 assert at(orders(connection, [id_])[id_]) == points[id_]
@@ -119,6 +119,7 @@ class Holds:
         return self
 
     def __exit__(self, *_: object) -> None:
+        self._connection.execute("DELETE FROM held")  # whoever is held keeps a lock on the triggers
         self._connection.execute(REMOVE)
 
     def add(self, id_: str, step: str, done: bool) -> None:
@@ -187,7 +188,7 @@ def test_the_work_of_a_replica_that_never_comes_back_is_taken_over(stack: Desk) 
         lost = holds.wait_for([id_])[id_].executor
         address = stack.address(lost)
         stack.kill(lost)
-        stack.engine.docker("rm", "--force", lost)
+        stack.remove(lost)
         holds.forget(address)
         holds.remove(id_)
 
