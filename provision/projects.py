@@ -1,6 +1,7 @@
 """Removes Compose projects by their label: all that they left, however they ended."""
 
 import json
+import time
 from typing import Final
 
 from provision import owner
@@ -9,29 +10,40 @@ from provision.errors import CommandFailed
 
 _LABEL: Final = "com.docker.compose.project"
 _REMOVE: Final = 120.0
+_SETTLE: Final = 30.0
+"""Seconds that the Engine is given until it refuses nothing any more."""
+_PAUSE: Final = 0.2
 
 
 def remove(engine: Engine, project: str) -> None:
     """Remove the containers, networks and volumes of a Compose project; their images stay.
 
     Needs neither the compose file nor a living container, and is quiet where nothing is left.
+    Two may do it at once, and a container may end by itself meanwhile: the Engine then refuses one
+    of them, or refuses a network whose last container is not gone yet. So what it says is heeded
+    only where something is still there at the end.
+
     Raises CommandFailed.
     """
-    for listing, removal in (
-        (("ps", "--all", "--quiet"), ("rm", "--force", "--volumes")),
-        (("network", "ls", "--quiet"), ("network", "rm")),
-        (("volume", "ls", "--quiet"), ("volume", "rm", "--force")),
-    ):
-        found = engine.docker(*listing, "--filter", f"label={_LABEL}={project}").split()
-        if not found:
-            continue
-        try:
-            engine.docker(*removal, *found, timeout=_REMOVE)
-        except CommandFailed as error:
-            # Somebody else, or the container's own end, was quicker.
-            gone = ("no such", "not found", "already in progress")
-            if not any(words in error.output.lower() for words in gone):
-                raise
+    deadline = time.monotonic() + _SETTLE
+    while True:
+        refusal = None
+        for listing, removal in (
+            (("ps", "--all", "--quiet"), ("rm", "--force", "--volumes")),
+            (("network", "ls", "--quiet"), ("network", "rm")),
+            (("volume", "ls", "--quiet"), ("volume", "rm", "--force")),
+        ):
+            found = engine.docker(*listing, "--filter", f"label={_LABEL}={project}").split()
+            try:
+                if found:
+                    engine.docker(*removal, *found, timeout=_REMOVE)
+            except CommandFailed as error:
+                refusal = error
+        if refusal is None:
+            return
+        if time.monotonic() > deadline:
+            raise refusal
+        time.sleep(_PAUSE)
 
 
 def sweep(engine: Engine) -> list[str]:

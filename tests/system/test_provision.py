@@ -6,6 +6,7 @@ Nothing here asks whether an image was pulled or is a look-alike: both must pass
 import subprocess
 import sys
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -157,6 +158,22 @@ def test_a_project_goes_with_all_it_made_even_paused(project: Project) -> None:
 
     assert leftovers(project.engine, project.name) == []
     projects.remove(project.engine, project.name)
+
+
+def test_two_may_remove_a_project_at_once(project: Project) -> None:
+    """As test processes do, each of which sweeps what a killed run left."""
+    service = f"image: {images.BUN.tag}\n    pull_policy: never\n    command: [sleep, infinity]"
+    (project.folder / "compose.yaml").write_text(
+        "services:\n" + "".join(f"  {name}:\n    {service}\n" for name in ("one", "two", "three"))
+    )
+    project.compose("up", "--detach")
+
+    with ThreadPoolExecutor() as pool:
+        removals = [pool.submit(projects.remove, project.engine, project.name) for _ in range(2)]
+    for removal in removals:
+        removal.result()
+
+    assert leftovers(project.engine, project.name) == []
 
 
 def test_what_a_killed_run_left_is_swept_and_the_living_stay(project: Project) -> None:
