@@ -1,4 +1,4 @@
-"""``healthagent events``: what changed and what changes, as it happens."""
+"""``healthagent events``: what changed and what was done, as it happens."""
 
 from __future__ import annotations
 
@@ -11,12 +11,13 @@ from datetime import UTC, datetime, timedelta
 import click
 
 from healthagent.cli import parameters
-from healthagent.cli.agent import Agent, Document, Event
-from healthagent.cli.screen import Screen, clock, instant, styled
+from healthagent.cli.agent import Agent, Event
+from healthagent.cli.entry import show
+from healthagent.cli.screen import Screen, instant
 from healthagent.errors import AgentUnreachable
 
 EVERYTHING = 1000
-"""As many transitions as the agent keeps."""
+"""As many events as the agent keeps."""
 
 FIRST_PAUSE, LONGEST_PAUSE = 0.5, 5.0
 """Seconds between tries to reach the agent again."""
@@ -33,7 +34,7 @@ def time_ago(text: str) -> datetime:
     return datetime.now(UTC) - timedelta(**{UNITS[matched[2]]: int(matched[1])})
 
 
-@click.command(short_help="what changed and what changes, as it happens")
+@click.command(short_help="what changed and what was done, as it happens")
 @click.option("--target", help="Only this replica: its name or id.")
 @click.option(
     "--since",
@@ -53,7 +54,7 @@ def events(
     follow: bool,
     as_json: bool,
 ) -> None:
-    """Show every transition of a replica or of one of its checks, with its reason.
+    """Show every transition of a replica or of one of its checks, and every act, with its reason.
 
     It follows until it is interrupted, and reaches for the agent again where the connection is cut,
     from where it stood. With --no-follow and neither --since nor --replay it shows all that the
@@ -72,7 +73,7 @@ def events(
             if screen is None:
                 click.echo(json.dumps(event.data, ensure_ascii=False))
             else:
-                _show(screen, event.data)
+                show(screen, event.data)
     except KeyboardInterrupt:
         click.echo(err=True)
 
@@ -96,11 +97,3 @@ def _stream(agent: Agent, query: dict[str, str]) -> Iterator[Event]:
             )
         pause = min(LONGEST_PAUSE, 2 * pause or FIRST_PAUSE)
         time.sleep(pause)
-
-
-def _show(screen: Screen, event: Document) -> None:
-    who = f"{event['target']} {event['check']}" if event["check"] else event["target"]
-    code = f"{event['code']}: " if event["check"] and event["code"] not in ("", "ok") else ""
-    said = f"  {code}{event['reason']}" if event["reason"] else ""
-    change = (styled(event["before"]), " -> ", styled(event["after"]))
-    screen.line((clock(event["time"]), "dim"), f"  {who}  ", *change, said)

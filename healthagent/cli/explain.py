@@ -9,7 +9,8 @@ import click
 from healthagent.cli import parameters
 from healthagent.cli.agent import Agent, Document, find
 from healthagent.cli.diagnosis import advice
-from healthagent.cli.screen import STYLES, Screen, ago, clock, print_json, styled
+from healthagent.cli.entry import show_act, show_transition
+from healthagent.cli.screen import STYLES, Screen, ago, print_json, styled
 
 TRANSITIONS = 10
 """How many of the last ones are shown."""
@@ -35,7 +36,11 @@ def explain(ctx: click.Context, target: str, agent: Agent, as_json: bool) -> Non
     found = find(health["targets"], target)
     past = agent.past_events(found["name"], TRANSITIONS)
     if as_json:
-        print_json({"time": health["time"], "target": found, "transitions": past})
+        transitions = [event for event in past if event["event"] == "transition"]
+        acts = [event for event in past if event["event"] == "act"]
+        print_json(
+            {"time": health["time"], "target": found, "transitions": transitions, "acts": acts}
+        )
     else:
         _show(Screen(), found, past, health["time"])
     ctx.exit(0 if found["ready"] else 1)
@@ -69,10 +74,11 @@ def _show(screen: Screen, target: Document, past: list[Document], now: str) -> N
     if past:
         _heading(screen, "Last transitions")
         for event in past:
-            change = (styled(event["before"]), " -> ", styled(event["after"]))
-            said = f"  {event['reason']}" if event["check"] and event["reason"] else ""
-            who = event["check"] or "replica"
-            screen.line((clock(event["time"]), "dim"), f"  {who}  ", *change, said)
+            if event["event"] == "act":
+                show_act(screen, event)
+            else:
+                why = event["reason"] if event["check"] else ""
+                show_transition(screen, event, event["check"] or "replica", why)
 
 
 def _explain(screen: Screen, target: Document, blame: Document) -> None:

@@ -9,9 +9,10 @@ from typing import Any
 import click
 
 from healthagent.cli import parameters
-from healthagent.cli.agent import Agent, Document
+from healthagent.cli.agent import Agent
+from healthagent.cli.entry import show
 from healthagent.cli.events import time_ago
-from healthagent.cli.screen import Screen, clock, print_json, styled
+from healthagent.cli.screen import Screen, print_json
 from healthagent.errors import UnknownTarget
 
 
@@ -59,27 +60,9 @@ def history(
         return
     screen = Screen()
     for entry in document["entries"]:
-        _show(screen, entry)
+        show(screen, entry)
     if not document["entries"]:
         screen.line("Nothing is kept of that." if target or since else "Nothing has happened yet.")
-
-
-def _show(screen: Screen, entry: Document) -> None:
-    time = (clock(entry["time"]), "dim")
-    if entry["event"] == "transition":
-        who = f"{entry['target']} {entry['check']}" if entry["check"] else entry["target"]
-        said = f"  {entry['reason']}" if entry["reason"] else ""
-        change = (styled(entry["before"]), " -> ", styled(entry["after"]))
-        screen.line(time, f"  {who}  ", *change, said)
-        return
-    who = entry["target"] or entry["service"]
-    by = f" by {entry['by']}" if entry["by"] else ""
-    screen.line(
-        time, "  ", (f"{entry['verb']} {who}", "bold"), f"{by}  ", styled(entry["outcome"]),
-        f"  {entry['text']}",
-    )  # fmt: skip
-    if entry["evidence"].get("kept"):
-        screen.line((f"{'':10}healthagent history --evidence {entry['evidence']['id']}", "dim"))
 
 
 def _evidence(agent: Agent, act: str, as_json: bool) -> None:

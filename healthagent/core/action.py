@@ -46,6 +46,11 @@ class Step:
     text: str
     evidence: Evidence = field(default_factory=dict)
 
+    @property
+    def worse(self) -> bool:
+        """Whether somebody should look: it was not done, or not wholly."""
+        return self.outcome in (Outcome.REFUSED, Outcome.FAILED, Outcome.OBSERVED)
+
 
 @dataclass(frozen=True, slots=True)
 class Plan:

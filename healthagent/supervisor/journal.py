@@ -1,13 +1,13 @@
-"""The journal: every step is logged, every step and transition kept, and evidence taken."""
+"""The journal: every step is logged, told and kept, every transition kept, and evidence taken."""
 
 from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
-from healthagent.core.action import Outcome, Step
+from healthagent.core.action import Step
 from healthagent.core.report import Report
 from healthagent.core.target import Target
 from healthagent.core.transition import Transition
@@ -25,11 +25,17 @@ _log = logging.getLogger("healthagent.acts")
 
 
 class Journal:
-    """A recorder of acts, and a surface that remembers what changed."""
+    """A recorder of acts, and a surface that remembers what changed.
 
-    def __init__(self, history: History, inquest: Inquest) -> None:
+    ``told`` hear each step as well: the surfaces that show it.
+    """
+
+    def __init__(
+        self, history: History, inquest: Inquest, told: Sequence[Callable[[Step], None]] = ()
+    ) -> None:
         self._history = history
         self._inquest = inquest
+        self._told = told
         self._report: Report | None = None
 
     def publish(self, report: Report, changes: tuple[Transition, ...]) -> None:
@@ -39,8 +45,7 @@ class Journal:
                 self._history.add(change)
 
     def record(self, step: Step) -> None:
-        bad = step.outcome in (Outcome.FAILED, Outcome.REFUSED, Outcome.OBSERVED)
-        level = logging.WARNING if bad else logging.INFO
+        level = logging.WARNING if step.worse else logging.INFO
         fields = {
             "event": "act",
             "act": step.act,
@@ -58,6 +63,8 @@ class Journal:
             extra={"fields": fields},
         )  # fmt: skip
         self._history.add(step)
+        for tell in self._told:
+            tell(step)
 
     async def preserve(self, target: Target, act: str) -> Evidence:
         try:

@@ -70,7 +70,8 @@ class AgentClient:
         lines = self.get(f"/events?replay={ALL_KEPT}&follow=false").body.splitlines()
         ids = [line.removeprefix("id: ") for line in lines if line.startswith("id: ")]
         data = [json.loads(line[6:]) for line in lines if line.startswith("data: ")]
-        return list(zip(ids, data, strict=True))
+        told = zip(ids, data, strict=True)
+        return [(id_, event) for id_, event in told if event["event"] == "transition"]
 
     # Waiting
 

@@ -1,4 +1,4 @@
-"""``/events``: every transition as a server-sent event, with the last ones kept for replay.
+"""``/events``: every transition and every act as server-sent events, the last ones kept for replay.
 
 The stream is that of the HTML standard, section "Server-sent events".
 """
@@ -14,12 +14,13 @@ from dataclasses import dataclass
 
 import orjson
 
-from healthagent.core.transition import Transition
-from healthagent.surfaces.transition_text import document
+from healthagent.core.action import Step
+from healthagent.core.ports import Entry
+from healthagent.surfaces.entry_text import document
 
 KEPT = 500
-"""Transitions to the worse that are kept, and again as many others: so that a fleet that recovers
-many times never pushes out what went wrong."""
+"""Events to the worse that are kept, and again as many others: so that a fleet that recovers many
+times never pushes out what went wrong."""
 
 MOST_WAITING = 1000
 """Events that may wait for one reader before it is let go."""
@@ -32,10 +33,10 @@ KEEP_ALIVE = b": keep-alive\n\n"
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """A transition and its number in this life of the agent, from 1 on."""
+    """An entry and its number in this life of the agent, from 1 on."""
 
     number: int
-    transition: Transition
+    entry: Entry
 
 
 class Crowded(Exception):
@@ -61,7 +62,7 @@ class Subscription:
 
 
 class Feed:
-    """Keeps recent transitions and hands new ones to whoever reads.
+    """Keeps recent entries and hands new ones to whoever reads.
 
     ``life`` tells the agent's lives apart: an id from another one cannot be resumed from.
     """
@@ -74,11 +75,11 @@ class Feed:
         self._readers: set[Subscription] = set()
         self._closed = False
 
-    def publish(self, transitions: tuple[Transition, ...]) -> None:
-        for transition in transitions:
+    def publish(self, *entries: Entry) -> None:
+        for entry in entries:
             self._number += 1
-            event = Event(self._number, transition)
-            (self._worse if transition.worse else self._others).append(event)
+            event = Event(self._number, entry)
+            (self._worse if entry.worse else self._others).append(event)
             for reader in self._readers:
                 reader.put(event)
 
@@ -115,19 +116,27 @@ class Feed:
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """The transitions that a reader asked for; an empty set asks for all."""
+    """The entries that a reader asked for; an empty set asks for all."""
 
     targets: frozenset[str] = frozenset()
     services: frozenset[str] = frozenset()
 
-    def __contains__(self, transition: Transition) -> bool:
-        target = transition.target
-        return (not self.targets or bool(self.targets & {target.name, target.id})) and (
-            not self.services or target.service in self.services
+    def __contains__(self, entry: Entry) -> bool:
+        target, service = _about(entry)
+        return (not self.targets or bool(self.targets & target)) and (
+            not self.services or service in self.services
         )
 
 
-def encode(event: Event, life: str, show: Callable[[Transition], Transition]) -> bytes:
+def _about(entry: Entry) -> tuple[set[str], str]:
+    """What its target is called, and its service."""
+    if isinstance(entry, Step):
+        return {entry.target}, entry.service
+    return {entry.target.name, entry.target.id}, entry.target.service
+
+
+def encode(event: Event, life: str, show: Callable[[Entry], Entry]) -> bytes:
     """One event as it goes over the wire."""
-    data = orjson.dumps(document(show(event.transition)), default=str)
-    return b"id: %s-%d\nevent: transition\ndata: %s\n\n" % (life.encode(), event.number, data)
+    told = document(show(event.entry))
+    head = f"id: {life}-{event.number}\nevent: {told['event']}\ndata: "
+    return head.encode() + orjson.dumps(told, default=str) + b"\n\n"

@@ -9,10 +9,9 @@ from typing import Any
 
 from aiohttp import web
 
-from healthagent.core.action import Step
 from healthagent.core.options import duration
 from healthagent.core.ports import Entry, History
-from healthagent.surfaces import step_text, transition_text
+from healthagent.surfaces.entry_text import document
 from healthagent.surfaces.http.problem import Problem
 
 MOST = 500
@@ -50,7 +49,7 @@ async def entries(history: History, query: Mapping[str, str]) -> dict[str, Any]:
     if found is None:
         detail = "the history's disk does not answer; the agent's log has it all"
         raise Problem(HTTPStatus.SERVICE_UNAVAILABLE, detail)
-    return {"entries": [_document(entry) for entry in found]}
+    return {"entries": [document(entry) for entry in found]}
 
 
 async def evidence(history: History, request: web.Request) -> dict[str, Any]:
@@ -61,9 +60,3 @@ async def evidence(history: History, request: web.Request) -> dict[str, Any]:
         detail = f"no evidence is kept of an act {act!r}; GET /history names those that have some"
         raise Problem(HTTPStatus.NOT_FOUND, detail)
     return dict(found)
-
-
-def _document(entry: Entry) -> dict[str, Any]:
-    if isinstance(entry, Step):
-        return step_text.document(entry)
-    return transition_text.document(entry)

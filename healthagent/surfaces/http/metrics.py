@@ -16,6 +16,7 @@ from prometheus_client.exposition import choose_encoder
 from prometheus_client.metrics_core import Metric
 from prometheus_client.registry import Collector
 
+from healthagent.core.action import Step
 from healthagent.core.budget import Budget
 from healthagent.core.report import Report
 from healthagent.core.transition import ABSENT, Transition
@@ -23,15 +24,17 @@ from healthagent.core.verdict import Status
 
 TARGET = ("target", "service")
 CHECK = (*TARGET, "check")
+ACT = ("service", "verb", "outcome")
 
 
 class Metrics(Collector):
-    """Collects what the latest report says, and counts transitions."""
+    """Collects what the latest report says, and counts transitions and acts."""
 
     def __init__(self) -> None:
         self._report = Report(0.0, settled=False)
         self._notices = 0
         self._transitions: Counter[tuple[str, str, str, str]] = Counter()
+        self._acts: Counter[tuple[str, str, str]] = Counter()
         self._registry = CollectorRegistry()
         self._registry.register(self)
         ProcessCollector(registry=self._registry)
@@ -46,6 +49,11 @@ class Metrics(Collector):
                 self._forget(target.name)
             else:
                 self._transitions[target.name, target.service, change.check, change.after] += 1
+
+    def record(self, step: Step) -> None:
+        """Count an act once, at its end."""
+        if step.outcome.final:
+            self._acts[step.service, step.verb, step.outcome] += 1
 
     def exposition(self, accept: str) -> tuple[bytes, str]:
         """The body and its content type: OpenMetrics for a scraper that asks for it."""
@@ -115,6 +123,10 @@ class Metrics(Collector):
         for labels, count in self._transitions.items():
             changes.add_metric(labels, count)
         yield changes
+        acts = CounterMetricFamily("healthagent_acts", "Acts that have ended.", None, ACT)
+        for ended, count in self._acts.items():
+            acts.add_metric(ended, count)
+        yield acts
 
 
 def _gauge(name: str, text: str, *labels: str) -> GaugeMetricFamily:

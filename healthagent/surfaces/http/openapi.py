@@ -138,7 +138,7 @@ PATHS: dict[str, Json] = {
         },
     },
     "/events": {
-        "summary": "every transition, as server-sent events",
+        "summary": "every transition and every act, as server-sent events",
         "parameters": [
             _in_query("target", "only of this target, by name or id; may be repeated", NAMES),
             _in_query("service", "only of this service; may be repeated", NAMES),
@@ -153,7 +153,7 @@ PATHS: dict[str, Json] = {
         ],
         "responses": {
             "200": {
-                "description": "a stream; each event's data is a Transition",
+                "description": "a stream; an event is a Transition or an Act, as its name says",
                 **_content("text/event-stream", {"type": "string"}),
             },
             "400": _problem("a parameter that cannot be read"),

@@ -194,7 +194,7 @@ class Routes:
         return response
 
     async def events(self, request: web.Request) -> web.StreamResponse:
-        return await stream.answer(request, self._state.feed, self._view.transition, HEADERS)
+        return await stream.answer(request, self._state.feed, self._view.entry, HEADERS)
 
     # About the API
 

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 from aiohttp import web
 
+from healthagent.core.action import Step
 from healthagent.core.ports import History
 from healthagent.core.report import Report
 from healthagent.core.rotation import Told
@@ -61,6 +62,10 @@ class HttpSurface:
 
     def publish(self, report: Report, changes: tuple[Transition, ...]) -> None:
         self._state.publish(report, changes)
+
+    def record(self, step: Step) -> None:
+        """Show a step of an act."""
+        self._state.record(step)
 
     @property
     def told(self) -> Mapping[str, Told]:

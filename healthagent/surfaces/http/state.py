@@ -7,6 +7,7 @@ from collections.abc import Callable
 
 import orjson
 
+from healthagent.core.action import Step
 from healthagent.core.ports import History
 from healthagent.core.report import Notice, Report
 from healthagent.core.transition import Transition
@@ -47,9 +48,13 @@ class State:
         self.traefik.put(orjson.dumps(self._routing.configuration))
         self._notices.post(self._routing.notices)
         self.metrics.publish(report, changes, len(self.notices))
-        self.feed.publish(changes)
+        self.feed.publish(*changes)
         if report.settled:
             self._settled.set()
+
+    def record(self, step: Step) -> None:
+        self.metrics.record(step)
+        self.feed.publish(step)
 
     def close(self) -> None:
         """End every stream, and answer every poll that is held."""

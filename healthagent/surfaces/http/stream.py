@@ -1,4 +1,4 @@
-"""Sends the feed of transitions to one reader, for as long as it reads."""
+"""Sends the feed of events to one reader, for as long as it reads."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from http import HTTPStatus
 
 from aiohttp import web
 
-from healthagent.core.transition import Transition
+from healthagent.core.ports import Entry
 from healthagent.surfaces.http.events import (
     KEEP_ALIVE,
     MOST_READERS,
@@ -28,7 +28,7 @@ KEEP_ALIVE_EVERY = 15.0
 WRITE_WITHIN = 10.0
 """Seconds that a reader may leave its socket full before it is let go."""
 
-Show = Callable[[Transition], Transition]
+Show = Callable[[Entry], Entry]
 
 
 async def answer(
@@ -36,7 +36,7 @@ async def answer(
 ) -> web.StreamResponse:
     """First the past that the reader asks for, then whatever happens.
 
-    ``show`` is what this listener tells of a transition. Raises :class:`Problem` 400 for a query
+    ``show`` is what this listener tells of an entry. Raises :class:`Problem` 400 for a query
     that cannot be read, and 503 where too many readers are there.
     """
     wanted = _wanted(request)
@@ -58,9 +58,9 @@ async def answer(
 def _past(request: web.Request, feed: Feed, wanted: Wanted) -> list[Event]:
     last_id = request.headers.get("Last-Event-ID")
     if last_id is not None:
-        return [event for event in feed.since(last_id) if event.transition in wanted]
+        return [event for event in feed.since(last_id) if event.entry in wanted]
     count = _count(request, "replay")
-    kept = [event for event in feed.kept() if event.transition in wanted]
+    kept = [event for event in feed.kept() if event.entry in wanted]
     return kept[-count:] if count else []
 
 
@@ -77,7 +77,7 @@ async def _coming(
             continue
         if event is None:
             return
-        if event.transition in wanted:
+        if event.entry in wanted:
             yield encode(event, life, show)
 
 

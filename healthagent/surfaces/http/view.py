@@ -9,10 +9,11 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Protocol
 
+from healthagent.core.action import Step
 from healthagent.core.observation import ContainerState
+from healthagent.core.ports import Entry
 from healthagent.core.report import Notice, Report, ServiceReport, TargetReport
 from healthagent.core.target import Target
-from healthagent.core.transition import Transition
 
 
 class View(Protocol):
@@ -21,7 +22,7 @@ class View(Protocol):
     def report(self, report: Report) -> Report: ...
     def service(self, service: ServiceReport) -> ServiceReport: ...
     def target(self, target: TargetReport) -> TargetReport: ...
-    def transition(self, transition: Transition) -> Transition: ...
+    def entry(self, entry: Entry) -> Entry: ...
     def notices(self, notices: tuple[Notice, ...]) -> tuple[Notice, ...]: ...
 
 
@@ -37,15 +38,16 @@ class Everything:
     def target(self, target: TargetReport) -> TargetReport:
         return target
 
-    def transition(self, transition: Transition) -> Transition:
-        return transition
+    def entry(self, entry: Entry) -> Entry:
+        return entry
 
     def notices(self, notices: tuple[Notice, ...]) -> tuple[Notice, ...]:
         return notices
 
 
 class StatesAlone:
-    """The public's view: no reasons, evidence, addresses, settings, budgets or notices."""
+    """The public's view: no reasons, evidence, addresses, settings, budgets or notices, and not who
+    acts."""
 
     def report(self, report: Report) -> Report:
         services = tuple(self.service(service) for service in report.services)
@@ -63,9 +65,10 @@ class StatesAlone:
             drain=replace(target.drain, by="", why="") if target.drain else None,
         )
 
-    def transition(self, transition: Transition) -> Transition:
-        bare = _named(transition.target)
-        return replace(transition, target=bare, code="", reason="", evidence={})
+    def entry(self, entry: Entry) -> Entry:
+        if isinstance(entry, Step):
+            return replace(entry, by="", text="", evidence={})
+        return replace(entry, target=_named(entry.target), code="", reason="", evidence={})
 
     def notices(self, notices: tuple[Notice, ...]) -> tuple[Notice, ...]:
         del notices

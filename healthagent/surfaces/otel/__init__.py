@@ -11,6 +11,7 @@ import os
 from collections.abc import Mapping
 from typing import Protocol
 
+from healthagent.core.action import Step
 from healthagent.core.report import Report
 from healthagent.core.transition import Transition
 
@@ -20,9 +21,11 @@ _log = logging.getLogger(__name__)
 
 
 class Telemetry(Protocol):
-    """A surface with an end. ``close`` sends what is left, and takes less than a second."""
+    """A surface with an end, which is told the steps of acts too. ``close`` sends what is left, and
+    takes less than a second."""
 
     def publish(self, report: Report, changes: tuple[Transition, ...]) -> None: ...
+    def record(self, step: Step) -> None: ...
     def close(self) -> None: ...
 
 
@@ -30,6 +33,9 @@ class NoTelemetry:
     """Nobody asked for telemetry."""
 
     def publish(self, report: Report, changes: tuple[Transition, ...]) -> None:
+        pass
+
+    def record(self, step: Step) -> None:
         pass
 
     def close(self) -> None:

@@ -12,6 +12,8 @@ from functools import partial
 from opentelemetry.sdk._logs.export import LogRecordExporter, LogRecordExportResult
 from opentelemetry.sdk.metrics.export import MetricExporter, MetricExportResult
 
+from healthagent.core.action import Step
+from healthagent.core.ports import Entry
 from healthagent.core.report import Report
 from healthagent.core.transition import Transition
 from healthagent.surfaces.otel.signals import agent_resource, log_record, metrics_data
@@ -33,7 +35,7 @@ _log = logging.getLogger(__name__)
 
 
 class OtelSurface:
-    """Exports gauges each ``metric_interval`` and transitions each ``log_delay`` seconds.
+    """Exports gauges each ``metric_interval``, and transitions and acts each ``log_delay`` seconds.
 
     An exporter that is ``None`` is a signal that nobody wants.
     """
@@ -51,7 +53,7 @@ class OtelSurface:
         self._log_delay = log_delay
         self._agent = agent_resource()
         self._report: Report | None = None
-        self._waiting: deque[Transition] = deque(maxlen=MOST_WAITING)
+        self._waiting: deque[Entry] = deque(maxlen=MOST_WAITING)
         self._collector = Collector()
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._run, name="otel", daemon=True)
@@ -60,6 +62,9 @@ class OtelSurface:
     def publish(self, report: Report, changes: tuple[Transition, ...]) -> None:
         self._report = report
         self._waiting.extend(changes)
+
+    def record(self, step: Step) -> None:
+        self._waiting.append(step)
 
     def close(self) -> None:
         """Send what is left to a collector that answers; leave one that does not."""
@@ -92,7 +97,7 @@ class OtelSurface:
         """Send all that waits, oldest first; what could not be sent waits on."""
         while self._waiting and self._logs is not None:
             batch = [self._waiting.popleft() for _ in range(min(len(self._waiting), MOST_AT_ONCE))]
-            records = [log_record(transition, self._agent) for transition in batch]
+            records = [log_record(entry, self._agent) for entry in batch]
             if not self._collector.takes("logs", partial(self._logs.export, records)):
                 room = MOST_WAITING - len(self._waiting)
                 self._waiting.extendleft(reversed(batch[-room:] if room else []))

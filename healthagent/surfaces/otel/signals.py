@@ -1,4 +1,4 @@
-"""From reports and transitions to OpenTelemetry's data model.
+"""From reports, transitions and acts to OpenTelemetry's data model.
 
 Each container is a resource of its own, as the semantic conventions describe one (``container.id``,
 ``container.name``, ``service.name``, ``service.instance.id``): see decisions/0003-otel.md.
@@ -23,12 +23,14 @@ from opentelemetry.sdk.metrics.export import (
 from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.util.instrumentation import InstrumentationScope
 
+from healthagent.core.action import Step
 from healthagent.core.budget import Budget
+from healthagent.core.ports import Entry
 from healthagent.core.report import Phase, Report, TargetReport
 from healthagent.core.target import Target
 from healthagent.core.transition import Transition
 from healthagent.core.verdict import Status
-from healthagent.surfaces.transition_text import sentence
+from healthagent.surfaces import step_text, transition_text
 
 SCOPE = InstrumentationScope("healthagent", version("healthagent"))
 
@@ -59,6 +61,18 @@ def target_resource(target: Target, agent: Resource) -> Resource:
     own = {"service.name": target.service, "service.instance.id": target.id}
     if target.is_container:
         own |= {"container.id": target.id, "container.name": target.name}
+    return _resource(own, agent)
+
+
+def _acted_on(step: Step, agent: Resource) -> Resource:
+    """A step knows its replica by name alone: the container may be another one by its end."""
+    own = {"service.name": step.service}
+    if step.target:
+        own["container.name"] = step.target
+    return _resource(own, agent)
+
+
+def _resource(own: Mapping[str, str], agent: Resource) -> Resource:
     rest = {key: value for key, value in agent.attributes.items() if not key.startswith("service.")}
     return Resource({**rest, **own})
 
@@ -74,35 +88,57 @@ def metrics_data(report: Report, agent: Resource) -> MetricsData:
     return MetricsData([_stamped(resource, gauges, at) for resource, gauges in described])
 
 
-def log_record(transition: Transition, agent: Resource) -> ReadableLogRecord:
-    """A transition as an event: the body is for people, the attributes are for queries."""
-    severity = severity_of(transition)
-    evidence = {f"healthagent.evidence.{key}": value for key, value in transition.evidence.items()}
+def log_record(entry: Entry, agent: Resource) -> ReadableLogRecord:
+    """An entry as an event: the body is for people, the attributes are for queries."""
+    severity = severity_of(entry)
+    if isinstance(entry, Step):
+        name, body, attributes = "healthagent.act", step_text.sentence(entry), _of_act(entry)
+        resource = _acted_on(entry, agent)
+    else:
+        name, body = "healthagent.transition", transition_text.sentence(entry)
+        attributes, resource = _of_transition(entry), target_resource(entry.target, agent)
+    evidence = {f"healthagent.evidence.{key}": value for key, value in entry.evidence.items()}
     record = LogRecord(
-        timestamp=nanoseconds(transition.at),
-        observed_timestamp=nanoseconds(transition.at),
+        timestamp=nanoseconds(entry.at),
+        observed_timestamp=nanoseconds(entry.at),
         severity_number=severity,
         severity_text=severity.name,
-        body=sentence(transition),
-        event_name="healthagent.transition",
-        attributes={
-            "healthagent.check.name": transition.check,
-            "healthagent.before": str(transition.before),
-            "healthagent.after": str(transition.after),
-            "healthagent.code": transition.code,
-            "healthagent.reason": transition.reason,
-            **evidence,
-        },
+        body=body,
+        event_name=name,
+        attributes={**attributes, **evidence},
     )
-    resource = target_resource(transition.target, agent)
     return ReadableLogRecord(record, resource, instrumentation_scope=SCOPE)
 
 
-def severity_of(transition: Transition) -> SeverityNumber:
+def severity_of(entry: Entry) -> SeverityNumber:
     """ERROR where a replica is out or a check fails, WARN for what is merely not well."""
-    if transition.after in (Phase.NOT_LIVE, Phase.NOT_READY, Status.FAILED):
+    if isinstance(entry, Transition) and entry.after in (
+        Phase.NOT_LIVE,
+        Phase.NOT_READY,
+        Status.FAILED,
+    ):
         return SeverityNumber.ERROR
-    return SeverityNumber.WARN if transition.worse else SeverityNumber.INFO
+    return SeverityNumber.WARN if entry.worse else SeverityNumber.INFO
+
+
+def _of_transition(transition: Transition) -> Attributes:
+    return {
+        "healthagent.check.name": transition.check,
+        "healthagent.before": str(transition.before),
+        "healthagent.after": str(transition.after),
+        "healthagent.code": transition.code,
+        "healthagent.reason": transition.reason,
+    }
+
+
+def _of_act(step: Step) -> Attributes:
+    return {
+        "healthagent.act.id": step.act,
+        "healthagent.act.verb": step.verb,
+        "healthagent.act.by": step.by,
+        "healthagent.act.outcome": str(step.outcome),
+        "healthagent.reason": step.text,
+    }
 
 
 def nanoseconds(at: float) -> int:

@@ -19,7 +19,7 @@ from healthagent.errors import ConfigurationError
 from healthagent.surfaces.http import HttpSurface
 from healthagent.surfaces.http.events import MOST_READERS
 from healthagent.surfaces.http.openapi import SCHEMAS
-from tests.unit.surfaces.world import NOW, Replica, World
+from tests.unit.surfaces.world import NOW, RESTARTED, Replica, World
 
 SOON = 30.0
 NOBODY = Report(NOW, settled=True)
@@ -209,8 +209,10 @@ async def test_documents_are_as_openapi_describes_them(agent: Agent, world: Worl
     assert faults(await agent.document("/health"), "Health") == []
     assert faults(await agent.document("/budget"), "Budget") == []
     assert faults(await agent.document("/nothing"), "Problem") == []
-    [first, *_] = await events(agent, "/events?replay=100&follow=false")
+    agent.surface.record(RESTARTED)
+    [first, *_, last] = await events(agent, "/events?replay=100&follow=false")
     assert faults(first["data"], "Transition") == []
+    assert faults(last["data"], "Act") == []
 
 
 async def test_health_fails_with_an_error_status_and_only_then(agent: Agent, world: World) -> None:

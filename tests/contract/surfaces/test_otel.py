@@ -25,7 +25,7 @@ from opentelemetry.proto.collector.metrics.v1 import (
 from healthagent.core.report import Report
 from healthagent.core.transition import transitions
 from healthagent.surfaces.otel import NoTelemetry, Telemetry, from_environment
-from tests.unit.surfaces.world import NOW, World
+from tests.unit.surfaces.world import NOW, RESTARTED, World
 
 SOON = 15.0
 NOBODY = Report(NOW, settled=True)
@@ -228,6 +228,26 @@ def test_every_transition_is_a_log_record(
             "healthagent.after": "failed",
             "healthagent.code": "stopped",
             "healthagent.evidence.pid": 100,
+        }.items()
+    )
+
+
+def test_every_act_is_a_log_record_too(receiver: Receiver, telemetry: Telemetry) -> None:
+    telemetry.record(RESTARTED)
+    receiver.until(lambda: receiver.logs != [], "a log record")
+    [logs] = receiver.logs
+    about = attributes(logs.resource)
+    assert (about["service.name"], about["container.name"]) == ("app", "app-1")
+    record = logs.scope_logs[0].log_records[0]
+    assert (record.event_name, record.severity_text) == ("healthagent.act", "INFO")
+    assert record.body.string_value == "restart app-1 by supervisor: done: ready again"
+    assert (
+        attributes(record).items()
+        >= {
+            "healthagent.act.id": "5f0c",
+            "healthagent.act.verb": "restart",
+            "healthagent.act.by": "supervisor",
+            "healthagent.act.outcome": "done",
         }.items()
     )
 

@@ -80,7 +80,9 @@ class Feed:
                 if self._ended:
                     return
                 if line.startswith(b"data: "):
-                    self._take(json.loads(line[6:]))
+                    told = json.loads(line[6:])
+                    if told["event"] == "transition":
+                        self._take(told)
 
     def _take(self, told: dict[str, Any]) -> None:
         with self._news:

@@ -14,6 +14,7 @@ import pytest
 
 from healthagent.checks import CHECKS
 from healthagent.cli import main
+from healthagent.core.action import Outcome, Step
 from healthagent.core.budget import Budget, ReplicaBudget
 from healthagent.core.observation import ContainerState
 from healthagent.core.ports import Entry, History
@@ -26,6 +27,9 @@ from healthagent.surfaces.http import HttpSurface
 from healthagent.surfaces.http.history import NoHistory
 
 NOW = 1_700_000_000.0
+RESTARTED = Step(
+    NOW, "5f0c", "restart", "supervisor", "app", "shop-app-2", Outcome.DONE, "ready again"
+)
 
 
 def replica(number: int, **fields: Any) -> Target:
@@ -144,6 +148,14 @@ class RunningAgent:
 
         asyncio.run_coroutine_threadsafe(publish(), self._loop).result(10)
         return changes
+
+    def record(self, step: Step) -> None:
+        """Tell a step of an act as the journal does, and wait until it is served."""
+
+        async def record() -> None:
+            self._surface.record(step)
+
+        asyncio.run_coroutine_threadsafe(record(), self._loop).result(10)
 
     async def entries(self, name: str, since: float, most: int) -> Sequence[Entry] | None:
         return await self.history.entries(name, since, most)

@@ -12,7 +12,7 @@ import pytest
 
 from healthagent.cli.agent import parse_events
 from healthagent.core.verdict import failed
-from tests.unit.cli.conftest import NOW, Run, RunningAgent, replica, report
+from tests.unit.cli.conftest import NOW, RESTARTED, Run, RunningAgent, replica, report
 
 SICK = {"shop-app-2": {"http": failed("status", "GET /readyz answered 500")}}
 
@@ -30,6 +30,12 @@ def test_shows_what_the_agent_remembers_and_ends(changed: RunningAgent, run: Run
     last = ran.out.splitlines()[-2:]
     assert "shop-app-2 http  ok -> failed  status: GET /readyz answered 500" in last[0]
     assert "shop-app-2  ready -> not ready" in last[1]
+
+
+def test_shows_what_was_done_among_what_changed(changed: RunningAgent, run: Run) -> None:
+    changed.record(RESTARTED)
+    last = run("events", "--no-follow").out.splitlines()[-1]
+    assert last.endswith("restart shop-app-2 by supervisor  done  ready again")
 
 
 def test_prints_one_event_a_line_as_json(changed: RunningAgent, run: Run) -> None:

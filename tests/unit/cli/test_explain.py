@@ -6,7 +6,7 @@ import pytest
 
 from healthagent.cli.diagnosis import ADVICE, advice
 from healthagent.core.verdict import Verdict, degraded, failed, unknown
-from tests.unit.cli.conftest import NOW, Run, RunningAgent, replica, report
+from tests.unit.cli.conftest import NOW, RESTARTED, Run, RunningAgent, replica, report
 from tests.unit.reasons import OF_ALL, spelled
 
 STOPPED = failed("stopped", "GET /livez gave no answer: pid 42 is stopped", pid=42, queued=3)
@@ -52,6 +52,14 @@ def test_shows_where_every_declared_value_came_from(frozen: RunningAgent, run: R
     lines = [line.split() for line in run("explain", "shop-app-1").out.splitlines()]
     assert ["port", "3000", "label"] in lines
     assert ["interval", "1", "s", "default"] in lines
+
+
+def test_shows_what_was_done_to_it(frozen: RunningAgent, run: Run) -> None:
+    frozen.record(RESTARTED)
+    assert "restart shop-app-2 by supervisor  done" in run("explain", "shop-app-2").out
+    told = run("explain", "shop-app-2", "--json").json
+    assert [act["verb"] for act in told["acts"]] == ["restart"]
+    assert {change["event"] for change in told["transitions"]} == {"transition"}
 
 
 def test_shows_the_last_transitions_of_this_replica_alone(frozen: RunningAgent, run: Run) -> None:

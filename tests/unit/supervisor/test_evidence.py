@@ -151,8 +151,10 @@ class TestTheJournal:
         await history.aclose()
 
     async def test_steps_and_changes_of_targets_are_kept(self, history: History) -> None:
-        journal = Journal(history, inquest())
+        heard: list[Step] = []
+        journal = Journal(history, inquest(), told=[heard.append])
         step = Step(NOW, "a1", "restart", "supervisor", "app", "app-2", Outcome.BEGUN, "dead")
         journal.record(step)
         assert await history.entries("app-2", 0.0, 10) == [step]
+        assert heard == [step], "and whoever shows steps hears of it"
         await history.aclose()

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from prometheus_client.parser import text_string_to_metric_families
 
+from healthagent.core.action import Outcome
 from healthagent.core.report import Report
 from healthagent.core.transition import transitions
 from healthagent.surfaces.http.metrics import Metrics
-from tests.unit.surfaces.world import NOW, World
+from tests.unit.surfaces.world import NOW, RESTARTED, World
 
 
 def scraped(metrics: Metrics) -> dict[tuple[str, frozenset[tuple[str, str]]], float]:
@@ -61,6 +64,15 @@ def test_transitions_are_counted_until_the_replica_is_gone(world: World) -> None
     nobody = Report(NOW, settled=True)
     metrics.publish(nobody, transitions(sick, nobody), 0)
     assert name not in scraped(metrics), "a replica that is gone must not be counted for ever"
+
+
+def test_an_act_is_counted_once_at_its_end() -> None:
+    metrics = Metrics()
+    metrics.record(replace(RESTARTED, outcome=Outcome.BEGUN))
+    metrics.record(RESTARTED)
+    name = labelled("healthagent_acts_total", service="app", verb="restart", outcome="done")
+    acts = {key: n for key, n in scraped(metrics).items() if key[0] == "healthagent_acts_total"}
+    assert acts == {name: 1}, "an act that goes on has no outcome yet"
 
 
 def test_the_agents_own_process_is_measured() -> None:

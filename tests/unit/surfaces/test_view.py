@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import orjson
 
 from healthagent.core.check import Group
+from healthagent.core.ports import Entry
 from healthagent.core.report import Notice, Report
 from healthagent.core.transition import transitions
+from healthagent.surfaces.entry_text import document
 from healthagent.surfaces.http import health, kubernetes
 from healthagent.surfaces.http.view import StatesAlone
-from healthagent.surfaces.transition_text import document
-from tests.unit.surfaces.world import NOW, World
+from tests.unit.surfaces.world import NOW, RESTARTED, World
 
 SECRETS = (
     "10.0.0.",
@@ -38,13 +41,14 @@ def test_no_reason_address_or_setting_is_left_in_any_answer(world: World) -> Non
     report = world.report(*replicas, notices=(notice,))
     view = StatesAlone()
     shown = view.report(report)
-    changes = transitions(Report(NOW, settled=True), report)
+    act = replace(RESTARTED, by="secret", text="secret", evidence={"pid": 1})
+    entries: tuple[Entry, ...] = (*transitions(Report(NOW, settled=True), report), act)
     told = "\n".join(
         (
             orjson.dumps(health.document(shown, view.notices(report.notices), None)).decode(),
             *(kubernetes.of_target(t, Group.READINESS).text(True) for t in shown.targets),
             kubernetes.of_service(view.service(report.services[0])).text(True),
-            *(orjson.dumps(document(view.transition(change))).decode() for change in changes),
+            *(orjson.dumps(document(view.entry(entry))).decode() for entry in entries),
         )
     )
     assert [secret for secret in SECRETS if secret in told.replace('"pid":0', "")] == []

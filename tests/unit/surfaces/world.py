@@ -6,6 +6,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from healthagent.checks import CHECKS
+from healthagent.core.action import Outcome, Step
 from healthagent.core.attribution import Ledger
 from healthagent.core.budget import budget
 from healthagent.core.check import Check
@@ -30,6 +31,7 @@ from healthagent.core.target import DatabaseRef, Pools, Target
 from healthagent.core.timeline import Timeline
 
 NOW = 1_767_323_045.678  # 2026-01-02T03:04:05.678Z
+RESTARTED = Step(NOW, "5f0c", "restart", "supervisor", "app", "app-1", Outcome.DONE, "ready again")
 Facts = dict[type[Fact], Fact | Unseen]
 DATABASE = DatabaseRef("postgres", 5432, "shop")
 

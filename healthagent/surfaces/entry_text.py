@@ -1,0 +1,16 @@
+"""How an entry is told, be it a step of an act or a transition: its JSON shape says which."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from healthagent.core.action import Step
+from healthagent.core.ports import Entry
+from healthagent.surfaces import step_text, transition_text
+
+
+def document(entry: Entry) -> dict[str, Any]:
+    """``event`` is ``act`` or ``transition``; the other members are theirs."""
+    if isinstance(entry, Step):
+        return step_text.document(entry)
+    return transition_text.document(entry)
