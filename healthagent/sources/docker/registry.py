@@ -38,6 +38,7 @@ class Registry:
 
     What an event itself says counts at once, and asks for an inspection that corrects it. An
     inspection that was asked for earlier than that says nothing: it may be older than the event.
+    Only of a container that was not inspected yet it says that it is there, and how it is declared.
     """
 
     def __init__(
@@ -99,6 +100,8 @@ class Registry:
         """Fold an inspection."""
         id_, container = inspected.id, inspected.container
         if inspected.asked < self._heard_at.get(id_, 0.0):
+            if container is not None and self._is_only_heard_of(id_):
+                self._known[id_] = self._declared(container)
             return
         if container is None:
             self._known.pop(id_, None)
@@ -129,6 +132,11 @@ class Registry:
             for id_, history in self._histories.items()
             if id_ in self._known or id_ in self._heard_at
         }
+
+    def _is_only_heard_of(self, id_: str) -> bool:
+        """Whether a container is there and has not been inspected yet. Else the first survey would
+        leave out whoever dies or turns healthy while it is made, and Traefik would be told so."""
+        return id_ in self._histories and id_ not in self._known
 
     def _concerns(self, event: Event) -> bool:
         """An event of a container carries its labels; one of a network does not."""

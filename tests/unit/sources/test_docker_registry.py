@@ -62,6 +62,21 @@ def test_a_survey_asked_for_before_a_death_does_not_undo_it(registry: Registry) 
     assert status(registry) == "exited"
 
 
+def test_the_first_survey_leaves_out_nobody_who_is_heard_of_meanwhile() -> None:
+    registry = Registry("shop", {}, {})
+    assert registry.hear(heard("health_status: healthy", 10.5)) == ID
+    registry.take_all(survey(CONTAINER, asked=10.0))
+    assert ID in registry.known, "the agent's first configuration would go without a well replica"
+
+
+def test_nobody_who_is_destroyed_meanwhile_is_in_the_first_survey() -> None:
+    registry = Registry("shop", {}, {})
+    registry.hear(heard("die", 10.4, exitCode="0"))
+    registry.hear(heard("destroy", 10.5))
+    registry.take_all(survey(CONTAINER, asked=10.0))
+    assert ID not in registry.known
+
+
 def test_an_inspection_asked_for_after_it_corrects_it(registry: Registry) -> None:
     registry.hear(heard("die", 11.0, exitCode="137"))
     registry.take_touched()
