@@ -45,12 +45,19 @@ class Run:
     """All other orders that were accepted, those behind PM2 among them."""
 
     @property
+    def work(self) -> tuple[Outcome, ...]:
+        """All orders that were accepted."""
+        return (self.killed, self.back_orders, self.forward_orders, self.rest)
+
+    @property
     def lost(self) -> int:
         """Orders that were accepted and not shipped."""
-        return (
-            sum(o.lost for o in (self.killed, self.rest, self.forward_orders))
-            + self.back_orders.lost
-        )
+        return sum(one.lost for one in self.work)
+
+    @property
+    def pm2(self) -> int:
+        """Processes of PM2 in the app's containers."""
+        return sum("pm2" in line.lower() for line in self.processes)
 
     @property
     def rollback_lost(self) -> int:
@@ -60,13 +67,12 @@ class Run:
     @property
     def met(self) -> tuple[bool, ...]:
         """By criterion of chapter 10 whether it is met."""
-        work = (self.killed, self.rest, self.back_orders, self.forward_orders)
         return (
-            not any("pm2" in line.lower() for line in self.processes),
+            self.pm2 == 0,
             set(self.programs.values()) == {"bun"},
             set(self.loads) == {1, 3, 6} and len(set(self.images.values())) == 1,
             all(load.held <= load.declared for load in self.loads.values()),
-            all(one.lost == one.wrong == 0 for one in work) and self.killed.repeated > 0,
+            all(one.lost == one.wrong == 0 for one in self.work) and self.killed.repeated > 0,
             self.frozen.served > 0 and self.frozen.failed == 0,
             self.rollback_lost == len(self.forward.failures) == 0
             and set(self.programs_back.values()) == {"node"},
@@ -87,7 +93,7 @@ def line(run: Run) -> str:
 def markdown(run: Run, after: Audit) -> str:
     """The report, fit for a pull request."""
     facts = (
-        f"{len(run.processes)} processes in the app's containers, none of them PM2's",
+        f"{len(run.processes)} processes in the app's containers, {run.pm2} of them PM2's",
         f"PID 1 of {len(run.programs)} replicas: {', '.join(sorted(set(run.programs.values())))}",
         f"{', '.join(map(str, run.loads))} replicas, {len(set(run.images.values()))} image",
         "; ".join(f"{n}: {x.held} held, {x.declared} allowed" for n, x in run.loads.items()),

@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from typing import Final
 
 _POLL: Final = 0.05
+_REST: Final = 2.0
+"""Times as long as a look took are none: what is waited for needs the machine more than it does."""
 
 
 class NotReached(Exception):
@@ -27,10 +29,12 @@ def until(expected: str, look: Callable[[], Seen], *, within: float) -> float:
     """
     begun = time.monotonic()
     while True:
+        asked = time.monotonic()
         seen = look()
-        taken = time.monotonic() - begun
+        now = time.monotonic()
+        taken = now - begun
         if seen.holds:
             return taken
         if taken > within:
             raise NotReached(f"{expected}: not within {within:.0f} s; last seen: {seen.what}")
-        time.sleep(_POLL)
+        time.sleep(max(_POLL, _REST * (now - asked)))

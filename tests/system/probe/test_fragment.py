@@ -16,7 +16,7 @@ from tests.system.probe import leaks
 from tests.system.probe.images import BASES, CONFINED, Made, built
 
 CHECKED_WITHIN = 120.0
-SOME_RUNS = 100
+SOME_RUNS = 40
 
 Build = Callable[[str], Made]
 

@@ -1,0 +1,86 @@
+"""The acceptance run's report says of each criterion whether it is met, and by what figure."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from benchmarks.acceptance.acts import Audit, Change, Frozen, Load, Outcome
+from benchmarks.acceptance.report import Run, line, markdown
+
+DONE = Outcome(orders=9, lost=0, wrong=0, repeated=0)
+CHANGE = Change(seconds=20.0, requests=400, failures=(), accepted=("a", "b"))
+REPLICAS = ("app-1", "app-2", "app-3")
+GOOD = Run(
+    before=Load(held=32, declared=8, requests=100),
+    workers=4,
+    audit_before=Audit({"met": 20, "not met": 21}, ()),
+    loads={n: Load(held=8 * n + 1, declared=8 * n + 1, requests=100) for n in (1, 3, 6)},
+    images=dict.fromkeys((1, 3, 6), "sha256:one"),
+    processes=["bun build/index.js"] * 3,
+    programs=dict.fromkeys(REPLICAS, "bun"),
+    programs_back=dict.fromkeys(REPLICAS, "node"),
+    frozen=Frozen(seconds=1.2, served=50, failed=0),
+    killed=replace(DONE, repeated=2),
+    back=CHANGE,
+    back_orders=DONE,
+    forward=CHANGE,
+    forward_orders=DONE,
+    rest=DONE,
+)
+AFTER = Audit({"met": 55, "not met": 0}, ())
+
+
+def test_a_good_run_meets_every_criterion() -> None:
+    assert json.loads(line(GOOD)) == {
+        "criteria": 7,
+        "met": 7,
+        "lost": 0,
+        "rollback_lost": 0,
+        "connections": {"1": [9, 9], "3": [25, 25], "6": [49, 49]},
+    }
+    assert "**not met**" not in markdown(GOOD, AFTER)
+
+
+@pytest.mark.parametrize(
+    ("criterion", "fault"),
+    [
+        (1, {"processes": ["bun build/index.js", "PM2 v6: God Daemon"]}),
+        (2, {"programs": {"app-1": "bun", "app-2": "node"}}),
+        (3, {"images": {1: "sha256:one", 3: "sha256:one", 6: "sha256:two"}}),
+        (3, {"loads": {1: Load(9, 9, 100)}}),
+        (4, {"loads": {1: Load(9, 9, 1), 3: Load(26, 25, 1), 6: Load(42, 49, 1)}}),
+        (5, {"rest": replace(DONE, lost=1)}),
+        (5, {"forward_orders": replace(DONE, wrong=1)}),
+        (5, {"killed": DONE}),
+        (6, {"frozen": Frozen(seconds=1.2, served=50, failed=1)}),
+        (6, {"frozen": Frozen(seconds=1.2, served=0, failed=0)}),
+        (7, {"back": replace(CHANGE, failures=("502 after 0.1 s",))}),
+        (7, {"forward": replace(CHANGE, failures=("502 after 0.1 s",))}),
+        (7, {"programs_back": dict.fromkeys(REPLICAS, "bun")}),
+    ],
+    ids=lambda value: "-".join(value) if isinstance(value, dict) else f"criterion {value}",
+)
+def test_a_fault_costs_the_criterion_that_it_is_about_alone(
+    criterion: int, fault: dict[str, Any]
+) -> None:
+    run = replace(GOOD, **fault)
+    assert [number for number, met in enumerate(run.met, start=1) if not met] == [criterion]
+    (row,) = [row for row in markdown(run, AFTER).splitlines() if "**not met**" in row]
+    assert row.startswith(f"| {criterion} |")
+
+
+def test_orders_lost_on_the_way_back_are_lost_twice_over() -> None:
+    run = replace(GOOD, back_orders=replace(DONE, lost=2))
+    assert (run.lost, run.rollback_lost) == (2, 2)
+
+
+def test_the_report_names_what_failed_and_what_is_open() -> None:
+    run = replace(GOOD, back=replace(CHANGE, failures=("502 after 0.1 s",)))
+    text = markdown(run, Audit({"met": 54, "not met": 1}, ("FR-3: two processes",)))
+    assert "- 502 after 0.1 s" in text
+    assert "- FR-3: two processes" in text
+    assert "4 workers behind PM2 in one container held 32 connections" in text
