@@ -3,8 +3,8 @@
 SHELL := /bin/sh
 PYTHON := .venv/bin/python
 
-# Two whatever the machine has: there are two long groups of tests, see tests/side_by_side.py.
-PROCESSES := 2
+# Three whatever the machine has: much of what a test does is waiting, see tests/side_by_side.py.
+PROCESSES := 3
 
 .PHONY: help
 help: ## this list

@@ -2,7 +2,7 @@
 
 Judging is pure, so nothing is started here: the facts are those of healthy replicas, of which two
 in a hundred are stopped, on one server. A round is all that comes after the facts: every check of
-every replica, its timeline, the report and what changed. Time is of the fastest of several rounds
+every replica, its timeline, and the report on all of them. Time is of the fastest of several rounds
 on one core, which no other program's burst moves. Memory is what stays allocated when the facts of
 a new round have replaced the old ones: declarations, newest facts, timelines and the report, as
 tracemalloc counts them. The last line of stdout is one JSON object. Exit code 0: the promise holds,

@@ -12,6 +12,9 @@ from tests.system.quickstart import Quickstart
 
 POOLS = {"healthagent.pool.prisma": "3"}
 DBOS = {"healthagent.pool.dbos": "4", "healthagent.dbos.executor": "modes-executor"}
+SIBLING = "sibling"
+"""A well replica, with a pool and an executor of its own on the server that most faults of pools and
+executors are inflicted on. No mode harms it."""
 STARTS_AT_ONCE = 3
 
 PLAIN = Spec()
@@ -53,7 +56,7 @@ def lanes(stack: Quickstart) -> Iterator[dict[str, Replica]]:
         }
         executors = {
             lane: Replica(stack, lane, _with_executor(steady, lane), steady)
-            for lane in ("dbos", "identity")
+            for lane in ("dbos", "identity", SIBLING)
         }
         with ThreadPoolExecutor(STARTS_AT_ONCE) as pool:
             list(pool.map(Replica.start, (*databases.values(), *executors.values())))
