@@ -13,8 +13,8 @@ from tests.system.quickstart import Quickstart
 POOLS = {"healthagent.pool.prisma": "3"}
 DBOS = {"healthagent.pool.dbos": "4", "healthagent.dbos.executor": "modes-executor"}
 SIBLING = "sibling"
-"""A well replica, with a pool and an executor of its own on the server that most faults of pools and
-executors are inflicted on. No mode harms it."""
+"""A well replica, with a pool and an executor of its own, on the server that most faults of pools
+and executors are inflicted on. No mode harms it."""
 STARTS_AT_ONCE = 3
 
 PLAIN = Spec()
