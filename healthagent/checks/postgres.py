@@ -36,7 +36,7 @@ def applies(target: Target) -> bool:
 def judge(seen: Observation) -> Verdict:
     session = seen.see(DatabaseSession)
     if isinstance(session, Unseen):
-        return unknown("unseen", str(session))
+        return unknown(session.code, str(session))
     outcome = session.outcome
     if isinstance(outcome, DatabaseDown):
         meaning = MEANING[outcome.error].format(where=f"{outcome.ref.host}:{outcome.ref.port}")

@@ -32,10 +32,12 @@ class Share:
 def share(seen: Observation) -> Share | Verdict:
     """The replica's share, or the *unknown* that its check says where that cannot be told."""
     session, fleet = seen.see(DatabaseSession), seen.see(Fleet)
-    if isinstance(session, Unseen) or isinstance(fleet, Unseen):
-        return unknown("unseen", str(session if isinstance(session, Unseen) else fleet))
+    if isinstance(session, Unseen):
+        return unknown("no_session", str(session))
+    if isinstance(fleet, Unseen):
+        return unknown("unseen", str(fleet))
     if not isinstance(session.outcome, Database):
         return unknown("no_session", "the database gave the agent no session; see postgres")
     account = ledger(session.outcome, fleet)
     held = account.held_by(seen.target, seen.see(ClientPorts))
-    return unknown("unseen", str(held)) if isinstance(held, Unseen) else Share(account, held)
+    return unknown(held.code, str(held)) if isinstance(held, Unseen) else Share(account, held)

@@ -337,6 +337,22 @@ ADVICE: dict[str, Advice] = {
     # Blindness
     "pending": Advice("It has not been looked at yet.", ()),
     "unseen": Advice("The agent could not look; routing stays as it was.", ()),
+    "password": Advice(
+        "The agent's own password is wrong. The app has another, and is none the worse for it.",
+        ("correct HEALTHAGENT_POSTGRES_PASSWORD_FILE, or: ALTER ROLE ... PASSWORD ...",),
+    ),
+    "not_admitted": Advice(
+        "Postgres lets the agent's own role not in. The app has another, and is none the worse.",
+        ("make the role as docs/postgres-role.md says",),
+    ),
+    "not_granted": Advice(
+        "The agent's own role lacks a right; the sentence above has the statement that grants it.",
+        ("run it, as a superuser or as the owner of the database",),
+    ),
+    "role_limit": Advice(
+        "The agent's own role may open no more connections.",
+        ("end its other sessions, or raise its CONNECTION LIMIT to 3",),
+    ),
 }
 
 

@@ -22,6 +22,7 @@ NOT_LOOKED_AT = Unseen("its ports were not looked at")
 HIDDEN = Unseen(
     "the agent's role may not see other roles' connections",
     "GRANT pg_monitor TO the agent's role",
+    "not_granted",
 )
 
 

@@ -14,12 +14,19 @@ from typing import Literal, TypeVar, cast
 from healthagent.core.target import DatabaseRef, Target
 
 
+Want = Literal["unseen", "password", "not_admitted", "not_granted", "role_limit"]
+"""What keeps the agent from looking: its password, an entry for it in pg_hba.conf or LOGIN, a GRANT,
+its role's CONNECTION LIMIT; or something else."""
+
+
 @dataclass(frozen=True, slots=True)
 class Unseen:
-    """The source could not look. ``reason`` says why, ``remedy`` which grant or step would help."""
+    """The source could not look. ``reason`` says why, ``remedy`` which grant or step would help.
+    ``code`` names what the agent itself lacks, where that is known."""
 
     reason: str
     remedy: str = ""
+    code: Want = "unseen"
 
     def __str__(self) -> str:
         return f"{self.reason}; {self.remedy}" if self.remedy else self.reason

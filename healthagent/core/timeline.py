@@ -11,6 +11,7 @@ from healthagent.core.target import Timing
 from healthagent.core.verdict import Status, Verdict, unknown
 
 PENDING = unknown("pending", "not looked at yet")
+NOTHING_NEW = unknown("stale", "nothing new was seen")
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,14 +41,15 @@ class Timeline:
         return replace(self, latest=verdict, known_at=at, candidate=self.candidate + 1)
 
     def read(self, now: float, timing: Timing) -> Verdict:
-        """What to show at time ``now``: the standing verdict, or *unknown* once it is stale, and
-        where the first look failed, which is not believed before the next."""
+        """What to show at time ``now``: the standing verdict, or *unknown* once it is stale, under
+        the code of what keeps the agent from looking. *Unknown* as well where the first look failed,
+        which is not believed before the next."""
         if self.standing is None:
             return self.latest if self.latest.status is Status.UNKNOWN else _unbelieved(self.latest)
         if self.known_at is not None and now - self.known_at <= timing.stale_after:
             return self.standing
-        why = self.latest.reason if self.latest.status is Status.UNKNOWN else "nothing new was seen"
-        return unknown("stale", f"last known {self.standing.status} is stale: {why}")
+        blind = self.latest if self.latest.status is Status.UNKNOWN else NOTHING_NEW
+        return unknown(blind.code, f"last known {self.standing.status} is stale: {blind.reason}")
 
     @property
     def decided(self) -> bool:

@@ -110,7 +110,8 @@ def test_a_wrong_password_of_the_agents_own_takes_nobody_out(
     agent = process.client
     for replica in stack.replicas:
         for name in OF_POSTGRES:
-            check = agent.wait_for_check(replica, name, "unknown", "unseen", within=WITHIN)
+            code = "password" if name == "postgres" else "no_session"
+            check = agent.wait_for_check(replica, name, "unknown", code, within=WITHIN)
             assert "'healthagent'" in check["reason"], "the reason names the role"
             assert "correct it" in check["reason"], "the reason names the remedy"
     wait_until_all_routed(stack, agent)
@@ -159,7 +160,8 @@ def test_an_agent_that_is_shut_out_keeps_the_last_state_then_says_unknown(
     stack.query("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = 'shut_out'")
     for replica in stack.replicas:
         for name in OF_POSTGRES:
-            check = agent.wait_for_check(replica, name, "unknown", "stale", within=STALE + WITHIN)
+            code = "not_admitted" if name == "postgres" else "no_session"
+            check = agent.wait_for_check(replica, name, "unknown", code, within=STALE + WITHIN)
             assert check["holds"] == "ok", "routing keeps to the last known state"
             assert "'shut_out'" in check["reason"], "the reason names the role that is shut out"
     wait_until_all_routed(stack, agent)

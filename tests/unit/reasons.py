@@ -10,12 +10,15 @@ from typing import get_args, get_type_hints
 
 from healthagent import checks
 from healthagent.core.exits import EndCode
-from healthagent.core.observation import DatabaseDown
+from healthagent.core.observation import DatabaseDown, Want
 
 CONSTRUCTORS = {"failed", "degraded", "unknown", "conclusively_failed"}
 
 OF_HTTP = {"reset", "invalid"}
 """Ends of a look that ``event_loop`` and ``http`` pass on as their code."""
+
+OF_GRANTS = {"not_granted"}
+"""What the agent's role lacks, that ``pool`` and ``dbos`` pass on as their code."""
 
 OF_DOCKER = {"removing"}
 """States of a container that ``process`` passes on as its code."""
@@ -47,6 +50,11 @@ def _spelled() -> Iterator[tuple[str, str]]:
     for code in OF_HTTP:
         yield "event_loop", code
         yield "http", code
+    for code in get_args(Want):
+        yield "postgres", code
+    for code in OF_GRANTS | {"unseen"}:
+        yield "pool", code
+        yield "dbos", code
     for code in OF_DOCKER:
         yield "process", code
 

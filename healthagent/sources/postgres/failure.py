@@ -92,31 +92,37 @@ def _own_want(sqlstate: str, message: str, user: str, ref: DatabaseRef) -> Unsee
             return Unseen(
                 f"{server} refuses the password of the agent's role {user!r}",
                 "correct it, or make the role as docs/postgres-role.md says",
+                "password",
             )
         case "28000" if "pg_hba.conf" in message:
             return Unseen(
                 f"{server} has no pg_hba.conf entry for the agent: {message}",
                 f"add one for role {user!r}",
+                "not_admitted",
             )
         case "28000":
             return Unseen(
                 f"{server} does not let the agent in: {message}",
                 f"make the role {user!r} as docs/postgres-role.md says",
+                "not_admitted",
             )
         case "42501" if "for database" in message:
             return Unseen(
                 f"the agent's role {user!r} may not connect to {ref}",
                 f"GRANT CONNECT ON DATABASE {ref.name} TO {user}",
+                "not_granted",
             )
         case "42501":
             return Unseen(
                 f"the agent's role {user!r} lacks a right: {message}",
                 f"GRANT pg_monitor TO {user}",
+                "not_granted",
             )
         case "53300" if "for role" in message:
             return Unseen(
                 f"the agent's role {user!r} is at its CONNECTION LIMIT",
                 f"end its other sessions, or ALTER ROLE {user} CONNECTION LIMIT 3",
+                "role_limit",
             )
     return None
 

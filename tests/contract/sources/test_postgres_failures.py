@@ -78,20 +78,27 @@ async def test_an_agent_that_is_connected_still_sees_a_full_server(postgres: Loc
 
 
 @pytest.mark.parametrize(
-    ("user", "password", "name", "reason", "remedy"),
+    ("user", "password", "name", "code", "reason", "remedy"),
     [
-        (ROLE, WRONG_PASSWORD, "app", "password of the agent's role 'healthagent'", "correct it"),
-        ("nobody", PASSWORD, "app", "password of the agent's role 'nobody'", "make the role"),
-        ("barred", PASSWORD, "app", "not permitted to log in", "make the role"),
-        ("full_up", PASSWORD, "app", "at its CONNECTION LIMIT", "end its other sessions"),
-        (ROLE, PASSWORD, "closed", "may not connect", "GRANT CONNECT ON DATABASE closed"),
+        (ROLE, WRONG_PASSWORD, "app", "password", "the agent's role 'healthagent'", "correct it"),
+        ("nobody", PASSWORD, "app", "password", "the agent's role 'nobody'", "make the role"),
+        ("barred", PASSWORD, "app", "not_admitted", "not permitted to log in", "make the role"),
+        ("full_up", PASSWORD, "app", "role_limit", "CONNECTION LIMIT", "end its other sessions"),
+        (ROLE, PASSWORD, "closed", "not_granted", "may not connect", "GRANT CONNECT ON DATABASE"),
     ],
 )
 async def test_what_is_the_agents_own_want_is_unseen(
-    postgres: LocalPostgres, user: str, password: str, name: str, reason: str, remedy: str
+    postgres: LocalPostgres,
+    user: str,
+    password: str,
+    name: str,
+    code: str,
+    reason: str,
+    remedy: str,
 ) -> None:
     async with sourcing(user, password) as source:
         seen = await unseen(source, database(postgres, name))
+    assert seen.code == code
     assert reason in seen.reason
     assert remedy in seen.remedy
 

@@ -260,12 +260,12 @@ POSTGRES = (
          one_after_another(lambda r: r.server.hold(12), asks("take-all")),
          one_after_another(server("empty"), calm), "pool", "nearly_exhausted"),
     Mode("Postgres answers late", "rights", server("drag"), server("let_go"), "postgres", "slow"),
-    Mode("no pg_monitor", "rights", revoked, granted, "pool", "stale"),
+    Mode("no pg_monitor", "rights", revoked, granted, "pool", "not_granted"),
     Mode("the agent's password is wrong", "rights", agent_role("PASSWORD 'changed'"),
          lambda r: agent_role(f"PASSWORD '{r.stack.secret('healthagent')}'")(r),
-         "postgres", "stale"),
+         "postgres", "password"),
     Mode("the agent is not let in", "rights", agent_role("NOLOGIN"), agent_role("LOGIN"),
-         "postgres", "stale"),
+         "postgres", "not_admitted"),
 )  # fmt: skip
 
 

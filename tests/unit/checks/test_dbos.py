@@ -266,7 +266,7 @@ def test_a_pool_of_the_apps_own_bears_no_id_and_is_degraded() -> None:
 
 def test_hidden_connections_are_unknown_with_the_grant_that_helps() -> None:
     verdict = judged(*(replace(each, visible=False) for each in executor()))
-    assert said(verdict) == (Status.UNKNOWN, "unseen")
+    assert said(verdict) == (Status.UNKNOWN, "not_granted")
     assert "pg_monitor" in verdict.reason
 
 

@@ -32,11 +32,11 @@ pytestmark = pytest.mark.parametrize("check", [POOL, DBOS], ids=lambda check: ch
 @pytest.mark.parametrize(
     ("facts", "code", "hint"),
     [
-        ({DatabaseSession: Unseen("the agent has no role"), Fleet: FLEET}, "unseen", "no role"),
+        ({DatabaseSession: Unseen("the agent has no role"), Fleet: FLEET}, "no_session", "no role"),
         ({DatabaseSession: DOWN, Fleet: FLEET}, "no_session", "see postgres"),
         ({DatabaseSession: DOWN}, "unseen", "no source for Fleet"),
     ],
-    ids=["unseen", "no session", "no fleet"],
+    ids=["the agent's own want", "no session", "no fleet"],
 )
 def test_without_a_session_or_the_fleet_it_is_unknown(
     check: Check, facts: Mapping[type[Fact], Fact | Unseen], code: str, hint: str

@@ -96,8 +96,9 @@ def test_the_last_known_state_is_shown_until_it_is_stale() -> None:
     timeline = after(ok(), BLIND)
     assert timeline.read(1 + TIMING.stale_after, TIMING).status is Status.OK
     stale = timeline.read(1.1 + TIMING.stale_after, TIMING)
-    assert stale.status is Status.UNKNOWN
+    assert (stale.status, stale.code) == (Status.UNKNOWN, BLIND.code)
     assert "the socket is gone" in stale.reason, "a stale state must say why nothing new was seen"
+    assert after(ok()).read(1.1 + TIMING.stale_after, TIMING).code == "stale"
     assert standing(timeline) is Status.OK, "routing keeps to the last known state"
 
 
