@@ -25,7 +25,7 @@ from healthagent.core.target import Target
 from healthagent.sources.docker import ContainerStateSource, DockerDiscovery, DockerTop, ExitsSource
 from healthagent.sources.first_seen import FirstSeen
 from healthagent.sources.http import HttpSource
-from healthagent.sources.postgres import PostgresSource
+from healthagent.sources.postgres import PostgresSource, SessionDetail
 from healthagent.sources.procfs import (
     ClientPortsSource,
     ProcessDetail,
@@ -81,7 +81,8 @@ async def _life(settings: Settings) -> None:
         drains = Drains(earlier.drains, history.keep_drains)
         http = HttpSurface(settings.listen, settings.public_listen, history=history)
         postgres, otel = PostgresSource(settings.credentials), from_environment()
-        journal = Journal(history, _inquest(settings, docker), told=(http.record, otel.record))
+        inquest = _inquest(settings, docker, postgres)
+        journal = Journal(history, inquest, told=(http.record, otel.record))
         operations = _hands(settings, docker, http, drains, journal)
         supervisor = _supervisor(settings, operations, journal, notices, earlier)
         admin = Admin(operations, settings.admin_token, settings.admin_socket())
@@ -145,10 +146,14 @@ def _pid_of(docker: DockerDiscovery, target: Target) -> int | None:
     return docker.pid_of(target) if target.is_container else target.pid
 
 
-def _inquest(settings: Settings, docker: DockerDiscovery) -> Inquest:
+def _inquest(settings: Settings, docker: DockerDiscovery, postgres: PostgresSource) -> Inquest:
     """What takes evidence."""
-    processes = ProcessDetail(ProcessTreeSource(partial(_pid_of, docker)))
-    return Inquest(DockerRuntime(settings.docker.host), processes.look, docker.secrets_of)
+    return Inquest(
+        DockerRuntime(settings.docker.host),
+        ProcessDetail(ProcessTreeSource(partial(_pid_of, docker))).look,
+        SessionDetail(postgres).look,
+        docker.secrets_of,
+    )
 
 
 def _hands(

@@ -42,7 +42,7 @@ class Timeline:
 
     def read(self, now: float, timing: Timing) -> Verdict:
         """What to show at time ``now``: the standing verdict, or *unknown* once it is stale, under
-        the code of what keeps the agent from looking. *Unknown* as well where the first look failed,
+        the code of what keeps the agent from looking. So it is too where the first look failed,
         which is not believed before the next."""
         if self.standing is None:
             return self.latest if self.latest.status is Status.UNKNOWN else _unbelieved(self.latest)

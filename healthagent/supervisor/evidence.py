@@ -40,11 +40,13 @@ class Secrets(Protocol):
 
 
 class Inquest:
-    """Takes evidence. ``processes`` looks at processes and sockets."""
+    """Takes evidence. ``processes`` looks at processes and sockets, ``database`` at what Postgres
+    has of the replica."""
 
-    def __init__(self, runtime: Runtime, processes: Look, secrets: Secrets) -> None:
+    def __init__(self, runtime: Runtime, processes: Look, database: Look, secrets: Secrets) -> None:
         self._runtime = runtime
         self._processes = processes
+        self._database = database
         self._secrets = secrets
 
     async def hold(
@@ -52,8 +54,9 @@ class Inquest:
     ) -> Document:
         """All that can be found out about a replica now. ``report`` is the last one about it,
         ``changes`` are its last transitions."""
-        process, log, stats = await asyncio.gather(
+        process, database, log, stats = await asyncio.gather(
             _within(self._processes(target, WITHIN)),
+            _within(self._database(target, WITHIN)),
             _within(self._log(target)),
             _within(self._runtime.stats(target.id)),
         )
@@ -63,6 +66,7 @@ class Inquest:
             "id": target.id,
             **_reported(report),
             "process": process,
+            "database": database,
             "stats": stats,
             "transitions": list(changes),
             "log": log,
@@ -87,7 +91,7 @@ async def _within(part: Awaitable[Any]) -> Any:
 
 
 def _reported(report: TargetReport | None) -> Document:
-    """What the checks saw, the database's sessions and executors among it."""
+    """What the checks saw."""
     if report is None:
         return {}
     checks = {
@@ -127,7 +131,7 @@ def _fit(document: Document) -> Document:
     log = document.get("log")
     if isinstance(log, str):
         document = {**document, "log": _newest(log, MOST_LOG)}
-    for part in ("stats", "transitions", "process", "checks", "log"):
+    for part in ("stats", "transitions", "database", "process", "checks", "log"):
         if _size(document) <= MOST_BYTES:
             break
         document = {**document, part: {"unseen": "too large to be kept"}}

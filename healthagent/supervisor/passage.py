@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 from healthagent.core.action import Outcome
 from healthagent.core.observation import Unseen
-from healthagent.core.report import TargetReport
+from healthagent.core.report import CheckReport, TargetReport
 from healthagent.core.rotation import Drain
 from healthagent.core.target import Target
 from healthagent.core.verdict import Status
@@ -28,6 +28,9 @@ and takes one change every 2 s."""
 
 QUIET = 2
 """Looks in a row that must find nothing in flight: a request may be on its way still."""
+
+OF_THE_SERVICE = frozenset({"mixed_versions", "orphaned"})
+"""What ``dbos`` says only of a replica whose own executor is as it should be."""
 
 BACK_WITHIN = 10.0
 """Seconds beyond its start-up grace in which a replica must be ready again."""
@@ -46,7 +49,7 @@ class Former:
         return cls(
             report.target,
             report.container.started_at if report.container else 0.0,
-            any(c.name == "dbos" and c.status is Status.OK for c in report.checks),
+            any(c.name == "dbos" and _is_registered(c) for c in report.checks),
         )
 
     def is_over(self, report: TargetReport) -> bool:
@@ -55,7 +58,13 @@ class Former:
         if container is None or container.started_at <= self.started_at or not report.fit:
             return False
         dbos = next((check for check in report.checks if check.name == "dbos"), None)
-        return not self.had_executor or dbos is None or dbos.status is Status.OK
+        return not self.had_executor or dbos is None or _is_registered(dbos)
+
+
+def _is_registered(dbos: CheckReport) -> bool:
+    """Whether an executor lives under the id that it should have. In a roll to another version its
+    service runs two, and workflows of the old one may wait: neither speaks against it."""
+    return dbos.status is Status.OK or dbos.code in OF_THE_SERVICE
 
 
 class Passage:

@@ -29,7 +29,12 @@ def test_docker_calls_the_replicas_healthy_by_the_probe(stack: Quickstart) -> No
         newest = stack.inspect(replica)["State"]["Health"]["Log"][-1]
         assert newest["ExitCode"] == 0
         assert newest["Output"].startswith("ok "), newest["Output"]
-        assert stack.agent.targets()[replica]["container"]["health"] == "healthy"
+
+    def told() -> Seen:
+        healths = {r: t["container"]["health"] for r, t in stack.agent.targets().items()}
+        return Seen(set(healths.values()) == {"healthy"}, str(healths))
+
+    until("the agent shows what Docker says", told, within=WITHIN)
 
 
 def test_the_probe_fails_on_a_frozen_replica_and_says_why(stack: Quickstart) -> None:

@@ -5,6 +5,7 @@ rounds, and a round that finds it lost dials once more, so that a session which 
 not taken for a server that is down. The role that the agent needs: ``docs/postgres-role.md``.
 """
 
+from healthagent.sources.postgres.detail import SessionDetail
 from healthagent.sources.postgres.source import PostgresSource
 
-__all__ = ["PostgresSource"]
+__all__ = ["PostgresSource", "SessionDetail"]

@@ -33,8 +33,16 @@ PROCESS = {
 }
 
 
-class Processes:
-    def __init__(self, found: Mapping[str, Any] | Unseen = PROCESS) -> None:
+DATABASE = {
+    "sessions": [{"application": "dbos_transact_app-2_1", "state": "idle", "idle_for": 9.0}],
+    "pending": [{"executor": "app-2", "version": "1", "count": 3}],
+}
+
+
+class Found:
+    """A look that finds this."""
+
+    def __init__(self, found: Mapping[str, Any] | Unseen) -> None:
         self.found = found
 
     async def __call__(self, target: Target, timeout: float) -> Mapping[str, Any] | Unseen:
@@ -48,9 +56,11 @@ def runtime(printed: str = "it hung\n") -> FakeRuntime:
 
 
 def inquest(
-    printed: str = "it hung\n", processes: Processes | None = None, secrets: tuple[str, ...] = ()
+    printed: str = "it hung\n", processes: Found | None = None, secrets: tuple[str, ...] = ()
 ) -> Inquest:
-    return Inquest(runtime(printed), processes or Processes(), lambda _: secrets)
+    return Inquest(
+        runtime(printed), processes or Found(PROCESS), Found(DATABASE), lambda _: secrets
+    )
 
 
 async def test_it_holds_what_a_person_would_have_looked_at() -> None:
@@ -58,6 +68,7 @@ async def test_it_holds_what_a_person_would_have_looked_at() -> None:
     found = await inquest().hold(TARGET, SEEN.targets[0], changes)
     assert found["log"] == "it hung"
     assert found["process"] == PROCESS
+    assert found["database"] == DATABASE
     assert found["stats"] == {"pids_stats": {"current": 1}}
     assert found["transitions"] == changes
     assert found["checks"]["process"]["code"] == "stopped"
@@ -68,8 +79,8 @@ async def test_it_holds_what_a_person_would_have_looked_at() -> None:
 
 
 async def test_what_cannot_be_seen_says_why(monkeypatch: pytest.MonkeyPatch) -> None:
-    gone = Processes(Unseen("not from here", "run it with pid: host"))
-    found = await Inquest(FakeRuntime(), gone, lambda _: ()).hold(TARGET, None, [])
+    gone = Found(Unseen("not from here", "run it with pid: host"))
+    found = await Inquest(FakeRuntime(), gone, gone, lambda _: ()).hold(TARGET, None, [])
     assert found["process"] == {"unseen": "not from here; run it with pid: host"}
     assert "there is no container" in found["log"]["unseen"]
 
@@ -81,7 +92,9 @@ async def test_a_part_that_hangs_does_not_keep_the_others(monkeypatch: pytest.Mo
             raise AssertionError
 
     monkeypatch.setattr(evidence, "WITHIN", 0.05)
-    found = await Inquest(Hanging(), Processes(), lambda _: ()).hold(TARGET, None, [])
+    found = await Inquest(Hanging(), Found(PROCESS), Found(DATABASE), lambda _: ()).hold(
+        TARGET, None, []
+    )
     assert "not seen within" in found["log"]["unseen"]
     assert found["process"] == PROCESS
 
@@ -95,7 +108,7 @@ async def test_of_a_long_log_the_last_lines_are_kept() -> None:
 
 
 async def test_a_part_that_is_too_large_goes_as_a_whole() -> None:
-    huge = Processes({"processes": [{"cmdline": "x" * MOST_BYTES}]})
+    huge = Found({"processes": [{"cmdline": "x" * MOST_BYTES}]})
     found = await inquest(processes=huge).hold(TARGET, SEEN.targets[0], [])
     assert len(json.dumps(found)) <= MOST_BYTES
     assert found["process"] == {"unseen": "too large to be kept"}
@@ -104,9 +117,7 @@ async def test_a_part_that_is_too_large_goes_as_a_whole() -> None:
 
 async def test_it_holds_no_secret() -> None:
     printed = f"connecting to postgresql://app:{SECRET}@db/shop\nAuthorization: Bearer {SECRET}\n"
-    telling = Processes(
-        {"processes": [{"cmdline": f"bun start --token {SECRET}", "api_key": SECRET}]}
-    )
+    telling = Found({"processes": [{"cmdline": f"bun start --token {SECRET}", "api_key": SECRET}]})
     reported = SEEN.targets[0]
     said = replace(reported.checks[0], reason=f"PASSWORD={SECRET}", evidence={"url": f"x {SECRET}"})
     reported = replace(reported, checks=(said, *reported.checks[1:]))
@@ -136,7 +147,7 @@ class TestTheJournal:
             async def logs(self, id_: str, lines: int) -> str:
                 raise KeyError("a fault of our own")
 
-        journal = Journal(history, Inquest(Broken(), Processes(), lambda _: ()))
+        journal = Journal(history, Inquest(Broken(), Found(PROCESS), Found(DATABASE), lambda _: ()))
         told = await journal.preserve(TARGET, "a1")
         assert told["kept"] is False and "a fault of our own" in str(told["why"])
         await history.aclose()
@@ -146,7 +157,7 @@ class TestTheJournal:
             async def stats(self, id_: str) -> Mapping[str, object]:
                 raise ActionError("the Engine is gone")
 
-        asked = Inquest(Refusing(), Processes(), lambda _: ())
+        asked = Inquest(Refusing(), Found(PROCESS), Found(DATABASE), lambda _: ())
         assert (await asked.hold(TARGET, None, []))["stats"] == {"unseen": "the Engine is gone"}
         await history.aclose()
 

@@ -1,0 +1,60 @@
+"""What counts as back: as well as it was, in another life, its own executor registered."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from healthagent.core.report import TargetReport
+from healthagent.core.verdict import Status
+from healthagent.supervisor.passage import Former
+from tests.unit.supervisor.scenes import report, well
+
+
+def replica(*, started_at: float, status: Status = Status.OK, code: str = "ok") -> TargetReport:
+    """A replica that serves, as ``dbos`` sees its executor."""
+    (seen,) = report(well("app-1")).targets
+    assert seen.container is not None
+    return replace(
+        seen,
+        container=replace(seen.container, started_at=started_at),
+        checks=tuple(
+            replace(check, status=status, holds=status, code=code)
+            if check.name == "dbos"
+            else check
+            for check in seen.checks
+        ),
+    )
+
+
+FORMER = Former.of(replica(started_at=1.0))
+
+
+def test_in_the_same_life_it_is_not_back() -> None:
+    assert not FORMER.is_over(replica(started_at=1.0))
+    assert FORMER.is_over(replica(started_at=2.0))
+
+
+@pytest.mark.parametrize(
+    ("code", "back"),
+    [
+        ("mixed_versions", True),
+        ("orphaned", True),
+        ("unexpected_id", False),
+        ("shared_id", False),
+        ("local_id", False),
+    ],
+)
+def test_it_is_back_with_its_own_executor_whatever_the_service_runs_besides(
+    code: str, back: bool
+) -> None:
+    """In a roll to another version all but the first and the last meet two versions."""
+    degraded = replica(started_at=2.0, status=Status.DEGRADED, code=code)
+    assert FORMER.is_over(degraded) is back
+    assert Former.of(degraded).had_executor is back
+
+
+def test_without_an_executor_before_none_is_waited_for() -> None:
+    never = Former.of(replica(started_at=1.0, status=Status.UNKNOWN, code="no_session"))
+    assert never.is_over(replica(started_at=2.0, status=Status.UNKNOWN, code="no_session"))
