@@ -101,7 +101,7 @@ def test_a_roll_stops_at_what_does_not_come_back_and_gone_on_with_loses_no_reque
     with Load(stack.url) as load:
         broken = do(stack, "roll", "app", "--env", "APP_VERSION=", "--label", SOON)
         stopped = ids(stack)
-        cured = ("--env", "APP_VERSION=1.0.0", "--label", "healthagent.grace=30s", *QUICK)
+        cured = ("--env", "APP_VERSION=1.1.0", "--label", "healthagent.grace=30s", *QUICK)
         with acting(stack.engine, agent, "roll", "app", *cured) as rolling:
             assert rolling.stdout is not None
             line = rolling.stdout.readline()
@@ -125,7 +125,9 @@ def test_a_roll_stops_at_what_does_not_come_back_and_gone_on_with_loses_no_reque
 
     after = ids(stack)
     assert not set(after.values()) & {*before.values(), *stopped.values()}, "each was replaced"
-    assert executors(stack) == registered, "each executor came back under its old id"
+    newer = {name.replace("_1.0.0", "_1.1.0") for name in registered}
+    assert newer != registered
+    assert executors(stack) == newer, "each executor came back under its old id, and a new version"
     stack.compose.up()
     assert ids(stack) == after, "Compose takes them for its own, and for up to date"
 
