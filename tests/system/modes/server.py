@@ -73,14 +73,13 @@ class Server:
         until(f"{self._name} takes connections", look, within=START)
 
     def wait_until_left(self, role: str) -> None:
+        until(f"{role} has left {self._name}", lambda: self._has_left(role), within=START)
+
+    def _has_left(self, role: str) -> Seen:
         sessions = f"SELECT pid FROM pg_stat_activity WHERE usename = '{role}'"
-
-        def look() -> Seen:
-            with self._connect("postgres", self._stack.secret("postgres")) as connection:
-                left = connection.execute(sessions.encode()).fetchall()
-            return Seen(not left, f"{len(left)} sessions")
-
-        until(f"{role} has left {self._name}", look, within=START)
+        with self._connect("postgres", self._stack.secret("postgres")) as connection:
+            left = connection.execute(sessions.encode()).fetchall()
+        return Seen(not left, f"{len(left)} sessions")
 
     # Faults
 
@@ -113,6 +112,18 @@ class Server:
                 assert "remaining connection slots" in str(error), error
                 return
 
+    def shut_out(self, role: str, by: str) -> None:
+        """Take every connection, those of ``role`` too. It dials anew as soon as its session is
+        ended, and may be the quicker one: then again."""
+
+        def look() -> Seen:
+            self.end_sessions_of(role)
+            self.fill(by)
+            return self._has_left(role)
+
+        self.fill(by)
+        until(f"{role} has no connection to {self._name}", look, within=START)
+
     def hold(self, count: int) -> None:
         """Take connections as somebody whom nobody watches."""
         password = self._stack.secret("postgres")
@@ -130,10 +141,11 @@ class Server:
 
     def drag(self) -> None:
         """What the agent asks waits for a lock most of the time, and never as long as its timeout:
-        0.8 s."""
+        0.8 s. In between it may dial, which would wait too, should a busy machine have made it
+        late."""
         script = (
             "DO $$ BEGIN FOR i IN 1..600 LOOP LOCK TABLE pg_catalog.pg_database;"
-            " PERFORM pg_sleep(0.6); COMMIT; END LOOP; END $$"
+            " PERFORM pg_sleep(0.55); COMMIT; PERFORM pg_sleep(0.35); COMMIT; END LOOP; END $$"
         )
         self._docker(
             "exec", "--detach", "--user", "postgres", "--env", f"PGAPPNAME={DRAG}", self._name,

@@ -197,10 +197,7 @@ def fill(replica: Replica) -> None:
 
 
 def exhausted(replica: Replica) -> None:
-    """All slots are taken at the moment that the agent has to dial anew."""
-    fill(replica)
-    replica.server.end_sessions_of("healthagent")
-    fill(replica)
+    replica.server.shut_out("healthagent", by="server")
 
 
 def between(upstream: str, act: Act) -> Act:
