@@ -110,7 +110,7 @@ def kill(bench: Bench, front: Front) -> Figures:
         stack.signal(victim, signal.SIGKILL)
         _until_out(run, fault, server)
         bench.back(front)
-    return {**run.figures(), "out_s": run.out_after(fault, server)}
+    return run.figures() | run.since(fault, server)
 
 
 def freeze(bench: Bench, front: Front) -> Figures:
@@ -127,7 +127,7 @@ def freeze(bench: Bench, front: Front) -> Figures:
         finally:
             stack.signal(victim, signal.SIGCONT)
         bench.back(front)
-    return {**run.figures(), "out_s": run.out_after(fault, server)}
+    return run.figures() | run.since(fault, server)
 
 
 def block(bench: Bench, front: Front) -> Figures:
@@ -140,7 +140,7 @@ def block(bench: Bench, front: Front) -> Figures:
         stack.tell([victim], "block")
         time.sleep(5.0 + CALM)
         bench.back(front)
-    return {**run.figures(), "out_s": run.out_after(fault, server)}
+    return run.figures() | run.since(fault, server)
 
 
 def sick(bench: Bench, front: Front) -> Figures:
@@ -156,7 +156,7 @@ def sick(bench: Bench, front: Front) -> Figures:
         finally:
             stack.tell([victim], "well")
         bench.back(front)
-    return {**run.figures(), "out_s": run.out_after(fault, server)}
+    return run.figures() | run.since(fault, server)
 
 
 def all_down(bench: Bench, front: Front) -> Figures:

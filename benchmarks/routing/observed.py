@@ -70,6 +70,14 @@ class Run:
                 return round(look.at - fault, 2)
         return None
 
+    def since(self, fault: float, servers: set[str]) -> dict[str, Any]:
+        """What an arm with a fault tells besides, in seconds from it: when Traefik no longer served
+        these, and when the last of the lost requests had been sent."""
+        figures: dict[str, Any] = {"out_s": self.out_after(fault, servers)}
+        if lost := self.lost:
+            figures["last_lost_s"] = round(max(r.sent for r in lost) - fault, 2)
+        return figures
+
     def changes(self) -> int:
         """How often the rotation changed."""
         states = [(look.routers, look.serving) for look in self.looks]

@@ -45,6 +45,13 @@ def test_a_replica_is_out_when_traefik_no_longer_serves_it() -> None:
     assert run.changes() == 2
 
 
+def test_what_was_lost_is_told_by_when_it_was_sent() -> None:
+    run = Run([record(502)._replace(sent=100.4), record()._replace(sent=101.0)])
+    assert run.since(100.0, {ONE}) == {"out_s": None, "last_lost_s": 0.4}
+    assert run.since(100.0, set()).keys() == {"out_s", "last_lost_s"}
+    assert "last_lost_s" not in Run([record()]).since(100.0, {ONE})
+
+
 def test_a_server_that_takes_requests_and_never_answers_loses_all(tmp_path: Path) -> None:
     """To the real client, which goes on sending meanwhile."""
     with socket.create_server(("127.0.0.1", 0), backlog=512) as deaf:
@@ -64,9 +71,9 @@ GOOD: dict[str, dict[str, Any]] = {
     "roll": {"lost": 0, "sent": 9, "rolled": 3},
     "stop": {"lost": 0, "sent": 9},
     "kill": {"lost": 1, "lost_posts": 1, "sent": 9, "out_s": 2.0},
-    "freeze": {"lost": 5, "sent": 9, "out_s": 1.5},
-    "block": {"lost": 5, "sent": 9, "out_s": 1.5},
-    "sick": {"lost": 5, "sent": 9, "out_s": 1.5},
+    "freeze": {"lost": 5, "sent": 9, "out_s": 1.5, "last_lost_s": 1.6},
+    "block": {"lost": 5, "sent": 9, "out_s": 1.5, "last_lost_s": 1.4},
+    "sick": {"lost": 0, "sent": 9, "out_s": 1.5},
     "all_down": {"status": 503, "out_s": 1.0, "back_s": 1.0, "router_kept": True},
     "agent_killed": {"lost": 0, "sent": 9, "changes": 0},
     "agent_restarted": {"lost": 0, "sent": 9, "changes": 0},
@@ -88,6 +95,10 @@ def test_what_is_promised_of_each_arm_of_the_agents_may_hold() -> None:
         ("freeze", {"out_s": None}),
         ("block", {"out_s": 1.6}),
         ("sick", {"out_s": 1.6}),
+        ("freeze", {"last_lost_s": 1.8}),
+        ("block", {"last_lost_s": 1.8}),
+        ("sick", {"last_lost_s": 1.8}),
+        ("roll", {"client_lag_s": 0.3}),
         ("all_down", {"status": 404}),
         ("all_down", {"back_s": 1.1}),
         ("all_down", {"router_kept": False}),
