@@ -26,8 +26,8 @@ def _out_within(seconds: float) -> Callable[[Figures], bool]:
 
 
 def _bounded(seconds: float) -> Callable[[Figures], bool]:
-    """Out in time, and nothing that was sent later is lost: each request that the replica had got by
-    then ends by the header timeout, and no other is harmed."""
+    """Out in time, and nothing that was sent later is lost. What the replica had got by then ends
+    by the header timeout."""
 
     def holds(figures: Figures) -> bool:
         if not _out_within(seconds)(figures):

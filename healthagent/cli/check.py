@@ -1,6 +1,8 @@
-"""``healthagent check``: one check's newest verdict."""
+"""``healthagent check``: what one check says, of one replica by a look of its own."""
 
 from __future__ import annotations
+
+import time
 
 import click
 
@@ -8,6 +10,12 @@ from healthagent.cli import parameters
 from healthagent.cli.agent import Agent, Document, find, near
 from healthagent.cli.screen import Screen, print_json, styled
 from healthagent.errors import UnknownTarget
+
+LOOK = 0.2
+"""Seconds from one question to the agent whether it has looked again to the next."""
+
+LATE = 5.0
+"""Seconds beyond the replica's interval and timeout in which the agent looks again."""
 
 
 @click.command(short_help="what one check says of a replica, or of all")
@@ -17,25 +25,48 @@ from healthagent.errors import UnknownTarget
 @parameters.agent
 @click.pass_context
 def check(ctx: click.Context, name: str, target: str | None, agent: Agent, as_json: bool) -> None:
-    """Show what the check NAME says of TARGET, or of every replica that it applies to.
+    """Say what the check NAME finds at TARGET, or what it last found at every replica.
 
-    This is the agent's newest verdict, at most one interval old; nothing is run a second time.
-    NAME is one of process, exit, event_loop, http, postgres, pool and dbos.
+    With TARGET it waits until the agent has looked once more, by the same code as ever, and shows
+    what it saw then, with how the replica stands. NAME is one of process, exit, event_loop, http,
+    postgres, pool and dbos.
 
     Exits 1 if the check keeps a replica out of rotation.
     """
-    targets = agent.health()["targets"]
-    asked = targets if target is None else [find(targets, target)]
+    health = agent.health()
+    asked = health["targets"] if target is None else [find(health["targets"], target)]
     found = [(t, c) for t in asked for c in t["checks"] if c["name"] == name]
     if not found:
         raise _not_there(name, target, asked)
+    if target is not None:
+        ((t, c),) = found
+        found = [(t, _looked_again(agent, t, c, health["time"]))]
     if as_json:
         print_json([{"target": t["name"], "id": t["id"], **c} for t, c in found])
     else:
         screen = Screen()
         for t, c in found:
             screen.line(f"{t['name']}  ", styled(c["status"]), f"  {_said(c)}")
+            if target is not None and c["newest"]["status"] != c["status"]:
+                newest = c["newest"]
+                screen.line("last look  ", styled(newest["status"]), f"  {newest['reason']}")
     ctx.exit(1 if any(c["blocks"] for _, c in found) else 0)
+
+
+def _looked_again(agent: Agent, target: Document, check: Document, since: str) -> Document:
+    """The check as it is once the agent has looked after ``since``; as it was, with a word on
+    stderr, where the agent does not."""
+    timing = target["settings"]
+    within = LATE + sum(float(timing[key]["value"]) for key in ("interval", "timeout") if timing)
+    deadline = time.monotonic() + within
+    while (check["looked_at"] or "") < since:
+        if time.monotonic() > deadline:
+            click.echo(f"healthagent: it did not look again within {within:g} s", err=True)
+            break
+        time.sleep(LOOK)
+        again = find(agent.health()["targets"], target["id"])
+        check = next((c for c in again["checks"] if c["name"] == check["name"]), check)
+    return check
 
 
 def _said(verdict: Document) -> str:

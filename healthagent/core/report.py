@@ -19,7 +19,7 @@ from healthagent.core.observation import ContainerState
 from healthagent.core.rotation import Drain
 from healthagent.core.target import Target
 from healthagent.core.timeline import PENDING, Timeline
-from healthagent.core.verdict import Evidence, Status
+from healthagent.core.verdict import Evidence, Status, Verdict
 
 
 class Phase(StrEnum):
@@ -42,7 +42,8 @@ class CheckReport:
     routing keeps to. ``since`` is when it began. ``awaited`` marks a check whose first success the
     replica must still show before it gets traffic. ``excused`` marks a failure that only the agent
     sees and that all replicas share, or that would cost the service its quorum: it is loud, but
-    takes nobody out. ``shared`` marks a check of what all replicas of the service use.
+    takes nobody out. ``shared`` marks a check of what all replicas of the service use. ``newest``
+    is what the last look said, whether it is believed yet or not, at the time ``looked_at``.
     """
 
     name: str
@@ -58,6 +59,8 @@ class CheckReport:
     awaited: bool = False
     excused: bool = False
     shared: bool = False
+    newest: Verdict = PENDING
+    looked_at: float = 0.0
 
     @property
     def blocks(self) -> bool:
@@ -284,6 +287,8 @@ def _check(check: Check, timeline: Timeline, target: Target, now: float) -> Chec
         awaited=_awaited(check, timeline),
         excused=check.shared and standing.status is Status.FAILED,
         shared=check.shared,
+        newest=timeline.latest,
+        looked_at=timeline.latest_at,
     )
 
 

@@ -20,7 +20,8 @@ class Timeline:
 
     ``standing`` is the last state that was known and confirmed: it alone decides routing, and it
     outlives the agent's blindness. ``candidate`` counts verdicts in a row that speak against it.
-    ``latest`` is the newest verdict, known or not. Times are seconds since the epoch.
+    ``latest`` is the newest verdict, known or not, and was reached at ``latest_at``. Times are
+    seconds since the epoch.
     """
 
     standing: Verdict | None = None
@@ -29,16 +30,19 @@ class Timeline:
     latest: Verdict = PENDING
     candidate: int = 0
     ever_passed: bool = False
+    latest_at: float = 0.0
 
     def fold(self, verdict: Verdict, at: float, timing: Timing) -> Timeline:
         """The timeline after ``verdict`` was reached at time ``at``."""
         if verdict.status is Status.UNKNOWN:
-            return replace(self, latest=verdict)
+            return replace(self, latest=verdict, latest_at=at)
         standing = self.standing
         goes_on = standing is not None and standing.status is verdict.status
         if goes_on or self.candidate + 1 >= self._needed(verdict, timing):
             return self._stand(verdict, at)
-        return replace(self, latest=verdict, known_at=at, candidate=self.candidate + 1)
+        return replace(
+            self, latest=verdict, latest_at=at, known_at=at, candidate=self.candidate + 1
+        )
 
     def read(self, now: float, timing: Timing) -> Verdict:
         """What to show at time ``now``: the standing verdict, or *unknown* once it is stale, under
@@ -77,7 +81,8 @@ class Timeline:
         old = self.standing
         same = old is not None and old.status is verdict.status and old.code == verdict.code
         since = self.since if same else at
-        return Timeline(verdict, since, at, verdict, 0, self.ever_passed or verdict.status.passing)
+        passed = self.ever_passed or verdict.status.passing
+        return Timeline(verdict, since, at, verdict, 0, passed, at)
 
 
 def _unbelieved(verdict: Verdict) -> Verdict:

@@ -144,6 +144,12 @@ def _check(check: CheckReport) -> dict[str, Any]:
         "blocks": check.blocks,
         "awaited": check.awaited,
         "excused": check.excused,
+        "looked_at": rfc3339(check.looked_at) if check.looked_at else None,
+        "newest": {
+            "status": str(check.newest.status),
+            "code": check.newest.code,
+            "reason": check.newest.reason,
+        },
     }
 
 

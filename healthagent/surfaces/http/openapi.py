@@ -328,6 +328,8 @@ SCHEMAS: dict[str, Json] = {
         blocks=FLAG,
         awaited=FLAG,
         excused=FLAG,
+        looked_at=_or_null(TIME),
+        newest=_object(status=STATUS, code=TEXT, reason=TEXT),
     ),
     "Notice": _object(about=TEXT, key=TEXT, value=TEXT, problem=TEXT, remedy=TEXT, text=TEXT),
     "Transition": _object(

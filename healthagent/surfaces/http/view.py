@@ -12,8 +12,9 @@ from typing import Protocol
 from healthagent.core.action import Step
 from healthagent.core.observation import ContainerState
 from healthagent.core.ports import Entry
-from healthagent.core.report import Notice, Report, ServiceReport, TargetReport
+from healthagent.core.report import CheckReport, Notice, Report, ServiceReport, TargetReport
 from healthagent.core.target import Target
+from healthagent.core.verdict import Verdict
 
 
 class View(Protocol):
@@ -60,7 +61,7 @@ class StatesAlone:
         return replace(
             target,
             target=_named(target.target),
-            checks=tuple(replace(c, code="", reason="", evidence={}) for c in target.checks),
+            checks=tuple(_bare(check) for check in target.checks),
             container=_status(target.container),
             drain=replace(target.drain, by="", why="") if target.drain else None,
         )
@@ -73,6 +74,11 @@ class StatesAlone:
     def notices(self, notices: tuple[Notice, ...]) -> tuple[Notice, ...]:
         del notices
         return ()
+
+
+def _bare(check: CheckReport) -> CheckReport:
+    newest = Verdict(check.newest.status, "", "")
+    return replace(check, code="", reason="", evidence={}, newest=newest)
 
 
 def _named(target: Target) -> Target:

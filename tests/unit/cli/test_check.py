@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import threading
+from dataclasses import replace
+
 import pytest
 
 from healthagent.core.verdict import failed
-from tests.unit.cli.conftest import Run, RunningAgent, replica, report
+from tests.unit.cli.conftest import NOW, Run, RunningAgent, replica, report
 
 REFUSED = failed("status", "GET /readyz answered 500: pool closed", status=500)
 
@@ -22,6 +25,40 @@ def test_shows_one_check_of_one_replica_with_its_reason(sick: RunningAgent, run:
         1,
         "shop-app-2  failed  GET /readyz answered 500: pool closed\n",
     )
+
+
+def test_waits_for_a_look_that_comes_after_the_question(agent: RunningAgent, run: Run) -> None:
+    """The agent's last report is half a second younger than its last look."""
+    before = report(replica(1), at=NOW)
+    agent.publish(replace(before, at=NOW + 0.5))
+    sick = report(replica(1), seen={"shop-app-1": {"http": REFUSED}}, at=NOW + 1)
+    looking = threading.Timer(0.3, agent.publish, [sick])
+    looking.start()
+    ran = run("check", "http", "shop-app-1")
+    looking.join()
+    assert ran.out.startswith("shop-app-1  failed  GET /readyz answered 500")
+
+
+def test_says_so_where_the_agent_does_not_look_again(
+    agent: RunningAgent, run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("healthagent.cli.check.LATE", -1.5)
+    agent.publish(replace(report(replica(1), at=NOW), at=NOW + 0.5))
+    ran = run("check", "http", "shop-app-1")
+    assert (ran.code, ran.out.split()[1]) == (0, "ok")
+    assert "did not look again" in ran.err
+
+
+def test_tells_of_a_last_look_that_is_not_believed_yet(agent: RunningAgent, run: Run) -> None:
+    seen = report(replica(1))
+    (service,) = seen.services
+    (target,) = service.targets
+    checks = tuple(replace(check, newest=REFUSED) for check in target.checks)
+    service = replace(service, targets=(replace(target, checks=checks),))
+    agent.publish(replace(seen, services=(service,)))
+    first, second = run("check", "http", "shop-app-1").out.splitlines()
+    assert first.startswith("shop-app-1  ok")
+    assert second == "last look  failed  GET /readyz answered 500: pool closed"
 
 
 def test_ends_0_where_the_check_passes(sick: RunningAgent, run: Run) -> None:
