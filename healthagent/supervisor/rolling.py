@@ -87,13 +87,25 @@ class Rolling:
                 await passage.back(act, new, former)
             else:
                 code = await runtime.stop(target.id)
-                new = await runtime.replace(target.id, plan)
+                new = await self._replaced(target, plan)
                 passage.succeed(target.id, new)
                 with passage.kept_out(act, new):
                     act.say(f"ended with {code}; its successor {new[:12]} starts", target)
                     await runtime.start(new)
                     await passage.back(act, new, former)
         act.say(await passage.again(new), target)
+
+    async def _replaced(self, target: Target, plan: Plan) -> str:
+        """The id of its successor. Where there is to be none it is started as it was: nobody else
+        would, since the Engine takes it for stopped on purpose."""
+        try:
+            return await self._runtime.replace(target.id, plan)
+        except ActionError as error:
+            try:
+                await self._runtime.start(target.id)
+            except ActionError as other:
+                raise ActionError(f"{error}; and it stays stopped: {other}") from error
+            raise ActionError(f"{error}; it was started again as it was") from error
 
     async def _spared(self, act: Act, target: Target) -> TargetReport:
         """Wait until the others are enough without it: for as long as one may take to start."""

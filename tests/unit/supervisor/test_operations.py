@@ -179,6 +179,25 @@ class TestARoll:
         assert "stop app-2" not in stage.runtime.acts
         assert stage.lowest == 2
 
+    async def test_starts_again_what_it_stopped_and_cannot_replace(self) -> None:
+        stage = three()
+        stage.runtime.refuses["replace"] = "no space left on device"
+        async with stage.played() as operations:
+            act = await steps(operations.roll("app", BY, plan(image="shop:2")))
+        outcome, text = last(act)
+        assert (outcome, act[-1].target) == (Outcome.FAILED, "app-1")
+        assert "no space left on device; it was started again as it was. 0 of 3" in text
+        assert stage.runtime.acts == ["stop app-1", "replace app-1", "start app-1"]
+        assert stage.drains[target(stage, "app-1").id] is None
+        assert all(container.running for container in stage.runtime.containers.values())
+
+    async def test_says_that_one_stays_stopped_which_cannot_be_started_again(self) -> None:
+        stage = three()
+        stage.runtime.refuses = {"replace": "no space left", "start": "the network is gone"}
+        async with stage.played() as operations:
+            act = await steps(operations.roll("app", BY, plan(image="shop:2")))
+        assert "no space left; and it stays stopped: cannot start app-1: the net" in act[-1].text
+
     async def test_of_a_service_that_can_spare_nobody_is_refused(self) -> None:
         stage = Stage()
         stage.put("app-1")
