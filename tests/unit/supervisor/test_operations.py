@@ -228,6 +228,30 @@ class TestARoll:
         assert "remove app-2" not in stage.runtime.acts
         assert stage.lowest == 1
 
+    async def test_removes_the_one_more_where_it_does_not_get_ready(self) -> None:
+        stage = Stage(grace=-9.9, stillborn={"shop:2"})
+        stage.put("app-1")
+        async with stage.played() as operations:
+            act = await steps(operations.roll("app", BY, plan(image="shop:2", surge=True)))
+        outcome, text = last(act)
+        assert (outcome, act[-1].target) == (Outcome.FAILED, "app-2")
+        assert "app-2 is not back after 0.1 s" in text
+        assert "app-2, the one more, was removed, nothing else was touched; to go on, roll" in text
+        assert stage.runtime.acts == [
+            "add app-2 as number 2", "start app-2", "stop app-2", "remove app-2",
+        ]  # fmt: skip
+        assert stage.lowest == 1
+
+    async def test_names_the_one_more_that_it_cannot_remove(self) -> None:
+        stage = Stage()
+        stage.put("app-1")
+        stage.runtime.refuses = {"start": "the disk is gone", "remove": "it is dying"}
+        async with stage.played() as operations:
+            act = await steps(operations.roll("app", BY, plan(surge=True)))
+        assert act[-1].outcome is Outcome.FAILED
+        assert "the disk is gone. app-2, the one more, is there still" in act[-1].text
+        assert "it is dying): docker rm -f app-2, nothing else was touched" in act[-1].text
+
     async def test_is_only_told_where_it_is_rehearsed(self) -> None:
         stage = three()
         asked = plan(image="shop:2", labels={"a": "b"}, back=True, rehearse=True)
