@@ -144,6 +144,9 @@ class Rolling:
         return target
 
     async def _taken_back(self, act: Act, id_: str, name: str) -> str:
+        report = self._watched.seen(id_)
+        if report is not None:
+            await act.preserve(report.target)
         try:
             await self._removed(act, id_)
         except (Ended, ActionError) as error:

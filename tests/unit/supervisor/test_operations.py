@@ -53,7 +53,9 @@ class TestADrain:
         stage.traffic.counts = [1] * 100_000
         async with stage.played() as operations:
             act = await steps(operations.drain(target(stage, "app-2"), BY, ""))
-        assert act[-1].outcome is Outcome.FAILED
+        outcome, text = last(act)
+        assert outcome is Outcome.FAILED
+        assert text.startswith("nothing is routed to it, and requests are still in flight; it")
         assert "1 still in flight after 0.2 s" in told(act)
         assert stage.drains[target(stage, "app-2").id] is not None
 
@@ -63,7 +65,10 @@ class TestADrain:
         stage.router.answers["app-2"] = Unseen("nobody polls /traefik")
         async with stage.played() as operations:
             act = await steps(operations.drain(target(stage, "app-2"), BY, ""))
-        assert act[-1].outcome is Outcome.DONE
+        outcome, text = last(act)
+        assert outcome is Outcome.DONE
+        assert "whether something is still routed to it could not be seen" in text
+        assert text.endswith("and what is in flight could not be seen")
         assert "cannot be seen: no sockets here" in told(act)
         assert "nobody polls" in told(act)
 
@@ -81,6 +86,7 @@ class TestADrain:
         async with stage.played() as operations:
             act = await steps(operations.drain(target(stage, "app-2"), BY, ""))
         assert act[-1].outcome is Outcome.DONE
+        assert "was not waited for, since it does not live" in act[-1].text
         assert stage.traffic.counts == [9], "it would never answer"
 
     async def test_is_taken_back_once_the_router_has_it(self) -> None:
@@ -105,6 +111,14 @@ class TestARestart:
         assert [step.evidence for step in act if step.evidence] == [{"kept": True}]
         assert stage.drains[target(stage, "app-2").id] is None
         assert stage.lowest == 2
+
+    async def test_says_why_no_evidence_is_kept(self) -> None:
+        stage = three()
+        stage.recorder.evidence = {"kept": False, "why": "not within 8 s"}
+        async with stage.played() as operations:
+            act = await steps(operations.restart(target(stage, "app-2"), BY, "leaks"))
+        assert act[-1].outcome is Outcome.DONE, "a replica is worth more than its evidence"
+        assert "app-2 going on: no evidence could be kept: not within 8 s" in told(act)
 
     async def test_is_not_done_where_there_is_a_reason_in_the_end(self) -> None:
         stage = three(sick={"app-2"})
@@ -231,11 +245,13 @@ class TestARoll:
     async def test_removes_the_one_more_where_it_does_not_get_ready(self) -> None:
         stage = Stage(grace=-9.9, stillborn={"shop:2"})
         stage.put("app-1")
+        stage.recorder.evidence = {"kept": True}
         async with stage.played() as operations:
             act = await steps(operations.roll("app", BY, plan(image="shop:2", surge=True)))
         outcome, text = last(act)
         assert (outcome, act[-1].target) == (Outcome.FAILED, "app-2")
         assert "app-2 is not back after 0.1 s" in text
+        assert "app-2 going on: its evidence is kept" in told(act)
         assert "app-2, the one more, was removed, nothing else was touched; to go on, roll" in text
         assert stage.runtime.acts == [
             "add app-2 as number 2", "start app-2", "stop app-2", "remove app-2",
