@@ -100,9 +100,9 @@ class Passage:
         finally:
             self.drains.remove(id_, only=drain)
 
-    def succeed(self, old: str, new: str) -> None:
-        """A replica that somebody keeps out for good stays out under its new id."""
-        drain = self.drains[old]
+    def succeed(self, drain: Drain | None, old: str, new: str) -> None:
+        """A replica that somebody keeps out for good stays out under its new id. ``drain`` is what
+        held before it was replaced, since that of a container that is gone goes with it."""
         if drain is not None and drain.lasting:
             self.drains.add(new, drain)
             self.drains.remove(old)

@@ -88,8 +88,9 @@ class Rolling:
                 await passage.back(act, new, former)
             else:
                 code = await runtime.stop(target.id)
+                drain = passage.drains[target.id]
                 new = await self._replaced(target, plan)
-                passage.succeed(target.id, new)
+                passage.succeed(drain, target.id, new)
                 with passage.kept_out(act, new):
                     act.say(f"ended with {code}; its successor {new[:12]} starts", target)
                     await runtime.start(new)

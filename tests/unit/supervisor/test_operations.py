@@ -6,10 +6,11 @@ import asyncio
 from contextlib import aclosing
 from dataclasses import replace
 
-from healthagent.core.action import Outcome, Step
+from healthagent.core.action import Outcome, Plan, Step
 from healthagent.core.observation import Unseen
 from healthagent.core.target import Target
 from healthagent.supervisor import ReplicaOperations
+from healthagent.supervisor.fake import FakeRuntime
 from healthagent.supervisor.ports import Image
 from tests.unit.supervisor.stage import IMAGE, Stage, plan, steps, told
 
@@ -292,6 +293,26 @@ class TestARoll:
 
     async def test_keeps_out_under_the_new_id_what_somebody_keeps_out(self) -> None:
         stage = three()
+        async with stage.played() as operations:
+            await steps(operations.drain(target(stage, "app-2"), BY, "a look"))
+            act = await steps(operations.roll("app", BY, plan(image="shop:2")))
+        assert act[-1].outcome is Outcome.DONE
+        drain = stage.drains[target(stage, "app-2").id]
+        assert drain is not None
+        assert drain.why == "a look"
+
+    async def test_keeps_it_out_also_where_the_old_one_is_long_gone(self) -> None:
+        stage = three()
+
+        class Unhurried(FakeRuntime):
+            async def replace(self, id_: str, plan: Plan) -> str:
+                new = await super().replace(id_, plan)
+                async with asyncio.timeout(20.0):
+                    while (drain := stage.drains[id_]) and drain.lasting:  # noqa: ASYNC110
+                        await asyncio.sleep(0.001)
+                return new
+
+        stage.runtime = Unhurried(stage.runtime.containers, stage.runtime.images)
         async with stage.played() as operations:
             await steps(operations.drain(target(stage, "app-2"), BY, "a look"))
             act = await steps(operations.roll("app", BY, plan(image="shop:2")))
