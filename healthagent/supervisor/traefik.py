@@ -113,6 +113,8 @@ async def _servers(session: aiohttp.ClientSession, api: str) -> set[str]:
             raise ValueError("that is no list of services")
         for service in services:
             states = service.get("serverStatus") or {}
+            if not states and not service.get("usedBy"):
+                continue  # no router uses it, so that Traefik has not built it
             down = {urlsplit(url).netloc for url, state in states.items() if state == "DOWN"}
             listed = (service.get("loadBalancer") or {}).get("servers") or ()
             servers |= {urlsplit(server.get("url", "")).netloc for server in listed} - down

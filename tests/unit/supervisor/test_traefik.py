@@ -69,6 +69,7 @@ class Api:
     servers: list[str] = field(default_factory=list)
     provider: str = "http"
     down: list[str] = field(default_factory=list)
+    used: bool = True
     url: str = ""
     broken: bool = False
 
@@ -81,9 +82,9 @@ class Api:
         urls = [{"url": f"http://{server}"} for server in self.servers]
         app: dict[str, object] = {"name": "app", "provider": self.provider}
         app["loadBalancer"] = {"servers": urls}
-        app["serverStatus"] = {
-            f"http://{server}": "DOWN" if server in self.down else "UP" for server in self.servers
-        }
+        if self.used:
+            states = {each: "DOWN" if each in self.down else "UP" for each in self.servers}
+            app["serverStatus"] = {f"http://{each}": state for each, state in states.items()}
         return web.json_response([app], headers={"X-Next-Page": "1"})
 
 
@@ -116,6 +117,11 @@ async def test_under_the_docker_provider_it_is_out_once_traefik_finds_it_down(ap
     assert await settles(router, routed=True) is False
     api.down = ["10.0.0.2:3000"]
     assert await settles(router, routed=True) is True
+
+
+async def test_a_service_that_no_router_uses_sends_nobody_requests(api: Api) -> None:
+    api.servers, api.provider, api.used = sorted(HERE), "docker", False
+    assert await settles(TraefikRouter(dict, api.url), routed=False) is True
 
 
 async def test_an_api_that_does_not_answer_is_unseen_with_its_reason(api: Api) -> None:
