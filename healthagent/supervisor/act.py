@@ -70,6 +70,15 @@ class Act:
         self._said.set()
         self._said = asyncio.Event()
 
+    async def preserve(self, target: Target) -> None:
+        """Keep the evidence of a replica that is about to be stopped, and say whether it is."""
+        evidence = await self._recorder.preserve(target, self.id)
+        if evidence:
+            kept = "its evidence is kept"
+            if not evidence.get("kept"):
+                kept = f"no evidence could be kept: {evidence.get('why', 'nobody says why')}"
+            self.say(kept, target, evidence=evidence)
+
     async def follow(self) -> AsyncIterator[Step]:
         """All steps from the first on, up to the last one."""
         told = 0

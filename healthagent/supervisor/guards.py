@@ -219,8 +219,8 @@ def _cap(scene: Scene) -> Refusal | None:
     times = "once" if len(pasts) == 1 else f"{len(pasts)} times"
     return Refusal(
         "cap",
-        f"it was restarted {times} within the hour and is dead again: restarts do not help, and "
-        f"none is made for {max(1.0, minutes):.0f} min",
+        f"a restart was begun {times} within the hour and it is dead: that does not help, and none "
+        f"is begun for {max(1.0, minutes):.0f} min",
     )
 
 
@@ -231,7 +231,7 @@ def _backoff(scene: Scene) -> Refusal | None:
     left = last.at + pause(len(scene.pasts), last.jitter) - scene.report.at
     if left <= 0:
         return None
-    return Refusal("backoff", f"it was restarted before; the next time is in {left:.0f} s")
+    return Refusal("backoff", f"a restart was begun before; the next time is in {left:.0f} s")
 
 
 def _busy(scene: Scene) -> Refusal | None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import logging
 import os
 import queue
 import sqlite3
@@ -44,7 +45,12 @@ PRUNE_EVERY = 100
 
 A_DAY = 86_400.0
 
+OF_ONE_JOB = (sqlite3.InterfaceError, sqlite3.ProgrammingError, sqlite3.DataError)
+"""SQLite's errors that tell nothing of the file: a value that it does not take."""
+
 T = TypeVar("T")
+
+_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,8 +74,8 @@ def located(state: Path | None) -> Path | None:
 class History:
     """Keeps entries, evidence and drains; fulfils :class:`~healthagent.core.ports.History`.
 
-    ``path`` is the file, ``None`` for memory. ``degraded`` is called at most once, in the event
-    loop that opened it, with the notice that the file is not used any more.
+    ``path`` is the file, ``None`` for memory. ``degraded`` is called in the event loop that
+    opened it, with the notice that the file could not be read at the start, or is used no more.
     """
 
     def __init__(
@@ -82,11 +88,20 @@ class History:
 
     async def open(self) -> Earlier:
         """Begin. A file that is not to be had within some seconds is left to its thread: what it
-        then still says is kept, but comes too late to go by."""
+        then still says is kept, but comes too late to go by, and a notice says so."""
         self._loop = asyncio.get_running_loop()
         self._thread.start()
         since = time.time() - A_DAY
-        earlier = await self._ask(lambda store: Earlier(store.drains(), tuple(store.steps(since))))
+        try:
+            earlier = await self._ask(
+                lambda store: Earlier(store.drains(), tuple(store.steps(since)))
+            )
+        except Exception as error:  # a row that no version wrote must not keep the agent down
+            earlier, why = None, f"what it holds is not understood: {error!r}"
+        else:
+            why = f"it gave no answer within {ANSWER:g} s"
+        if earlier is None:
+            self._degraded(_unread(self._path, why))
         return earlier or Earlier()
 
     def add(self, entry: Entry) -> None:
@@ -203,10 +218,35 @@ class _Job:
 
 def _all(store: Store, jobs: Sequence[_Job], prune: bool) -> list[object]:
     with store.transaction():
-        outcomes = [job.work(store) for job in jobs]
+        outcomes = [_outcome(store, job) for job in jobs]
         if prune:
             store.prune()
     return outcomes
+
+
+def _outcome(store: Store, job: _Job) -> object:
+    """What a job gives, or the error that it alone failed with: the others are done all the same.
+    Raises ``sqlite3.Error`` for what no job could do."""
+    try:
+        return job.work(store)
+    except Exception as error:
+        if isinstance(error, sqlite3.Error) and not isinstance(error, OF_ONE_JOB):
+            raise
+        if job.answer is None:
+            _log.exception("the history lacks something that could not be written")
+        return error
+
+
+def _unread(path: Path | None, why: str) -> Notice:
+    return Notice(
+        about="history",
+        key="supervisor.state",
+        value=str(path),
+        problem=f"could not be read at the start ({why}), so that drains that people asked for are "
+        "undone, and restarts before do not count",
+        remedy="drain again whom you want out; look at the disk, or move the file away, and "
+        "restart the agent",
+    )
 
 
 def _in_memory(error: Exception, before: Store | Path | None) -> Store:

@@ -76,12 +76,10 @@ class ReplicaOperations:
             drain = Drain(by, why, self._clock(), lasting=True)
             self._passage.drains.add(target.id, drain)
             act.say("it gets no new requests", outcome=Outcome.BEGUN)
-            if await self._passage.out(act, report):
-                return "drained: nothing is routed to it, and nothing is in flight"
-            raise Ended(
-                Outcome.FAILED,
-                "requests are still in flight; it stays out of rotation until it is undrained",
-            )
+            left = await self._passage.out(act, report)
+            if left.quiet:
+                return f"drained: {left}"
+            raise Ended(Outcome.FAILED, f"{left}; it stays out of rotation until it is undrained")
 
         return self._begin("drain", target.service, target.name, by, work)
 
@@ -110,9 +108,7 @@ class ReplicaOperations:
             act.say(f"to be restarted: {why}" if why else "to be restarted", outcome=Outcome.BEGUN)
             with self._passage.kept_out(act, target.id):
                 await self._passage.out(act, report)
-                evidence = await self._recorder.preserve(target, act.id)
-                if evidence:
-                    act.say("its evidence is kept", evidence=evidence)
+                await act.preserve(target)
                 _refuse(unless())
                 _, report = self._watched.find(target)
                 act.say("SIGTERM")

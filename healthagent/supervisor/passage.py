@@ -67,6 +67,19 @@ def _is_registered(dbos: CheckReport) -> bool:
     return dbos.status is Status.OK or dbos.code in OF_THE_SERVICE
 
 
+@dataclass(frozen=True, slots=True)
+class Left:
+    """How a replica left: what was seen of the router and of requests in flight, in words.
+    ``quiet`` is false where some still are."""
+
+    router: str
+    flight: str
+    quiet: bool = True
+
+    def __str__(self) -> str:
+        return f"{self.router}, and {self.flight}"
+
+
 class Passage:
     """``patience`` is how many seconds at most requests in flight are waited for."""
 
@@ -96,16 +109,16 @@ class Passage:
         finally:
             self.drains.remove(id_, only=drain)
 
-    def succeed(self, old: str, new: str) -> None:
-        """A replica that somebody keeps out for good stays out under its new id."""
-        drain = self.drains[old]
+    def succeed(self, drain: Drain | None, old: str, new: str) -> None:
+        """A replica that somebody keeps out for good stays out under its new id. ``drain`` is what
+        held before it was replaced, since that of a container that is gone goes with it."""
         if drain is not None and drain.lasting:
             self.drains.add(new, drain)
             self.drains.remove(old)
 
-    async def out(self, act: Act, report: TargetReport) -> bool:
-        """Wait until the router sends it nothing and nothing is in flight; false where something
-        still is. Raises :class:`Ended` where the router goes on sending."""
+    async def out(self, act: Act, report: TargetReport) -> Left:
+        """Wait until the router sends it nothing and nothing is in flight, or for as long as is
+        given; what came of it. Raises :class:`Ended` where the router goes on sending."""
         target = report.target
         seen = await self._router.settles(target, routed=False, timeout=ROUTER_WITHIN)
         if seen is False:
@@ -115,12 +128,15 @@ class Passage:
                 "was left running; look at Traefik's log",
             )
         act.say("out of the router" if seen is True else str(seen), target)
+        router = "nothing is routed to it"
+        if seen is not True:
+            router = "whether something is still routed to it could not be seen"
         if report.live:
-            return await self._quiet(act, target)
+            return await self._quiet(act, target, router)
         act.say("it does not live, so what is in flight there is not waited for", target)
-        return True
+        return Left(router, "what is in flight was not waited for, since it does not live")
 
-    async def _quiet(self, act: Act, target: Target) -> bool:
+    async def _quiet(self, act: Act, target: Target, router: str) -> Left:
         count: int | Unseen = 0
         quiet = 0
         try:
@@ -131,17 +147,17 @@ class Passage:
                 async for found in looks:
                     if isinstance(found, Unseen):
                         act.say(f"what is in flight cannot be seen: {found}", target)
-                        return True
+                        return Left(router, "what is in flight could not be seen")
                     quiet = quiet + 1 if found == 0 else 0
                     if quiet == QUIET:
                         act.say("nothing is in flight", target)
-                        return True
+                        return Left(router, "nothing is in flight")
                     if found and found != count:
                         act.say(f"{found} in flight", target)
                     count = found
         except TimeoutError:
             act.say(f"{count} still in flight after {self.patience:g} s", target)
-        return False
+        return Left(router, "requests are still in flight", quiet=False)
 
     async def back(self, act: Act, id_: str, former: Former) -> None:
         """Wait until it is ready in its new life, its executor registered as before. Raises

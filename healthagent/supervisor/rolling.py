@@ -46,7 +46,8 @@ class Rolling:
                 way_on = planning.way_on(number, replicas, containers, plan, more)
                 raise Ended(Outcome.FAILED, f"{error}. {way_on}", report.target.name) from error
         if more is not None:
-            await self._remove(act, more)
+            code = await self._removed(act, more.id)
+            act.say(f"no longer needed: it ended with {code} and was removed", more)
         return f"{len(replicas)} of {len(replicas)} replicas are done"
 
     async def _image(self, plan: Plan, containers: Mapping[str, Container]) -> Image | None:
@@ -87,13 +88,26 @@ class Rolling:
                 await passage.back(act, new, former)
             else:
                 code = await runtime.stop(target.id)
-                new = await runtime.replace(target.id, plan)
-                passage.succeed(target.id, new)
+                drain = passage.drains[target.id]
+                new = await self._replaced(target, plan)
+                passage.succeed(drain, target.id, new)
                 with passage.kept_out(act, new):
                     act.say(f"ended with {code}; its successor {new[:12]} starts", target)
                     await runtime.start(new)
                     await passage.back(act, new, former)
         act.say(await passage.again(new), target)
+
+    async def _replaced(self, target: Target, plan: Plan) -> str:
+        """The id of its successor. Where there is to be none it is started as it was: nobody else
+        would, since the Engine takes it for stopped on purpose."""
+        try:
+            return await self._runtime.replace(target.id, plan)
+        except ActionError as error:
+            try:
+                await self._runtime.start(target.id)
+            except ActionError as other:
+                raise ActionError(f"{error}; and it stays stopped: {other}") from error
+            raise ActionError(f"{error}; it was started again as it was") from error
 
     async def _spared(self, act: Act, target: Target) -> TargetReport:
         """Wait until the others are enough without it: for as long as one may take to start."""
@@ -113,22 +127,39 @@ class Rolling:
             await self._watched.next(until - loop.time())
 
     async def _add(self, act: Act, replicas: Sequence[TargetReport], plan: Plan) -> Target:
-        """One replica more, which serves before any other goes."""
+        """One replica more, which serves before any other goes. One that does not come to that
+        goes again, since the next roll would take it for one of the service."""
         like = replicas[-1].target
         name, number = planning.one_more([report.target.name for report in replicas])
         id_ = await self._runtime.add(like.id, name, number, plan)
-        act.say(f"one more is started before the first goes: {name}", outcome=Outcome.GOING_ON)
-        await self._runtime.start(id_)
-        former = Former.of(replicas[-1])
-        await self._passage.back(act, id_, former)
-        target = self._watched.by_id(id_).target
-        act.say(await self._passage.again(id_), target)
+        try:
+            act.say(f"one more is started before the first goes: {name}")
+            await self._runtime.start(id_)
+            await self._passage.back(act, id_, Former.of(replicas[-1]))
+            target = self._watched.by_id(id_).target
+            act.say(await self._passage.again(id_), target)
+        except (Ended, ActionError) as error:
+            gone = await self._taken_back(act, id_, name)
+            way_on = f"nothing else was touched; to go on, roll {like.service} again once that is"
+            raise Ended(Outcome.FAILED, f"{error}. {gone}, {way_on} cured", name) from error
         return target
 
-    async def _remove(self, act: Act, target: Target) -> None:
-        """Take the one more out again, as carefully as any other."""
-        with self._passage.kept_out(act, target.id):
-            await self._passage.out(act, self._watched.by_id(target.id))
-            code = await self._runtime.stop(target.id)
-            await self._runtime.remove(target.id)
-        act.say(f"no longer needed: it ended with {code} and was removed", target)
+    async def _taken_back(self, act: Act, id_: str, name: str) -> str:
+        report = self._watched.seen(id_)
+        if report is not None:
+            await act.preserve(report.target)
+        try:
+            await self._removed(act, id_)
+        except (Ended, ActionError) as error:
+            return f"{name}, the one more, is there still ({error}): docker rm -f {name}"
+        return f"{name}, the one more, was removed"
+
+    async def _removed(self, act: Act, id_: str) -> int:
+        """Take the one more out again, as carefully as any other; its exit code."""
+        with self._passage.kept_out(act, id_):
+            report = self._watched.seen(id_)
+            if report is not None:
+                await self._passage.out(act, report)
+            code = await self._runtime.stop(id_)
+            await self._runtime.remove(id_)
+        return code

@@ -15,7 +15,7 @@ class Drains:
 
     It begins with those ``kept`` from an earlier life of the agent, and tells ``keep`` of all that
     are *lasting* whenever one of them was added or taken away. It is a surface as well, to see
-    which of the kept are gone meanwhile.
+    whose replica is gone meanwhile.
     """
 
     def __init__(
@@ -24,7 +24,7 @@ class Drains:
         keep: Callable[[Mapping[str, Drain]], None] = lambda _: None,
     ) -> None:
         self._drains = dict(kept or {})
-        self._unmet = frozenset(self._drains)
+        self._met = frozenset(self._drains)
         self._keep = keep
         self._changed = asyncio.Event()
 
@@ -48,12 +48,15 @@ class Drains:
             self._tell(held)
 
     def publish(self, report: Report, changes: tuple[Transition, ...]) -> None:
-        """At the first report that has judged all, let go of kept drains whose replica is gone."""
+        """Let go of lasting drains whose replica was there and is gone, once all were judged. One
+        that was never seen is not gone: what a roll puts in its place may not be found yet."""
         del changes
-        if self._unmet and report.settled:
-            for id_ in self._unmet - {target.target.id for target in report.targets}:
+        here = {target.target.id for target in report.targets}
+        lasting = {id_ for id_, drain in self._drains.items() if drain.lasting}
+        self._met = (self._met | here) & lasting
+        if report.settled:
+            for id_ in self._met - here:
                 self.remove(id_)
-            self._unmet = frozenset()
 
     def _tell(self, drain: Drain) -> None:
         self._changed.set()

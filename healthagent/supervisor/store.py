@@ -149,11 +149,9 @@ class Store:
         )
 
     def set_drains(self, drains: Mapping[str, Drain]) -> None:
+        rows = [(id_, json.dumps(asdict(drain))) for id_, drain in drains.items()]
         self._connection.execute("DELETE FROM drains")
-        self._connection.executemany(
-            "INSERT INTO drains (id, document) VALUES (?, ?)",
-            [(id_, json.dumps(asdict(drain))) for id_, drain in drains.items()],
-        )
+        self._connection.executemany("INSERT INTO drains (id, document) VALUES (?, ?)", rows)
 
     def prune(self) -> None:
         """Let go of the oldest beyond the bounds."""

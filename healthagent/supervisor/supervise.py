@@ -178,6 +178,6 @@ def _given_up(replica: TargetReport, limits: Limits) -> Notice:
     times = "once" if limits.most == 1 else f"{limits.most} times"
     return Notice(
         about=name,
-        problem=f"was restarted {times} within an hour and is dead again, so that it is left so",
+        problem=f"is dead after a restart was begun {times} within an hour, and is left so",
         remedy=f"look at `healthagent history {name}` and at the evidence that it names",
     )

@@ -93,9 +93,11 @@ class TraefikRouter:
 
 
 async def _servers(session: aiohttp.ClientSession, api: str) -> set[str]:
-    """All servers of the HTTP provider's services, each a host with its port.
+    """All servers that Traefik sends requests to, each a host with its port: of every provider,
+    since under the Docker provider a drain reaches Traefik through its own health check alone.
 
-    The API shows what the routers were last built from (pkg/server/routerfactory.go of Traefik).
+    The API shows what the routers were last built from (pkg/server/routerfactory.go of Traefik),
+    and what that check found, by URL (pkg/config/runtime/runtime_http.go).
     Raises ``ValueError`` where the answer is not what Traefik's is.
     """
     servers: set[str] = set()
@@ -110,7 +112,10 @@ async def _servers(session: aiohttp.ClientSession, api: str) -> set[str]:
         if not isinstance(services, list):
             raise ValueError("that is no list of services")
         for service in services:
-            if service.get("provider") == "http":
-                for server in (service.get("loadBalancer") or {}).get("servers") or ():
-                    servers.add(urlsplit(server.get("url", "")).netloc)
+            states = service.get("serverStatus") or {}
+            if not states and not service.get("usedBy"):
+                continue  # no router uses it, so that Traefik has not built it
+            down = {urlsplit(url).netloc for url, state in states.items() if state == "DOWN"}
+            listed = (service.get("loadBalancer") or {}).get("servers") or ()
+            servers |= {urlsplit(server.get("url", "")).netloc for server in listed} - down
     return servers

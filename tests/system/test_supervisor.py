@@ -103,7 +103,7 @@ def test_a_blocked_replica_is_healed_with_evidence_and_the_cap_outlives_the_agen
         made.freeze(sick)
         healer.wait_for_act(sick, "refused", "cap")
         notice = healer.client.wait_for_notice(sick, within=WITHIN)
-        assert "was restarted once within an hour and is dead again" in notice["problem"]
+        assert "is dead after a restart was begun once within an hour" in notice["problem"]
         assert made.began(*made.replicas) == healed
         made.thaw()
         healer.client.wait_for_no_notice(within=WITHIN)

@@ -93,7 +93,8 @@ class Stage:
         while True:
             seen = self.report()
             self.lowest = min(self.lowest, len(seen.services[0].ready) if seen.services else 0)
-            operations.publish(seen, ())
+            for surface in (self.drains, operations):
+                surface.publish(seen, ())
             await asyncio.sleep(0.002)
 
 

@@ -200,6 +200,57 @@ class TestWhereTheFileFails:
         assert len(notices) == 1 and "full" in notices[0].problem
 
 
+class TestWhatCannotBeDone:
+    async def test_it_fails_alone_and_the_rest_is_kept(self, tmp_path: Path) -> None:
+        notices: list[Notice] = []
+        async with opened(tmp_path / FILE, notices) as (history, _):
+            history.keep_drains({"c" * 64: BY_HAND})
+            history.keep_drains({"c" * 64: replace(BY_HAND, why=object())})  # type: ignore[arg-type]
+            history.add(replace(STEP, at=object()))  # type: ignore[arg-type]
+            history.add(CHANGE)
+            assert await kept(history) == [CHANGE]
+        async with opened(tmp_path / FILE) as (_, earlier):
+            assert earlier.drains == {"c" * 64: BY_HAND}
+        assert notices == [], "the file is well"
+
+    async def test_who_asked_is_told_why(self) -> None:
+        async with opened(None) as (history, _):
+            with pytest.raises(TypeError, match="no such thing"):
+                await history._ask(_fails)
+            history.add(STEP)
+            assert await kept(history) == [STEP]
+
+    async def test_what_is_not_understood_keeps_no_agent_down(self, tmp_path: Path) -> None:
+        async with opened(tmp_path / FILE) as (history, _):
+            history.keep_drains({"c" * 64: BY_HAND})
+        connection = sqlite3.connect(tmp_path / FILE)
+        connection.execute("UPDATE drains SET document = '{'")
+        connection.commit()
+        connection.close()
+        notices: list[Notice] = []
+        async with opened(tmp_path / FILE, notices) as (history, earlier):
+            assert earlier == Earlier()
+            history.add(STEP)
+            assert await kept(history) == [STEP]
+        assert "could not be read at the start (what it holds is not" in notices[0].problem
+
+    async def test_a_file_that_gives_no_answer_is_told_of(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        notices: list[Notice] = []
+        history = History(tmp_path / FILE, notices.append)
+        with monkeypatch.context() as hasty:
+            hasty.setattr("healthagent.supervisor.history.ANSWER", 0.0)
+            assert await history.open() == Earlier()
+        assert "it gave no answer within 0 s" in notices[0].problem
+        assert await history.settled(), "it goes on once the file is there"
+        await history.aclose()
+
+
+def _fails(store: Store) -> None:
+    raise TypeError(f"no such thing in {store}")
+
+
 WRITER = """
 import sys
 from pathlib import Path

@@ -6,10 +6,11 @@ import asyncio
 from contextlib import aclosing
 from dataclasses import replace
 
-from healthagent.core.action import Outcome, Step
+from healthagent.core.action import Outcome, Plan, Step
 from healthagent.core.observation import Unseen
 from healthagent.core.target import Target
 from healthagent.supervisor import ReplicaOperations
+from healthagent.supervisor.fake import FakeRuntime
 from healthagent.supervisor.ports import Image
 from tests.unit.supervisor.stage import IMAGE, Stage, plan, steps, told
 
@@ -53,7 +54,9 @@ class TestADrain:
         stage.traffic.counts = [1] * 100_000
         async with stage.played() as operations:
             act = await steps(operations.drain(target(stage, "app-2"), BY, ""))
-        assert act[-1].outcome is Outcome.FAILED
+        outcome, text = last(act)
+        assert outcome is Outcome.FAILED
+        assert text.startswith("nothing is routed to it, and requests are still in flight; it")
         assert "1 still in flight after 0.2 s" in told(act)
         assert stage.drains[target(stage, "app-2").id] is not None
 
@@ -63,7 +66,10 @@ class TestADrain:
         stage.router.answers["app-2"] = Unseen("nobody polls /traefik")
         async with stage.played() as operations:
             act = await steps(operations.drain(target(stage, "app-2"), BY, ""))
-        assert act[-1].outcome is Outcome.DONE
+        outcome, text = last(act)
+        assert outcome is Outcome.DONE
+        assert "whether something is still routed to it could not be seen" in text
+        assert text.endswith("and what is in flight could not be seen")
         assert "cannot be seen: no sockets here" in told(act)
         assert "nobody polls" in told(act)
 
@@ -81,6 +87,7 @@ class TestADrain:
         async with stage.played() as operations:
             act = await steps(operations.drain(target(stage, "app-2"), BY, ""))
         assert act[-1].outcome is Outcome.DONE
+        assert "was not waited for, since it does not live" in act[-1].text
         assert stage.traffic.counts == [9], "it would never answer"
 
     async def test_is_taken_back_once_the_router_has_it(self) -> None:
@@ -105,6 +112,14 @@ class TestARestart:
         assert [step.evidence for step in act if step.evidence] == [{"kept": True}]
         assert stage.drains[target(stage, "app-2").id] is None
         assert stage.lowest == 2
+
+    async def test_says_why_no_evidence_is_kept(self) -> None:
+        stage = three()
+        stage.recorder.evidence = {"kept": False, "why": "not within 8 s"}
+        async with stage.played() as operations:
+            act = await steps(operations.restart(target(stage, "app-2"), BY, "leaks"))
+        assert act[-1].outcome is Outcome.DONE, "a replica is worth more than its evidence"
+        assert "app-2 going on: no evidence could be kept: not within 8 s" in told(act)
 
     async def test_is_not_done_where_there_is_a_reason_in_the_end(self) -> None:
         stage = three(sick={"app-2"})
@@ -179,6 +194,25 @@ class TestARoll:
         assert "stop app-2" not in stage.runtime.acts
         assert stage.lowest == 2
 
+    async def test_starts_again_what_it_stopped_and_cannot_replace(self) -> None:
+        stage = three()
+        stage.runtime.refuses["replace"] = "no space left on device"
+        async with stage.played() as operations:
+            act = await steps(operations.roll("app", BY, plan(image="shop:2")))
+        outcome, text = last(act)
+        assert (outcome, act[-1].target) == (Outcome.FAILED, "app-1")
+        assert "no space left on device; it was started again as it was. 0 of 3" in text
+        assert stage.runtime.acts == ["stop app-1", "replace app-1", "start app-1"]
+        assert stage.drains[target(stage, "app-1").id] is None
+        assert all(container.running for container in stage.runtime.containers.values())
+
+    async def test_says_that_one_stays_stopped_which_cannot_be_started_again(self) -> None:
+        stage = three()
+        stage.runtime.refuses = {"replace": "no space left", "start": "the network is gone"}
+        async with stage.played() as operations:
+            act = await steps(operations.roll("app", BY, plan(image="shop:2")))
+        assert "no space left; and it stays stopped: cannot start app-1: the net" in act[-1].text
+
     async def test_of_a_service_that_can_spare_nobody_is_refused(self) -> None:
         stage = Stage()
         stage.put("app-1")
@@ -209,6 +243,32 @@ class TestARoll:
         assert "remove app-2" not in stage.runtime.acts
         assert stage.lowest == 1
 
+    async def test_removes_the_one_more_where_it_does_not_get_ready(self) -> None:
+        stage = Stage(grace=-9.9, stillborn={"shop:2"})
+        stage.put("app-1")
+        stage.recorder.evidence = {"kept": True}
+        async with stage.played() as operations:
+            act = await steps(operations.roll("app", BY, plan(image="shop:2", surge=True)))
+        outcome, text = last(act)
+        assert (outcome, act[-1].target) == (Outcome.FAILED, "app-2")
+        assert "app-2 is not back after 0.1 s" in text
+        assert "app-2 going on: its evidence is kept" in told(act)
+        assert "app-2, the one more, was removed, nothing else was touched; to go on, roll" in text
+        assert stage.runtime.acts == [
+            "add app-2 as number 2", "start app-2", "stop app-2", "remove app-2",
+        ]  # fmt: skip
+        assert stage.lowest == 1
+
+    async def test_names_the_one_more_that_it_cannot_remove(self) -> None:
+        stage = Stage()
+        stage.put("app-1")
+        stage.runtime.refuses = {"start": "the disk is gone", "remove": "it is dying"}
+        async with stage.played() as operations:
+            act = await steps(operations.roll("app", BY, plan(surge=True)))
+        assert act[-1].outcome is Outcome.FAILED
+        assert "the disk is gone. app-2, the one more, is there still" in act[-1].text
+        assert "it is dying): docker rm -f app-2, nothing else was touched" in act[-1].text
+
     async def test_is_only_told_where_it_is_rehearsed(self) -> None:
         stage = three()
         asked = plan(image="shop:2", labels={"a": "b"}, back=True, rehearse=True)
@@ -233,6 +293,26 @@ class TestARoll:
 
     async def test_keeps_out_under_the_new_id_what_somebody_keeps_out(self) -> None:
         stage = three()
+        async with stage.played() as operations:
+            await steps(operations.drain(target(stage, "app-2"), BY, "a look"))
+            act = await steps(operations.roll("app", BY, plan(image="shop:2")))
+        assert act[-1].outcome is Outcome.DONE
+        drain = stage.drains[target(stage, "app-2").id]
+        assert drain is not None
+        assert drain.why == "a look"
+
+    async def test_keeps_it_out_also_where_the_old_one_is_long_gone(self) -> None:
+        stage = three()
+
+        class Unhurried(FakeRuntime):
+            async def replace(self, id_: str, plan: Plan) -> str:
+                new = await super().replace(id_, plan)
+                async with asyncio.timeout(20.0):
+                    while (drain := stage.drains[id_]) and drain.lasting:  # noqa: ASYNC110
+                        await asyncio.sleep(0.001)
+                return new
+
+        stage.runtime = Unhurried(stage.runtime.containers, stage.runtime.images)
         async with stage.played() as operations:
             await steps(operations.drain(target(stage, "app-2"), BY, "a look"))
             act = await steps(operations.roll("app", BY, plan(image="shop:2")))

@@ -214,8 +214,8 @@ ROWS = (
         refused("cap"),
         restarts=(Past(NOW - 3000.0),),
         limits=Limits(most=1),
-        said="once within the hour and is dead again: restarts do not help, and none is made "
-        "for 10 min",
+        said="once within the hour and it is dead: that does not help, and none is begun for 10 "
+        "min",
     ),
     # Nothing to decide
     Row("it lives", report(*CALM, well("app-2")), None),

@@ -75,6 +75,21 @@ def test_kept_drains_of_replicas_that_are_gone_go_once_all_are_judged() -> None:
     assert drains["new"] == lasting, "what a roll puts in its place may not be seen yet"
 
 
+def test_the_drain_of_a_replica_that_is_removed_later_goes_with_it() -> None:
+    lasting, kept = replace(BY_HAND, lasting=True), list[Mapping[str, Drain]]()
+    both, one = report(well("app-1"), well("app-2")), report(well("app-1"))
+    stays, goes = (target.target.id for target in both.targets)
+    drains = Drains(keep=kept.append)
+    drains.add(stays, lasting)
+    drains.add(goes, lasting)
+    for seen in (one, both):
+        drains.publish(seen, ())
+        assert drains[goes] == lasting, "who was never seen is not gone"
+    drains.publish(one, ())
+    assert list(kept[-1]) == [stays]
+    assert drains[goes] is None
+
+
 def test_a_drain_says_who_and_why() -> None:
     assert str(BY_HAND) == "drained by ops: a new disk"
     assert str(Drain("roll", "", 2.0)) == "drained by roll"

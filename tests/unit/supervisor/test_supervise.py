@@ -163,7 +163,7 @@ async def test_the_cap_is_said_loudly_and_the_notice_goes_with_the_failure() -> 
         assert len(world.operations.restarts) == 1
         assert world.said() == [("refused", "cap")]
         (notice,) = (await anext(sightings)).notices
-        assert "app-2: was restarted once within an hour and is dead again" in str(notice)
+        assert "app-2: is dead after a restart was begun once within an hour" in str(notice)
         await world.shows(WELL)
         assert (await anext(sightings)).notices == ()
 

@@ -68,6 +68,8 @@ class Api:
 
     servers: list[str] = field(default_factory=list)
     provider: str = "http"
+    down: list[str] = field(default_factory=list)
+    used: bool = True
     url: str = ""
     broken: bool = False
 
@@ -78,7 +80,11 @@ class Api:
             internal = {"name": "api@internal", "provider": "internal"}
             return web.json_response([internal], headers={"X-Next-Page": "2"})
         urls = [{"url": f"http://{server}"} for server in self.servers]
-        app = {"name": "app", "provider": self.provider, "loadBalancer": {"servers": urls}}
+        app: dict[str, object] = {"name": "app", "provider": self.provider}
+        app["loadBalancer"] = {"servers": urls}
+        if self.used:
+            states = {each: "DOWN" if each in self.down else "UP" for each in self.servers}
+            app["serverStatus"] = {f"http://{each}": state for each, state in states.items()}
         return web.json_response([app], headers={"X-Next-Page": "1"})
 
 
@@ -102,8 +108,19 @@ async def test_the_api_is_asked_where_it_is_known(api: Api) -> None:
     assert await settles(router, routed=False) is True
 
 
-async def test_what_another_provider_routes_is_not_the_agents(api: Api) -> None:
+async def test_under_the_docker_provider_it_is_out_once_traefik_finds_it_down(api: Api) -> None:
+    router = TraefikRouter(dict, api.url)
     api.servers, api.provider = sorted(HERE), "docker"
+    assert await settles(router, routed=False) is False, "it is sent requests still"
+    api.down = ["10.0.0.1:3000"]
+    assert await settles(router, routed=False) is True
+    assert await settles(router, routed=True) is False
+    api.down = ["10.0.0.2:3000"]
+    assert await settles(router, routed=True) is True
+
+
+async def test_a_service_that_no_router_uses_sends_nobody_requests(api: Api) -> None:
+    api.servers, api.provider, api.used = sorted(HERE), "docker", False
     assert await settles(TraefikRouter(dict, api.url), routed=False) is True
 
 
