@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import signal
 import subprocess
 import sys
@@ -252,6 +253,7 @@ def audited(desk: Desk, *overrides: str, more: Sequence[str] = ()) -> Audit:
         [sys.executable, "-m", "healthagent", "audit", "--json", "--project", desk.project,
          "--agent", desk.agent_url, *more, *files],
         capture_output=True, text=True, timeout=_AUDIT, check=False,
+        env=os.environ | desk.environment,
     )  # fmt: skip
     document = json.loads(said.stdout)
     return Audit(

@@ -73,7 +73,7 @@ class Desk:
 
     def up(self, replicas: int, *overrides: str) -> None:
         """Start the whole stack, or make it what these files say. Raises CommandFailed."""
-        run([desk.SOURCE / "prepare.sh"], timeout=10, environment=self._environment)
+        run([desk.SOURCE / "prepare.sh"], timeout=10, environment=self.environment)
         self.compose("up", "--detach", "--no-build", "--scale", f"app={replicas}",
                      overrides=overrides, timeout=_UP)  # fmt: skip
 
@@ -92,11 +92,12 @@ class Desk:
         return run(
             ["docker", "compose", "--project-name", self.project,
              *(word for pair in files for word in pair), *arguments],
-            timeout=timeout, environment=self._environment,
+            timeout=timeout, environment=self.environment,
         )  # fmt: skip
 
     @property
-    def _environment(self) -> dict[str, str]:
+    def environment(self) -> dict[str, str]:
+        """The variables under which its Compose files mean this stack, on this engine."""
         socket = self.engine.socket
         place = {"DOCKER_SOCKET": str(socket)} if socket else {}
         return self.engine.environment | place | self._variables
