@@ -73,16 +73,17 @@ def is_told_where_live(container: Container) -> Finding:
 
 
 def metrics_arrive(seen: Evidence) -> Finding:
-    """Each container is named where metrics arrive: by its name, or by its id or host name."""
+    """Each container is named where metrics arrive: by its name, or by its id or host name, either
+    with the port that Prometheus adds where it scrapes."""
     if isinstance(seen.metrics, Unseen):
         return not_seen(seen.metrics)
     if isinstance(seen.containers, Unseen):
         return not_seen(seen.containers)
-    names = seen.metrics.names
+    names = {name.partition(":")[0] for name in seen.metrics.names}
     missing = [
         container
         for container in seen.containers
-        if not any(container.name in name or container.id[:12] in name for name in names)
+        if names.isdisjoint((container.name, container.id, container.id[:12]))
     ]
     if missing:
         return not_met(
