@@ -9,6 +9,8 @@ from typing import Final
 
 from benchmarks.acceptance.acts import Audit, Change, Frozen, Load, Outcome
 
+_NOT_MET: Final = "not met"
+"""As ``healthagent audit --json`` has it."""
 _CRITERIA: Final = (
     "PM2 is completely removed from production",
     "Application runs under Bun runtime in production",
@@ -79,6 +81,21 @@ class Run:
         )  # fmt: skip
 
 
+def faults(run: Run, after: Audit) -> list[str]:
+    """Why the run is not accepted, a line each: criteria, what the audit still finds in the end,
+    and a beginning in which nothing was wrong, against which the end would prove nothing."""
+    found = [
+        f"criterion {number} is not met" for number, met in enumerate(run.met, start=1) if not met
+    ]
+    if count := after.tally.get(_NOT_MET, 0):
+        found.append(f"the audit after it finds {count} not met")
+    if not run.audit_before.tally.get(_NOT_MET, 0):
+        found.append("the audit before it found nothing that is not met")
+    if run.before.held <= run.before.declared:
+        found.append("what was behind PM2 held no more connections than one container declares")
+    return found
+
+
 def line(run: Run) -> str:
     """The last line: what a machine needs to know."""
     return json.dumps({
@@ -92,6 +109,7 @@ def line(run: Run) -> str:
 
 def markdown(run: Run, after: Audit) -> str:
     """The report, fit for a pull request."""
+    wrong = faults(run, after)
     facts = (
         f"{len(run.processes)} processes in the app's containers, {run.pm2} of them PM2's",
         f"PID 1 of {len(run.programs)} replicas: {', '.join(sorted(set(run.programs.values())))}",
@@ -119,13 +137,15 @@ def markdown(run: Run, after: Audit) -> str:
             zip(run.met, _CRITERIA, facts, strict=True), start=1
         )
     ]
-    failures = [f"- {failure}" for failure in (*run.back.failures, *run.forward.failures)]
+    failures = (*run.back.failures, *run.forward.failures)
     before = (
         f"{run.workers} workers behind PM2 in one container held {run.before.held} connections "
         f"under load, where one container declares {run.before.declared}."
     )
     return "\n".join([
         "# Acceptance run",
+        "",
+        *(["Not accepted:", "", *_listed(wrong)] if wrong else ["Accepted."]),
         "",
         "| # | | criterion | measured |",
         "|---|---|---|---|",
@@ -139,8 +159,16 @@ def markdown(run: Run, after: Audit) -> str:
         "|---|---|---|",
         *(f"| {outcome} | {run.audit_before.tally.get(outcome, 0)} | {count} |"
           for outcome, count in after.tally.items()),
-        *(["", "Open after it:", "", *(f"- {one}" for one in after.open)] if after.open else []),
-        *(["", "## Requests that failed while replicas were replaced", "", *failures]
-          if failures else []),
+        *_section("## Open before it", run.audit_before.open),
+        *_section("## Open after it", after.open),
+        *_section("## Requests that failed while replicas were replaced", failures),
         "",
     ])  # fmt: skip
+
+
+def _section(title: str, lines: Sequence[str]) -> list[str]:
+    return ["", title, "", *_listed(lines)] if lines else []
+
+
+def _listed(lines: Sequence[str]) -> list[str]:
+    return [f"- {one}" for one in lines]

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from benchmarks.acceptance.acts import Audit, Change, Frozen, Load, Outcome
-from benchmarks.acceptance.report import Run, line, markdown
+from benchmarks.acceptance.report import Run, faults, line, markdown
 
 DONE = Outcome(orders=9, lost=0, wrong=0, repeated=0)
 CHANGE = Change(seconds=20.0, requests=400, failures=(), accepted=("a", "b"))
@@ -42,7 +42,9 @@ def test_a_good_run_meets_every_criterion() -> None:
         "rollback_lost": 0,
         "connections": {"1": [9, 9], "3": [25, 25], "6": [49, 49]},
     }
+    assert faults(GOOD, AFTER) == []
     assert "**not met**" not in markdown(GOOD, AFTER)
+    assert "Accepted." in markdown(GOOD, AFTER).splitlines()
 
 
 @pytest.mark.parametrize(
@@ -71,6 +73,36 @@ def test_a_fault_costs_the_criterion_that_it_is_about_alone(
     assert [number for number, met in enumerate(run.met, start=1) if not met] == [criterion]
     (row,) = [row for row in markdown(run, AFTER).splitlines() if "**not met**" in row]
     assert row.startswith(f"| {criterion} |")
+    assert faults(run, AFTER) == [f"criterion {criterion} is not met"]
+
+
+@pytest.mark.parametrize(
+    ("run", "after", "says"),
+    [
+        (GOOD, Audit({"met": 54, "not met": 1}, ()), "the audit after it finds 1 not met"),
+        (
+            replace(GOOD, audit_before=Audit({"met": 41, "not met": 0}, ())), AFTER,
+            "the audit before it found nothing that is not met",
+        ),
+        (
+            replace(GOOD, before=Load(held=8, declared=8, requests=100)), AFTER,
+            "what was behind PM2 held no more connections than one container declares",
+        ),
+    ],
+    ids=["open in the end", "nothing open before", "no more held than declared"],
+)  # fmt: skip
+def test_a_run_that_proves_nothing_is_not_accepted_though_it_meets_every_criterion(
+    run: Run, after: Audit, says: str
+) -> None:
+    assert all(run.met)
+    assert faults(run, after) == [says]
+    assert f"- {says}" in markdown(run, after)
+
+
+def test_what_was_not_seen_or_contradicts_itself_keeps_no_run_from_being_accepted() -> None:
+    after = Audit({"met": 50, "contradiction": 4, "not seen": 1}, ("FR-4.1 not seen: no image",))
+    assert faults(GOOD, after) == []
+    assert "- FR-4.1 not seen: no image" in markdown(GOOD, after)
 
 
 def test_orders_lost_on_the_way_back_are_lost_twice_over() -> None:
@@ -79,8 +111,12 @@ def test_orders_lost_on_the_way_back_are_lost_twice_over() -> None:
 
 
 def test_the_report_names_what_failed_and_what_is_open() -> None:
-    run = replace(GOOD, back=replace(CHANGE, failures=("502 after 0.1 s",)))
+    before = Audit({"met": 40, "not met": 1}, ("FR-1.1 not met: PM2 starts it",))
+    run = replace(
+        GOOD, audit_before=before, back=replace(CHANGE, failures=("502 after 0.1 s",))
+    )  # fmt: skip
     text = markdown(run, Audit({"met": 54, "not met": 1}, ("FR-3: two processes",)))
     assert "- 502 after 0.1 s" in text
-    assert "- FR-3: two processes" in text
+    assert "- FR-1.1 not met: PM2 starts it" in text.partition("## Open after it")[0]
+    assert "- FR-3: two processes" in text.partition("## Open after it")[2]
     assert "4 workers behind PM2 in one container held 32 connections" in text
