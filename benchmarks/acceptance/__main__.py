@@ -73,11 +73,13 @@ def play(stack: Desk, progress: Progress) -> Run:
     with progress.step("as it was: Node behind PM2") as step:
         step.say("bringing it up")
         stack.up(1, PM2)
-        before, workers, begun = acts.as_it_was(stack)
-        accepted += begun
+        before, workers = acts.as_it_was(stack)
+        accepted += before.accepted
         audit_before = acts.audited(stack, PM2)
         step.outcome = f"{workers} workers hold {before.held} connections"
     with progress.step("Bun's packages, one process per container, still Node") as step:
+        step.say("giving PM2's workers something to leave behind")
+        accepted += acts.in_hand(stack)
         step.say(f"{REPLICAS} replicas")
         stack.up(REPLICAS, NODE)
         stack.wait_until_ready(REPLICAS, within=_READY)
@@ -88,11 +90,13 @@ def play(stack: Desk, progress: Progress) -> Run:
     for replicas in SCALES:
         with progress.step(f"{replicas} replicas under load") as step:
             loads[replicas] = load = acts.scaled(stack, replicas)
+            accepted += load.accepted
             images_ = {stack.inspect(name)["Image"] for name in stack.replicas()}
             ids[replicas] = " ".join(sorted(images_))
             step.outcome = f"{load.held} connections of {load.declared}, {load.requests} requests"
     with progress.step("a frozen replica") as step:
         frozen = acts.frozen(stack)
+        accepted += frozen.accepted
         step.outcome = f"out after {frozen.seconds:.1f} s, {frozen.failed} requests failed"
     with progress.step("every replica killed and made anew, with work in hand") as step:
         killed = acts.outcome(stack, acts.killed(stack, REPLICAS))
@@ -110,7 +114,7 @@ def play(stack: Desk, progress: Progress) -> Run:
         step.outcome = f"{forward.requests} requests, {len(forward.failures)} failed"
     with progress.step("what is left") as step:
         rest = acts.outcome(stack, accepted)
-        step.outcome = f"{rest.orders} orders begun behind PM2, {rest.lost} lost"
+        step.outcome = f"{rest.orders} other orders, {rest.lost} lost"
     return Run(
         before, workers, audit_before, dict(sorted(loads.items())), ids,
         acts.processes(stack), acts.runtimes(stack), programs_back, frozen, killed,

@@ -27,6 +27,8 @@ FINISHED: Final = 180.0
 _READY: Final = 180.0
 _LOAD: Final = 4.0
 _USERS: Final = 8
+_IN_HAND: Final = 64
+"""Orders, of which 16 at most are worked on at a time, for 1.6 s each."""
 _AUDIT: Final = 180.0
 _STUCK: Final = 60.0
 """Seconds without any order's progress after which the rest counts as lost."""
@@ -43,6 +45,7 @@ class Load:
     held: int
     declared: int
     requests: int
+    accepted: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,6 +88,7 @@ class Frozen:
     served: int
     """Requests that others answered meanwhile."""
     failed: int
+    accepted: tuple[str, ...]
 
 
 def under_load(desk: Desk, url: str, declared: int, enough: Callable[[Traffic], bool]) -> Load:
@@ -100,25 +104,40 @@ def under_load(desk: Desk, url: str, declared: int, enough: Callable[[Traffic], 
             return Seen(long and enough(traffic), f"served by {dict(traffic.served)}")
 
         until("the load reached every replica", look, within=FINISHED)
-    return Load(worst, declared, traffic.requests)
+    return Load(worst, declared, traffic.requests, tuple(traffic.accepted))
 
 
-def as_it_was(desk: Desk) -> tuple[Load, int, list[str]]:
-    """Under PM2: connections against what one container declares, processes, orders begun."""
+def as_it_was(desk: Desk) -> tuple[Load, int]:
+    """Under PM2: connections against what one container declares, and processes."""
     (container,) = desk.replicas()
-    url = f"http://{desk.address(container)}:3000"
+    url = _own_url(desk, container)
 
     def serves() -> Seen:
         answer = ask(f"{url}/readyz")
         return Seen(answer.status == 200, answer.body)
 
     until("the app behind PM2 answers", serves, within=_READY)
-    # By its own address: the agent keeps what runs behind PM2 out of rotation.
     load = under_load(desk, url, PRISMA + DBOS + AGENT, lambda traffic: bool(traffic.served))
     top = desk.engine.docker("top", container, "-o", "pid,args")
-    begun = [str(uuid.uuid4()) for _ in range(8)]
-    taken = [id_ for id_ in begun if desk.order(url, id_=id_).status == 202]
-    return load, sum("server.ts" in line for line in top.splitlines()), taken
+    return load, sum("server.ts" in line for line in top.splitlines())
+
+
+def in_hand(desk: Desk) -> list[str]:
+    """Give PM2's workers more orders than they can finish before Compose replaces them."""
+    (container,) = desk.replicas()
+    return _placed(desk, _own_url(desk, container), _IN_HAND)
+
+
+def _own_url(desk: Desk, container: str) -> str:
+    """Its own address: the agent keeps what runs behind PM2 out of rotation."""
+    return f"http://{desk.address(container)}:3000"
+
+
+def _placed(desk: Desk, url: str, count: int) -> list[str]:
+    ids = [str(uuid.uuid4()) for _ in range(count)]
+    for id_ in ids:
+        until("an order is taken", partial(_taken, desk, url, id_), within=60)
+    return ids
 
 
 def scaled(desk: Desk, replicas: int) -> Load:
@@ -163,7 +182,8 @@ def frozen(desk: Desk) -> Frozen:
     finally:
         desk.engine.docker("kill", "--signal", signal.SIGCONT.name, victim)
     desk.wait_until_ready(len(desk.replicas()), within=_READY)
-    return Frozen(taken, sum(traffic.served.values()), len(traffic.failures))
+    served, failed = sum(traffic.served.values()), len(traffic.failures)
+    return Frozen(taken, served, failed, tuple(traffic.accepted))
 
 
 def _all_served(url: str) -> Seen:
@@ -174,12 +194,7 @@ def _all_served(url: str) -> Seen:
 def killed(desk: Desk, replicas: int) -> list[str]:
     """Give every replica work, kill one after the other with SIGKILL, and make it anew."""
     until("earlier work is done", partial(_idle, desk), within=FINISHED)
-    begun = [str(uuid.uuid4()) for _ in range(4 * replicas)]
-    accepted = []
-    url = desk.url
-    for id_ in begun:
-        until("an order is taken", partial(_taken, desk, url, id_), within=60)
-        accepted.append(id_)
+    accepted = _placed(desk, desk.url, 4 * replicas)
     for name in desk.replicas():
         desk.kill(name)
         desk.remove(name)

@@ -118,7 +118,9 @@ def markdown(run: Run, after: Audit) -> str:
         (
             f"{run.killed.orders} orders while every replica was killed and made anew: "
             f"{run.killed.lost} lost, {run.killed.wrong} not done exactly once, "
-            f"{run.killed.repeated} went through a step again"
+            f"{run.killed.repeated} went through a step again; of {run.rest.orders} others, begun "
+            f"behind PM2, under load and beside a frozen replica, {run.rest.lost} lost, "
+            f"{run.rest.wrong} not done exactly once"
         ),
         (
             f"out after {run.frozen.seconds:.1f} s; then {run.frozen.served} requests served by "

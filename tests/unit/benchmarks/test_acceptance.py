@@ -11,19 +11,24 @@ import pytest
 from benchmarks.acceptance.acts import Audit, Change, Frozen, Load, Outcome
 from benchmarks.acceptance.report import Run, faults, line, markdown
 
+
+def loaded(held: int, declared: int) -> Load:
+    return Load(held, declared, requests=100, accepted=("c", "d"))
+
+
 DONE = Outcome(orders=9, lost=0, wrong=0, repeated=0)
 CHANGE = Change(seconds=20.0, requests=400, failures=(), accepted=("a", "b"))
 REPLICAS = ("app-1", "app-2", "app-3")
 GOOD = Run(
-    before=Load(held=32, declared=8, requests=100),
+    before=loaded(32, 8),
     workers=4,
     audit_before=Audit({"met": 20, "not met": 21}, ()),
-    loads={n: Load(held=8 * n + 1, declared=8 * n + 1, requests=100) for n in (1, 3, 6)},
+    loads={n: loaded(8 * n + 1, 8 * n + 1) for n in (1, 3, 6)},
     images=dict.fromkeys((1, 3, 6), "sha256:one"),
     processes=["bun build/index.js"] * 3,
     programs=dict.fromkeys(REPLICAS, "bun"),
     programs_back=dict.fromkeys(REPLICAS, "node"),
-    frozen=Frozen(seconds=1.2, served=50, failed=0),
+    frozen=Frozen(1.2, served=50, failed=0, accepted=()),
     killed=replace(DONE, repeated=2),
     back=CHANGE,
     back_orders=DONE,
@@ -53,13 +58,14 @@ def test_a_good_run_meets_every_criterion() -> None:
         (1, {"processes": ["bun build/index.js", "PM2 v6: God Daemon"]}),
         (2, {"programs": {"app-1": "bun", "app-2": "node"}}),
         (3, {"images": {1: "sha256:one", 3: "sha256:one", 6: "sha256:two"}}),
-        (3, {"loads": {1: Load(9, 9, 100)}}),
-        (4, {"loads": {1: Load(9, 9, 1), 3: Load(26, 25, 1), 6: Load(42, 49, 1)}}),
+        (3, {"loads": {1: loaded(9, 9)}}),
+        (4, {"loads": {1: loaded(9, 9), 3: loaded(26, 25), 6: loaded(42, 49)}}),
         (5, {"rest": replace(DONE, lost=1)}),
+        (5, {"rest": replace(DONE, wrong=1)}),
         (5, {"forward_orders": replace(DONE, wrong=1)}),
         (5, {"killed": DONE}),
-        (6, {"frozen": Frozen(seconds=1.2, served=50, failed=1)}),
-        (6, {"frozen": Frozen(seconds=1.2, served=0, failed=0)}),
+        (6, {"frozen": Frozen(1.2, served=50, failed=1, accepted=())}),
+        (6, {"frozen": Frozen(1.2, served=0, failed=0, accepted=())}),
         (7, {"back": replace(CHANGE, failures=("502 after 0.1 s",))}),
         (7, {"forward": replace(CHANGE, failures=("502 after 0.1 s",))}),
         (7, {"programs_back": dict.fromkeys(REPLICAS, "bun")}),
@@ -85,7 +91,7 @@ def test_a_fault_costs_the_criterion_that_it_is_about_alone(
             "the audit before it found nothing that is not met",
         ),
         (
-            replace(GOOD, before=Load(held=8, declared=8, requests=100)), AFTER,
+            replace(GOOD, before=loaded(8, 8)), AFTER,
             "what was behind PM2 held no more connections than one container declares",
         ),
     ],
