@@ -73,7 +73,7 @@ def play(stack: Desk, progress: Progress) -> Run:
     with progress.step("as it was: Node behind PM2") as step:
         step.say("bringing it up")
         stack.up(1, PM2)
-        before, workers = acts.as_it_was(stack)
+        before, workers, goods = acts.as_it_was(stack)
         accepted += before.accepted
         audit_before = acts.audited(stack, PM2)
         step.outcome = f"{workers} workers hold {before.held} connections"
@@ -114,11 +114,12 @@ def play(stack: Desk, progress: Progress) -> Run:
         step.outcome = f"{forward.requests} requests, {len(forward.failures)} failed"
     with progress.step("what is left") as step:
         rest = acts.outcome(stack, accepted)
-        step.outcome = f"{rest.orders} other orders, {rest.lost} lost"
+        astray = acts.astray(goods, acts.stock(stack))
+        step.outcome = f"{rest.orders} other orders, {rest.lost} lost; {astray} goods astray"
     return Run(
         before, workers, audit_before, dict(sorted(loads.items())), ids,
         acts.processes(stack), acts.runtimes(stack), programs_back, frozen, killed,
-        back, back_orders, forward, forward_orders, rest,
+        back, back_orders, forward, forward_orders, rest, astray,
     )  # fmt: skip
 
 

@@ -15,7 +15,18 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Final
 
-from benchmarks.acceptance.desk import AGENT, DBOS, PRISMA, STATES, STEPS, Desk, ask, held, orders
+from benchmarks.acceptance.desk import (
+    AGENT,
+    DBOS,
+    PRISMA,
+    STATES,
+    STEPS,
+    Desk,
+    ask,
+    held,
+    orders,
+    stocked,
+)
 from benchmarks.acceptance.traffic import Traffic
 from examples.quickstart.tour import web
 from examples.quickstart.tour.condition import Seen, until
@@ -34,6 +45,7 @@ _STUCK: Final = 60.0
 """Seconds without any order's progress after which the rest counts as lost."""
 _BACKLOG: Final = 900.0
 _ROLL: Final = 600.0
+Stock = Mapping[tuple[str, str], int]
 _SETTLED: Final = 12
 """Requests in a row by which Traefik shows that it has heard the news."""
 
@@ -107,8 +119,9 @@ def under_load(desk: Desk, url: str, declared: int, enough: Callable[[Traffic], 
     return Load(worst, declared, traffic.requests, tuple(traffic.accepted))
 
 
-def as_it_was(desk: Desk) -> tuple[Load, int]:
-    """Under PM2: connections against what one container declares, and processes."""
+def as_it_was(desk: Desk) -> tuple[Load, int, Stock]:
+    """Under PM2: connections against what one container declares, processes, and the goods that
+    there were before any order."""
     (container,) = desk.replicas()
     url = _own_url(desk, container)
 
@@ -117,9 +130,21 @@ def as_it_was(desk: Desk) -> tuple[Load, int]:
         return Seen(answer.status == 200, answer.body)
 
     until("the app behind PM2 answers", serves, within=_READY)
+    goods = stock(desk)
     load = under_load(desk, url, PRISMA + DBOS + AGENT, lambda traffic: bool(traffic.served))
     top = desk.engine.docker("top", container, "-o", "pid,args")
-    return load, sum("server.ts" in line for line in top.splitlines())
+    return load, sum("server.ts" in line for line in top.splitlines()), goods
+
+
+def stock(desk: Desk) -> Stock:
+    """What there is and what was reserved: see ``stocked``."""
+    with desk.connect() as connection:
+        return stocked(connection)
+
+
+def astray(before: Stock, after: Stock) -> int:
+    """Goods by which stock differs from what orders reserved: taken twice, or not at all."""
+    return sum(abs(before.get(one, 0) - after.get(one, 0)) for one in before.keys() | after.keys())
 
 
 def in_hand(desk: Desk) -> list[str]:

@@ -230,6 +230,21 @@ def orders(connection: psycopg.Connection[tuple[Any, ...]], ids: list[str]) -> d
     return found
 
 
+def stocked(connection: psycopg.Connection[tuple[Any, ...]]) -> dict[tuple[str, str], int]:
+    """By shop and goods what is in stock, with what was reserved added to it again.
+
+    Orders do not change it, however many there are, as long as each takes its goods exactly once:
+    a row of `effect` says that a step took effect, not that it did so no second time.
+    """
+    counted = connection.execute("""
+        SELECT shop, sku, stock + coalesce((
+            SELECT sum(quantity) FROM orders JOIN effect ON order_id = id AND step = 'reserve'
+            WHERE orders.shop = product.shop AND orders.sku = product.sku
+        ), 0) FROM product
+    """)
+    return {(shop, sku): int(count) for shop, sku, count in counted}
+
+
 def ask(url: str, body: bytes | None = None) -> Answer:
     """GET, or POST of JSON; whatever comes of it."""
     request = urllib.request.Request(url, data=body, headers={"content-type": "application/json"})

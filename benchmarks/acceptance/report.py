@@ -45,6 +45,8 @@ class Run:
     forward_orders: Outcome
     rest: Outcome
     """All other orders that were accepted, those behind PM2 among them."""
+    astray: int
+    """Goods by which stock differs from what orders reserved: taken twice, or not at all."""
 
     @property
     def work(self) -> tuple[Outcome, ...]:
@@ -74,7 +76,9 @@ class Run:
             set(self.programs.values()) == {"bun"},
             set(self.loads) == {1, 3, 6} and len(set(self.images.values())) == 1,
             all(load.held <= load.declared for load in self.loads.values()),
-            all(one.lost == one.wrong == 0 for one in self.work) and self.killed.repeated > 0,
+            all(one.lost == one.wrong == 0 for one in self.work)
+            and self.astray == 0
+            and self.killed.repeated > 0,
             self.frozen.served > 0 and self.frozen.failed == 0,
             self.rollback_lost == len(self.forward.failures) == 0
             and set(self.programs_back.values()) == {"node"},
@@ -120,7 +124,7 @@ def markdown(run: Run, after: Audit) -> str:
             f"{run.killed.lost} lost, {run.killed.wrong} not done exactly once, "
             f"{run.killed.repeated} went through a step again; of {run.rest.orders} others, begun "
             f"behind PM2, under load and beside a frozen replica, {run.rest.lost} lost, "
-            f"{run.rest.wrong} not done exactly once"
+            f"{run.rest.wrong} not done exactly once; {run.astray} goods astray"
         ),
         (
             f"out after {run.frozen.seconds:.1f} s; then {run.frozen.served} requests served by "

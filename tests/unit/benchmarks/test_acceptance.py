@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from benchmarks.acceptance.acts import Audit, Change, Frozen, Load, Outcome
+from benchmarks.acceptance.acts import Audit, Change, Frozen, Load, Outcome, astray
 from benchmarks.acceptance.report import Run, faults, line, markdown
 
 
@@ -35,6 +35,7 @@ GOOD = Run(
     forward=CHANGE,
     forward_orders=DONE,
     rest=DONE,
+    astray=0,
 )
 AFTER = Audit({"met": 55, "not met": 0}, ())
 
@@ -64,6 +65,7 @@ def test_a_good_run_meets_every_criterion() -> None:
         (5, {"rest": replace(DONE, wrong=1)}),
         (5, {"forward_orders": replace(DONE, wrong=1)}),
         (5, {"killed": DONE}),
+        (5, {"astray": 1}),
         (6, {"frozen": Frozen(1.2, served=50, failed=1, accepted=())}),
         (6, {"frozen": Frozen(1.2, served=0, failed=0, accepted=())}),
         (7, {"back": replace(CHANGE, failures=("502 after 0.1 s",))}),
@@ -114,6 +116,12 @@ def test_what_was_not_seen_or_contradicts_itself_keeps_no_run_from_being_accepte
 def test_orders_lost_on_the_way_back_are_lost_twice_over() -> None:
     run = replace(GOOD, back_orders=replace(DONE, lost=2))
     assert (run.lost, run.rollback_lost) == (2, 2)
+
+
+def test_goods_are_astray_whether_taken_twice_or_never_and_do_not_make_up_for_each_other() -> None:
+    before = {("north", "card"): 100, ("south", "card"): 100}
+    assert astray(before, before) == 0
+    assert astray(before, {("north", "card"): 99, ("south", "card"): 101}) == 2
 
 
 def test_the_report_names_what_failed_and_what_is_open() -> None:
