@@ -91,8 +91,7 @@ def play(stack: Desk, progress: Progress) -> Run:
         with progress.step(f"{replicas} replicas under load") as step:
             loads[replicas] = load = acts.scaled(stack, replicas)
             accepted += load.accepted
-            images_ = {stack.inspect(name)["Image"] for name in stack.replicas()}
-            ids[replicas] = " ".join(sorted(images_))
+            ids[replicas] = frozenset(stack.inspect(name)["Image"] for name in stack.replicas())
             step.outcome = f"{load.held} connections of {load.declared}, {load.requests} requests"
     with progress.step("a frozen replica") as step:
         frozen = acts.frozen(stack)

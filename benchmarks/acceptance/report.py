@@ -30,8 +30,8 @@ class Run:
     workers: int
     audit_before: Audit
     loads: Mapping[int, Load]
-    images: Mapping[int, str]
-    """By number of replicas the image that all of them ran."""
+    images: Mapping[int, frozenset[str]]
+    """By number of replicas the ids of the images that they ran."""
     processes: Sequence[str]
     programs: Mapping[str, str]
     """By replica what was PID 1 in the end."""
@@ -64,6 +64,11 @@ class Run:
         return sum("pm2" in line.lower() for line in self.processes)
 
     @property
+    def ids(self) -> frozenset[str]:
+        """Images that replicas ran, at whatever scale: one where scaling builds nothing."""
+        return frozenset().union(*self.images.values())
+
+    @property
     def rollback_lost(self) -> int:
         """Requests that failed and orders that were lost on the way back."""
         return len(self.back.failures) + self.back_orders.lost
@@ -74,7 +79,7 @@ class Run:
         return (
             self.pm2 == 0,
             set(self.programs.values()) == {"bun"},
-            set(self.loads) == {1, 3, 6} and len(set(self.images.values())) == 1,
+            set(self.loads) == set(self.images) == {1, 3, 6} and len(self.ids) == 1,
             all(load.held <= load.declared for load in self.loads.values()),
             all(one.lost == one.wrong == 0 for one in self.work)
             and self.astray == 0
@@ -117,7 +122,7 @@ def markdown(run: Run, after: Audit) -> str:
     facts = (
         f"{len(run.processes)} processes in the app's containers, {run.pm2} of them PM2's",
         f"PID 1 of {len(run.programs)} replicas: {', '.join(sorted(set(run.programs.values())))}",
-        f"{', '.join(map(str, run.loads))} replicas, {len(set(run.images.values()))} image",
+        f"{', '.join(map(str, run.loads))} replicas, images: {len(run.ids)}",
         "; ".join(f"{n}: {x.held} held, {x.declared} allowed" for n, x in run.loads.items()),
         (
             f"{run.killed.orders} orders while every replica was killed and made anew: "

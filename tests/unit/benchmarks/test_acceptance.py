@@ -18,13 +18,14 @@ def loaded(held: int, declared: int) -> Load:
 
 DONE = Outcome(orders=9, lost=0, wrong=0, repeated=0)
 CHANGE = Change(seconds=20.0, requests=400, failures=(), accepted=("a", "b"))
+ONE, TWO = frozenset({"sha256:one"}), frozenset({"sha256:two"})
 REPLICAS = ("app-1", "app-2", "app-3")
 GOOD = Run(
     before=loaded(32, 8),
     workers=4,
     audit_before=Audit({"met": 20, "not met": 21}, ()),
     loads={n: loaded(8 * n + 1, 8 * n + 1) for n in (1, 3, 6)},
-    images=dict.fromkeys((1, 3, 6), "sha256:one"),
+    images=dict.fromkeys((1, 3, 6), ONE),
     processes=["bun build/index.js"] * 3,
     programs=dict.fromkeys(REPLICAS, "bun"),
     programs_back=dict.fromkeys(REPLICAS, "node"),
@@ -58,7 +59,8 @@ def test_a_good_run_meets_every_criterion() -> None:
     [
         (1, {"processes": ["bun build/index.js", "PM2 v6: God Daemon"]}),
         (2, {"programs": {"app-1": "bun", "app-2": "node"}}),
-        (3, {"images": {1: "sha256:one", 3: "sha256:one", 6: "sha256:two"}}),
+        (3, {"images": {1: ONE, 3: ONE, 6: TWO}}),
+        (3, {"images": dict.fromkeys((1, 3, 6), ONE | TWO)}),
         (3, {"loads": {1: loaded(9, 9)}}),
         (4, {"loads": {1: loaded(9, 9), 3: loaded(26, 25), 6: loaded(42, 49)}}),
         (5, {"rest": replace(DONE, lost=1)}),
