@@ -1,7 +1,8 @@
 """Plays the migration on real parts, and says with measured figures whether it is accepted.
 
 As it was behind PM2; the same app under Node in containers; under Bun; at 1, 3 and 6 replicas; with
-a frozen replica, with killed ones; back to Node and forward again under traffic. Writes a report to
+a frozen replica, with killed ones; back to Node and forward again under traffic. Not the change of
+the package manager: every image has the packages that Bun installed. Writes a report to
 ``build/acceptance.md``; the last line of the output is one JSON object.
 """
 
@@ -77,7 +78,7 @@ def play(stack: Desk, progress: Progress) -> Run:
         accepted += before.accepted
         audit_before = acts.audited(stack, PM2)
         step.outcome = f"{workers} workers hold {before.held} connections"
-    with progress.step("Bun's packages, one process per container, still Node") as step:
+    with progress.step("one process per container, still Node") as step:
         step.say("giving PM2's workers something to leave behind")
         accepted += acts.in_hand(stack)
         step.say(f"{REPLICAS} replicas")
