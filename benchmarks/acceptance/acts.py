@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import signal
 import subprocess
 import sys
@@ -14,7 +15,18 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Final
 
-from benchmarks.acceptance.desk import AGENT, DBOS, PRISMA, STATES, STEPS, Desk, ask, held, orders
+from benchmarks.acceptance.desk import (
+    AGENT,
+    DBOS,
+    PRISMA,
+    STATES,
+    STEPS,
+    Desk,
+    ask,
+    held,
+    orders,
+    stocked,
+)
 from benchmarks.acceptance.traffic import Traffic
 from examples.quickstart.tour import web
 from examples.quickstart.tour.condition import Seen, until
@@ -26,11 +38,14 @@ FINISHED: Final = 180.0
 _READY: Final = 180.0
 _LOAD: Final = 4.0
 _USERS: Final = 8
+_IN_HAND: Final = 64
+"""Orders, of which 16 at most are worked on at a time, for 1.6 s each."""
 _AUDIT: Final = 180.0
 _STUCK: Final = 60.0
 """Seconds without any order's progress after which the rest counts as lost."""
 _BACKLOG: Final = 900.0
 _ROLL: Final = 600.0
+Stock = Mapping[tuple[str, str], int]
 _SETTLED: Final = 12
 """Requests in a row by which Traefik shows that it has heard the news."""
 
@@ -42,6 +57,7 @@ class Load:
     held: int
     declared: int
     requests: int
+    accepted: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,6 +100,7 @@ class Frozen:
     served: int
     """Requests that others answered meanwhile."""
     failed: int
+    accepted: tuple[str, ...]
 
 
 def under_load(desk: Desk, url: str, declared: int, enough: Callable[[Traffic], bool]) -> Load:
@@ -99,25 +116,53 @@ def under_load(desk: Desk, url: str, declared: int, enough: Callable[[Traffic], 
             return Seen(long and enough(traffic), f"served by {dict(traffic.served)}")
 
         until("the load reached every replica", look, within=FINISHED)
-    return Load(worst, declared, traffic.requests)
+    return Load(worst, declared, traffic.requests, tuple(traffic.accepted))
 
 
-def as_it_was(desk: Desk) -> tuple[Load, int, list[str]]:
-    """Under PM2: connections against what one container declares, processes, orders begun."""
+def as_it_was(desk: Desk) -> tuple[Load, int, Stock]:
+    """Under PM2: connections against what one container declares, processes, and the goods that
+    there were before any order."""
     (container,) = desk.replicas()
-    url = f"http://{desk.address(container)}:3000"
+    url = _own_url(desk, container)
 
     def serves() -> Seen:
         answer = ask(f"{url}/readyz")
         return Seen(answer.status == 200, answer.body)
 
     until("the app behind PM2 answers", serves, within=_READY)
-    # By its own address: the agent keeps what runs behind PM2 out of rotation.
+    goods = stock(desk)
     load = under_load(desk, url, PRISMA + DBOS + AGENT, lambda traffic: bool(traffic.served))
     top = desk.engine.docker("top", container, "-o", "pid,args")
-    begun = [str(uuid.uuid4()) for _ in range(8)]
-    taken = [id_ for id_ in begun if desk.order(url, id_=id_).status == 202]
-    return load, sum("server.ts" in line for line in top.splitlines()), taken
+    return load, sum("server.ts" in line for line in top.splitlines()), goods
+
+
+def stock(desk: Desk) -> Stock:
+    """What there is and what was reserved: see ``stocked``."""
+    with desk.connect() as connection:
+        return stocked(connection)
+
+
+def astray(before: Stock, after: Stock) -> int:
+    """Goods by which stock differs from what orders reserved: taken twice, or not at all."""
+    return sum(abs(before.get(one, 0) - after.get(one, 0)) for one in before.keys() | after.keys())
+
+
+def in_hand(desk: Desk) -> list[str]:
+    """Give PM2's workers more orders than they can finish before Compose replaces them."""
+    (container,) = desk.replicas()
+    return _placed(desk, _own_url(desk, container), _IN_HAND)
+
+
+def _own_url(desk: Desk, container: str) -> str:
+    """Its own address: the agent keeps what runs behind PM2 out of rotation."""
+    return f"http://{desk.address(container)}:3000"
+
+
+def _placed(desk: Desk, url: str, count: int) -> list[str]:
+    ids = [str(uuid.uuid4()) for _ in range(count)]
+    for id_ in ids:
+        until("an order is taken", partial(_taken, desk, url, id_), within=60)
+    return ids
 
 
 def scaled(desk: Desk, replicas: int) -> Load:
@@ -162,7 +207,8 @@ def frozen(desk: Desk) -> Frozen:
     finally:
         desk.engine.docker("kill", "--signal", signal.SIGCONT.name, victim)
     desk.wait_until_ready(len(desk.replicas()), within=_READY)
-    return Frozen(taken, sum(traffic.served.values()), len(traffic.failures))
+    served, failed = sum(traffic.served.values()), len(traffic.failures)
+    return Frozen(taken, served, failed, tuple(traffic.accepted))
 
 
 def _all_served(url: str) -> Seen:
@@ -173,12 +219,7 @@ def _all_served(url: str) -> Seen:
 def killed(desk: Desk, replicas: int) -> list[str]:
     """Give every replica work, kill one after the other with SIGKILL, and make it anew."""
     until("earlier work is done", partial(_idle, desk), within=FINISHED)
-    begun = [str(uuid.uuid4()) for _ in range(4 * replicas)]
-    accepted = []
-    url = desk.url
-    for id_ in begun:
-        until("an order is taken", partial(_taken, desk, url, id_), within=60)
-        accepted.append(id_)
+    accepted = _placed(desk, desk.url, 4 * replicas)
     for name in desk.replicas():
         desk.kill(name)
         desk.remove(name)
@@ -252,6 +293,7 @@ def audited(desk: Desk, *overrides: str, more: Sequence[str] = ()) -> Audit:
         [sys.executable, "-m", "healthagent", "audit", "--json", "--project", desk.project,
          "--agent", desk.agent_url, *more, *files],
         capture_output=True, text=True, timeout=_AUDIT, check=False,
+        env=os.environ | desk.environment,
     )  # fmt: skip
     document = json.loads(said.stdout)
     return Audit(

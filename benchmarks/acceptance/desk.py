@@ -73,7 +73,7 @@ class Desk:
 
     def up(self, replicas: int, *overrides: str) -> None:
         """Start the whole stack, or make it what these files say. Raises CommandFailed."""
-        run([desk.SOURCE / "prepare.sh"], timeout=10, environment=self._environment)
+        run([desk.SOURCE / "prepare.sh"], timeout=10, environment=self.environment)
         self.compose("up", "--detach", "--no-build", "--scale", f"app={replicas}",
                      overrides=overrides, timeout=_UP)  # fmt: skip
 
@@ -92,11 +92,12 @@ class Desk:
         return run(
             ["docker", "compose", "--project-name", self.project,
              *(word for pair in files for word in pair), *arguments],
-            timeout=timeout, environment=self._environment,
+            timeout=timeout, environment=self.environment,
         )  # fmt: skip
 
     @property
-    def _environment(self) -> dict[str, str]:
+    def environment(self) -> dict[str, str]:
+        """The variables under which its Compose files mean this stack, on this engine."""
         socket = self.engine.socket
         place = {"DOCKER_SOCKET": str(socket)} if socket else {}
         return self.engine.environment | place | self._variables
@@ -227,6 +228,21 @@ def orders(connection: psycopg.Connection[tuple[Any, ...]], ids: list[str]) -> d
     for id_, step, count in rows.fetchall():
         found[id_].effects[step] = int(count)
     return found
+
+
+def stocked(connection: psycopg.Connection[tuple[Any, ...]]) -> dict[tuple[str, str], int]:
+    """By shop and goods what is in stock, with what was reserved added to it again.
+
+    Orders do not change it, however many there are, as long as each takes its goods exactly once:
+    a row of `effect` says that a step took effect, not that it did so no second time.
+    """
+    counted = connection.execute("""
+        SELECT shop, sku, stock + coalesce((
+            SELECT sum(quantity) FROM orders JOIN effect ON order_id = id AND step = 'reserve'
+            WHERE orders.shop = product.shop AND orders.sku = product.sku
+        ), 0) FROM product
+    """)
+    return {(shop, sku): int(count) for shop, sku, count in counted}
 
 
 def ask(url: str, body: bytes | None = None) -> Answer:

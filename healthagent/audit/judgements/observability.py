@@ -10,6 +10,7 @@ from healthagent.audit.launch import Launch
 from healthagent.core.observation import Unseen
 
 ENDPOINTS = ("OTEL_EXPORTER_OTLP_ENDPOINT", "OTEL_EXPORTER_OTLP_METRICS_ENDPOINT")
+_TELL = f"set {ENDPOINTS[0]}: http://COLLECTOR:4318"
 _SDK = (
     "@opentelemetry/sdk-node",
     "@opentelemetry/sdk-metrics",
@@ -49,13 +50,16 @@ def is_told_where(app: App) -> Finding:
     exporter = app.service.environment.get("OTEL_METRICS_EXPORTER")
     if exporter and exporter.value == "none":
         return not_met("OTEL_METRICS_EXPORTER is none", exporter.place, remedy="write `otlp`")
-    for name in ENDPOINTS:
-        text = app.service.environment.get(name)
-        if text:
+    given = [(name, text) for name, text in app.service.environment.items() if name in ENDPOINTS]
+    for name, text in given:
+        if text.value:
             return met(f"{name} says where they go", text.place)
+    if given:  # to an SDK as if it were not there (OpenTelemetry's specification)
+        name, text = given[0]
+        return not_met(f"{name} is empty", text.place, remedy=_TELL)
     return not_met(
         f"{app.service.name} is not told where to send its metrics", app.service.place,
-        remedy=f"set {ENDPOINTS[0]}: http://COLLECTOR:4318",
+        remedy=_TELL,
     )  # fmt: skip
 
 
@@ -69,16 +73,17 @@ def is_told_where_live(container: Container) -> Finding:
 
 
 def metrics_arrive(seen: Evidence) -> Finding:
-    """Each container is named where metrics arrive: by its name, or by its id or host name."""
+    """Each container is named where metrics arrive: by its name, or by its id or host name, either
+    with the port that Prometheus adds where it scrapes."""
     if isinstance(seen.metrics, Unseen):
         return not_seen(seen.metrics)
     if isinstance(seen.containers, Unseen):
         return not_seen(seen.containers)
-    names = seen.metrics.names
+    names = {name.partition(":")[0] for name in seen.metrics.names}
     missing = [
         container
         for container in seen.containers
-        if not any(container.name in name or container.id[:12] in name for name in names)
+        if names.isdisjoint((container.name, container.id, container.id[:12]))
     ]
     if missing:
         return not_met(

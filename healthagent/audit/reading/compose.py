@@ -120,7 +120,7 @@ def _extended(
         raise fault(
             f"{node.place}: services.{name} is no mapping; write `image:` or `build:` below it"
         )
-    own = _normal(node, path)
+    own = _normal(node, path, variables)
     extends = node.entries.get("extends")
     if extends is None:
         return own
@@ -146,9 +146,10 @@ def _extended(
     return replace(whole, place=own.place)
 
 
-def _normal(service: Map, path: Path) -> Map:
+def _normal(service: Map, path: Path, variables: Mapping[str, str]) -> Map:
     """One spelling for what has several: lists of ``NAME=value`` become mappings, ``build: DIR`` a
-    mapping whose context no longer depends on the file that it stands in."""
+    mapping whose context no longer depends on the file that it stands in, and a variable that is
+    only named has the value that Compose would pass on."""
     entries = dict(service.entries)
     build = entries.get("build")
     if isinstance(build, Scalar):
@@ -166,7 +167,20 @@ def _normal(service: Map, path: Path) -> Map:
         own = _mapped(entries).get("environment")
         entries["environment"] = Map({**given, **_entries(own)}, own.place if own else place)
     entries.pop("extends", None)
-    return replace(service, entries=_mapped(entries))
+    entries = _mapped(entries)
+    environment = entries.get("environment")
+    if isinstance(environment, Map):
+        passed = {
+            name: _passed(name, value, variables) for name, value in environment.entries.items()
+        }
+        entries["environment"] = replace(environment, entries=passed)
+    return replace(service, entries=entries)
+
+
+def _passed(name: str, node: Node, variables: Mapping[str, str]) -> Node:
+    if isinstance(node, Scalar) and node.null:
+        return replace(node, value=variables.get(name, ""))
+    return node
 
 
 def _mapped(entries: Mapping[str, Node]) -> dict[str, Node]:
@@ -180,8 +194,8 @@ def _as_map(listed: Seq) -> Map:
     entries: dict[str, Node] = {}
     for item in listed.items:
         if isinstance(item, Scalar):
-            name, _, value = item.value.partition("=")
-            entries[name] = replace(item, value=value)
+            name, equals, value = item.value.partition("=")
+            entries[name] = replace(item, value=value, null=not equals)
     return Map(entries, listed.place, listed.tag)
 
 

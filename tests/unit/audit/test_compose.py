@@ -45,6 +45,19 @@ def test_anchors_and_merge_keys_lend_what_is_not_written(tmp_path: Path) -> None
     assert app.environment["A"].value == "1"
 
 
+@pytest.mark.parametrize("named", ["[A, B, C=]", "{A: , B: ~, C: ''}"])
+def test_a_variable_that_is_only_named_has_the_value_of_the_environment(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, named: str
+) -> None:
+    for name in ("A", "C"):
+        monkeypatch.setenv(name, "1")
+    monkeypatch.delenv("B", raising=False)
+    text = f"services:\n  app:\n    build: .\n    environment: {named}\n"
+    app = stack(tmp_path, text).services["app"]
+
+    assert {k: v.value for k, v in app.environment.items()} == {"A": "1", "B": "", "C": ""}
+
+
 def test_an_override_adds_replaces_and_takes_away(tmp_path: Path) -> None:
     app = stack(
         tmp_path,

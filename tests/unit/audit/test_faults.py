@@ -30,11 +30,25 @@ def test_the_good_stack_meets_every_requirement(tmp_path: Path) -> None:
     assert all(j.counts and j.finding.outcome.passing for j in judged)
 
 
-def test_the_example_meets_all_that_files_can_tell() -> None:
+def test_the_example_meets_all_that_files_can_tell(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", "http://collector:4318")
     seen = gather.from_files(gather.Files((DESK / "compose.yaml",)))
     failed = [j for j in judgements(seen, Kind.FILES) if j.counts and not j.finding.outcome.passing]
 
     assert failed == []
+
+
+def test_the_example_says_what_to_set_where_no_collector_is_named(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.delenv("OTEL_EXPORTER_OTLP_ENDPOINT", raising=False)
+    seen = gather.from_files(gather.Files((DESK / "compose.yaml",)))
+    judged = judgements(seen, Kind.FILES)
+    (failed,) = [j for j in judged if j.counts and not j.finding.outcome.passing]
+
+    assert failed.requirement.id == "NFR-3.3"
+    assert failed.finding.seen == "OTEL_EXPORTER_OTLP_ENDPOINT is empty"
+    assert failed.finding.remedy == "set OTEL_EXPORTER_OTLP_ENDPOINT: http://COLLECTOR:4318"
 
 
 def test_the_state_before_the_migration_is_far_from_meeting_them() -> None:

@@ -10,6 +10,7 @@ import pytest
 from healthagent.audit.document import document
 from healthagent.audit.evidence import Evidence
 from healthagent.audit.finding import Outcome, met, not_met, not_seen, resolved, worst
+from healthagent.audit.judgements.observability import metrics_arrive
 from healthagent.audit.markdown import markdown
 from healthagent.audit.reading import gather
 from healthagent.audit.requirement import Kind, passing
@@ -66,6 +67,30 @@ def test_an_agent_of_another_stack_is_no_witness(good: Evidence) -> None:
 
     assert isinstance(joined.agent, Unseen)
     assert gather.joined(good) == good
+
+
+@pytest.mark.parametrize(
+    ("name", "outcome"),
+    [
+        ("{name}", Outcome.MET),
+        ("{name}:9464", Outcome.MET),
+        ("{id}", Outcome.MET),
+        ("{id:.12}", Outcome.MET),
+        ("{name}0", Outcome.NOT_MET),
+        ("another-{name}", Outcome.NOT_MET),
+        ("{id:.11}", Outcome.NOT_MET),
+    ],
+)
+def test_metrics_are_a_containers_where_they_name_it_and_no_longer_name(
+    good: Evidence, name: str, outcome: Outcome
+) -> None:
+    assert not isinstance(good.containers, Unseen)
+    assert not isinstance(good.metrics, Unseen)
+    first, *_ = good.containers
+    names = frozenset({name.format(name=first.name, id=first.id)})
+    seen = replace(good, containers=(first,), metrics=replace(good.metrics, names=names))
+
+    assert metrics_arrive(seen).outcome is outcome
 
 
 def test_the_worst_look_decides_and_tells_why() -> None:
