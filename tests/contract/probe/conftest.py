@@ -31,6 +31,8 @@ class Said:
 
     status: int
     line: str
+    took_ms: int = field(compare=False)
+    """By the probe's own clock, from its `main` on."""
 
 
 @pytest.fixture(scope="session")
@@ -65,11 +67,18 @@ def asker(programs: Programs) -> Ask:
         *flags: str | bytes,
         variables: dict[str, str] | None = None,
         inside: Sequence[str] = (),
+        within_ms: float | None = None,
     ) -> Said:
-        said = {
-            name: run_probe([*inside, *program, *flags], variables or {})
-            for name, program in programs.items()
-        }
+        """A probe that took longer than `within_ms` gets a second chance: machines are busy."""
+        said: dict[str, Said] = {}
+        for name, program in programs.items():
+            command = [*inside, *program, *flags]
+            said[name] = run_probe(command, variables or {})
+            if within_ms is not None:
+                if said[name].took_ms > within_ms:
+                    said[name] = run_probe(command, variables or {})
+                took = said[name].took_ms
+                assert took <= within_ms, f"{name} took {took} ms twice, for {flags}"
         assert len(set(said.values())) == 1, "\n  ".join(
             [f"all probes must say the same of {flags} {variables}:"]
             + [f"{name}: {one}" for name, one in said.items()]
@@ -89,7 +98,9 @@ def run_probe(command: Sequence[str | bytes], variables: dict[str, str]) -> Said
     assert result.stdout.endswith(b"\n"), f"{command!r} must end its line"
     assert len(result.stdout) <= 4096, f"{command!r} says more than Docker keeps"
     line = result.stdout[:-1].decode("utf-8", "backslashreplace")
-    return Said(result.returncode, re.sub(r" ms=\d+$", " ms=N", line))
+    took = re.search(r" ms=(\d+)$", line)
+    masked = re.sub(r" ms=\d+$", " ms=N", line)
+    return Said(result.returncode, masked, took_ms=int(took[1]) if took else 0)
 
 
 @dataclass
