@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import re
+import shutil
 import socket
 import struct
 import subprocess
@@ -16,8 +17,13 @@ from pathlib import Path
 
 import pytest
 
+from provision import apt
+from provision.errors import Unavailable
+from provision.progress import Progress
+
 REPOSITORY = Path(__file__).parents[3]
 PROBES = REPOSITORY / "probes"
+QEMU = "qemu-aarch64-static"
 PROBE_SECONDS = 30  # far above any deadline that a test gives a probe
 
 Ask = Callable[..., "Said"]
@@ -52,6 +58,30 @@ def twin() -> Path:
 def both(native: Path, twin: Path) -> Programs:
     """The native probe and its twin, each by the words that start it."""
     return {"native": [str(native)], "twin": [os.path.realpath(sys.executable), "-IS", str(twin)]}
+
+
+@pytest.fixture(scope="session")
+def aarch64() -> list[str]:
+    """The words that start the native probe for aarch64, under qemu."""
+    try:
+        with Progress().step("qemu") as step:
+            if shutil.which(QEMU) is None:
+                apt.install(step, "qemu-user-static")
+    except Unavailable as error:
+        pytest.skip(f"no qemu: {error}")
+    subprocess.run([sys.executable, PROBES / "build.py", "aarch64"], check=True)
+    emulator = shutil.which(QEMU)
+    assert emulator
+    return [emulator, str(PROBES / "dist" / "healthprobe-aarch64")]
+
+
+@pytest.fixture(params=["native", "twin", pytest.param("aarch64", marks=pytest.mark.system)])
+def program(request: pytest.FixtureRequest, both: Programs) -> list[str]:
+    """Each of the probes alone, where they cannot be asked one after the other of the same."""
+    if request.param == "aarch64":
+        words: list[str] = request.getfixturevalue("aarch64")
+        return words
+    return both[request.param]
 
 
 @pytest.fixture
@@ -117,6 +147,8 @@ class Server:
     answer: bytes
     end: str
     requests: list[bytes] = field(default_factory=list)
+    flooded: int = 0
+    """Bytes that a flood has got rid of."""
     held: list[socket.socket] = field(default_factory=list)
     stopping: threading.Event = field(default_factory=threading.Event)
 
@@ -151,6 +183,7 @@ class Server:
                 connection.sendall(self.answer[-1:])
             while self.end == "flood" and not self.stopping.is_set():
                 connection.sendall(self.answer)
+                self.flooded += len(self.answer)
         except OSError:
             return  # The probe has heard enough.
         if self.end == "reset":

@@ -9,7 +9,6 @@ find.
 from __future__ import annotations
 
 import os
-import shutil
 import subprocess
 import sys
 import time
@@ -19,7 +18,6 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from provision import apt
 from provision.errors import Unavailable
 from provision.progress import Progress
 from tests.contract.probe.conftest import asker
@@ -30,31 +28,24 @@ if TYPE_CHECKING:
 
 pytestmark = [pytest.mark.system, pytest.mark.timeout(400)]
 
-REPOSITORY = Path(__file__).parents[3]
-QEMU = "qemu-aarch64-static"
 OK = b"HTTP/1.1 200 OK\r\n"
 DEADLINE_MS = 400
 UNHURRIED_MS = 10_000  # where the deadline is not what ends the probe
 DEFAULT_DEADLINE_MS = 2000
 MANY_CHILDREN = 10_000
+GIGABYTE = 1 << 30
+KERNELS_BUFFERS = 1 << 24  # what both sockets of a connection may hold, and more
 
 
 @pytest.fixture(scope="session")
-def builds(both: Programs) -> Programs:
+def builds(both: Programs, aarch64: list[str]) -> Programs:
     """Every build of the probe, by the words that start it."""
     try:
-        with Progress().step("probes for other machines, and under sanitizers") as step:
-            if shutil.which(QEMU) is None:
-                apt.install(step, "qemu-user-static")
+        with Progress().step("the probe under sanitizers") as step:
             sanitized = fuzzer.build_probe(step)
     except Unavailable as error:
-        pytest.skip(f"no qemu or clang: {error}")
-    command = [sys.executable, "-m", "probes.build", "aarch64"]
-    subprocess.run(command, check=True, cwd=REPOSITORY)
-    emulator = shutil.which(QEMU)
-    assert emulator
-    aarch64 = REPOSITORY / "probes" / "dist" / "healthprobe-aarch64"
-    return {**both, "aarch64": [emulator, str(aarch64)], "sanitized": [str(sanitized)]}
+        pytest.skip(f"no clang: {error}")
+    return {**both, "aarch64": aarch64, "sanitized": [str(sanitized)]}
 
 
 @pytest.fixture
@@ -132,6 +123,24 @@ def test_a_server_that(
     assert part in said.line
     if late:
         assert said.took_ms >= DEADLINE_MS, "it was to have all the time that it had"
+
+
+@pytest.mark.parametrize(
+    ("text", "status", "part"),
+    [("ready", 0, "ok pid1=- http=200"), ("early", 1, "answered 200 without 'early': read")],
+    ids=["that ends the first 4096 bytes", "behind them"],
+)
+def test_a_gigabyte_of_body_is_read_no_further_than_a_text_may_stand(
+    builds: Programs, ask: Ask, serve: Serve, text: str, status: int, part: str
+) -> None:
+    """The server sends all of it, unless the probe hangs up."""
+    head = OK + b"Content-Length: %d\r\n\r\n" % GIGABYTE
+    server = serve(head + b"\n" * 4091 + b"ready" + b"early" + bytes(65536), "flood")
+    flags = ["--http", server.url, "--body", text, "--timeout", str(UNHURRIED_MS)]
+    said = ask(*flags, within_ms=latest(UNHURRIED_MS))
+    assert said.status == status
+    assert part in said.line
+    assert server.flooded < len(builds) * KERNELS_BUFFERS
 
 
 CHECK_FLAGS = ("--http", "--tcp", "--expect", "--body", "--header")

@@ -8,7 +8,6 @@ import os
 import resource
 import shutil
 import subprocess
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -21,12 +20,6 @@ OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
 NOBODY = 65534
 LITTLE_MEMORY = 1_000_000
 LARGEST_BYTES = 24 * 1024  # decisions/0002-probe.md says what they are spent on
-
-
-@pytest.fixture(params=["native", "twin"])
-def program(request: pytest.FixtureRequest, native: Path, twin: Path) -> list[str]:
-    """Each of the two probes."""
-    return [str(native)] if request.param == "native" else [sys.executable, str(twin)]
 
 
 def test_a_closed_stdout_changes_nothing(program: list[str], serve: Serve) -> None:
