@@ -14,7 +14,7 @@ help: ## this list
 demo: venv ## set up all that is missing, start the quickstart, and give a tour of it
 	$(PYTHON) -m examples.quickstart.tour
 
-demo-down: venv ## remove all that the demo set up, but Debian's packages
+demo-down: venv ## remove the demo, the images built for it, the Engine if it started that
 	$(PYTHON) -m examples.quickstart.tour --down
 	$(PYTHON) -m provision down
 

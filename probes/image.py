@@ -13,6 +13,7 @@ from pathlib import Path
 
 from probes import build
 from provision import engine as docker_engine
+from provision import recipe
 from provision.errors import ProvisionError
 
 TAG = "healthprobe:dev"
@@ -35,7 +36,8 @@ def main() -> int:
         with tempfile.TemporaryDirectory(dir=build.WORK) as folder:
             shutil.copy(probe, Path(folder, "healthprobe"))
             Path(folder, "Dockerfile").write_text(DOCKERFILE)
-            engine.docker("build", "--quiet", "--tag", TAG, folder, timeout=120)
+            # Labelled, so that `python -m provision down` takes it for its own.
+            recipe.build(engine, TAG, Path(folder), recipe.digest([probe], DOCKERFILE))
     except ProvisionError as error:
         print(error, file=sys.stderr)
         return 1

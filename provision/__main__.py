@@ -6,6 +6,7 @@ import sys
 from collections.abc import Callable, Sequence
 from typing import Any
 
+from probes import image as probe_image
 from provision import (
     agent,
     app,
@@ -24,7 +25,7 @@ from provision.progress import Progress
 _FAILED, _UNAVAILABLE, _INTERRUPTED = 1, 3, 130
 
 _BUILT = (
-    *(app.TAG, *reversed(desk.TAGS), agent.TAG),
+    *(app.TAG, *reversed(desk.TAGS), agent.TAG, probe_image.TAG),
     *(image.tag for image in images.ALL),
     images.BASE,
     *("healthagent/test-exits:local", "healthagent/test-shell:local"),  # the tests' own

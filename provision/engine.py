@@ -81,13 +81,19 @@ class Engine:
 def ensure(progress: Progress | None = None) -> Engine:
     """Return an engine that answers, with Compose: found, or installed and started.
 
-    Raises Unavailable where this machine cannot have one (no right to install, DOCKER_HOST names
-    an engine that does not answer, ...), with the reason.
+    Raises Unavailable where this machine cannot have one (no right to install, Debian cannot be
+    reached, DOCKER_HOST names an engine that does not answer, ...), with the reason: callers can do
+    without an engine, whatever it was that kept them from having it.
     """
     progress = progress or Progress()
     with state.exclusive(progress):
         with progress.step("Docker Engine") as step:
-            host, version, origin = _engine(step)
+            try:
+                host, version, origin = _engine(step)
+            except CommandFailed as error:
+                raise Unavailable(
+                    f"one can be neither found nor set up: {error.reason}", error.remedy
+                ) from error
             step.outcome = f"{version} at {host}, {origin}"
         with progress.step("Docker Compose") as step:
             step.outcome = _compose(host)

@@ -36,8 +36,9 @@ COMPILER = (
     "-asan-globals=0",  # they would keep the interpreter's names in use
 )
 LINKER = ("-no-pie", "-Wl,--unresolved-symbols=ignore-all")
+WRAPPED = tuple(f"-Wl,--wrap={function}" for function in ("open64", "read", "close"))
 LONGEST_INPUT = 8192
-MINIMUM_RUNS = 1000
+MINIMUM_RUNS = 50_000  # a busy machine with two processors comes to ten times that in half a minute
 
 OK = b"HTTP/1.1 200 OK\r\n"
 SEEDS = (
@@ -48,7 +49,15 @@ SEEDS = (
     b"r\nHTTP/1.1 401 \xc2\x9b\r\nContent-Length: -1\r\n\r\n\x00\x1b[2J",
     b"d\0\0\x81\x80\0\1\0\1\0\0\0\0\1a\0\0\1\0\1\xc0\x0c\0\1\0\1\0\0\0\0\0\4\x7f\0\0\1",
     b"d\0\0\x81\x80\0\1\0\1\0\0\0\0\1a\0\0\x1c\0\1\xc0\x0c\0\x1c\0\1\0\0\0\0\0\x10" + bytes(16),
+    b"nDB\xff127.0.0.1 localhost\n::1 db a # b\n10.0.0.1\tdb\n\xff#\nnameserver 127.0.0.11\n",
+    b"nlocalhost\xff\xffsearch a\nnameserver ::1\nnameserver 1\noptions ndots:0\n",
+    b"pbun,node\xff1 (bun) S" + b" 0" * 16 + b" 7\xff/usr/bin/bun\0run\0",
+    b"pbun\xff1 (a) (b) T" + b" 0" * 16 + b" 1\xffbun\0\xff9 10\xff9 10\xff"
+    b"9 (sh) S" + b" 0" * 16 + b" 1\xffsh\0\xff10 (bun) t" + b" 0" * 16 + b" 9\xffbun\0",
     b"a--live\0--http\0http://127.0.0.1:80/a?b\0--agent\0http://[::1]:1/\0--pid1\0bun,node",
+    b"a--tcp\0db:1\0--http\0http://a/b\0--agent\0http://a:1\xff\xff" + OK + b"\r\nno",
+    b"a\xffHEALTHPROBE_HTTP=http://a:1\0HEALTHPROBE_BODY=no\0HEALTHPROBE_EXPECT=200\xff" + OK,
+    b"a\xffPORT=80\0HEALTHPROBE_HEADER=A: b\0HEALTHPROBE_PID1=\0HEALTHPROBE_TIMEOUT=9\xffno",
     b"a--http=unix:/run/app.sock:/livez\0--expect\x00200-299,401\0--body\0ready\0--wait",
     b"a--tcp\0db:5432\0--header\0Host: a\0--header\0X-Y:z\0--timeout=5\0--ready\0-h",
 )
@@ -78,7 +87,7 @@ def build(step: Step) -> Path:
         ],
         timeout=120, directory=TARGET,
     )  # fmt: skip
-    return _compile(generated, program, "fuzzer,address,undefined")
+    return _compile(generated, program, "fuzzer,address,undefined", *WRAPPED)
 
 
 def build_probe(step: Step) -> Path:
@@ -111,12 +120,12 @@ def _generate(step: Step, folder: str) -> Path:
         return probe_build.generate_c(FOLDER / folder)
 
 
-def _compile(generated: Path, program: Path, sanitizers: str) -> Path:
+def _compile(generated: Path, program: Path, sanitizers: str, *flags: str) -> Path:
     headers = probe_build.find_python_headers(generated, os.uname().machine)
     run_command(
         [
             "clang", *COMPILER, f"-fsanitize={sanitizers}", *(f"-I{path}" for path in headers),
-            *sorted(generated.glob("*.c")), *LINKER, "-o", program,
+            *sorted(generated.glob("*.c")), *LINKER, *flags, "-o", program,
         ],
         timeout=300,
     )  # fmt: skip

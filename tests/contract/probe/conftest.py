@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import re
+import shutil
 import socket
 import struct
 import subprocess
@@ -16,8 +17,13 @@ from pathlib import Path
 
 import pytest
 
+from provision import apt
+from provision.errors import Unavailable
+from provision.progress import Progress
+
 REPOSITORY = Path(__file__).parents[3]
 PROBES = REPOSITORY / "probes"
+QEMU = "qemu-aarch64-static"
 PROBE_SECONDS = 30  # far above any deadline that a test gives a probe
 
 Ask = Callable[..., "Said"]
@@ -31,6 +37,8 @@ class Said:
 
     status: int
     line: str
+    took_ms: int = field(compare=False)
+    """By the probe's own clock, from its `main` on."""
 
 
 @pytest.fixture(scope="session")
@@ -52,6 +60,30 @@ def both(native: Path, twin: Path) -> Programs:
     return {"native": [str(native)], "twin": [os.path.realpath(sys.executable), "-IS", str(twin)]}
 
 
+@pytest.fixture(scope="session")
+def aarch64() -> list[str]:
+    """The words that start the native probe for aarch64, under qemu."""
+    try:
+        with Progress().step("qemu") as step:
+            if shutil.which(QEMU) is None:
+                apt.install(step, "qemu-user-static")
+    except Unavailable as error:
+        pytest.skip(f"no qemu: {error}")
+    subprocess.run([sys.executable, PROBES / "build.py", "aarch64"], check=True)
+    emulator = shutil.which(QEMU)
+    assert emulator
+    return [emulator, str(PROBES / "dist" / "healthprobe-aarch64")]
+
+
+@pytest.fixture(params=["native", "twin", pytest.param("aarch64", marks=pytest.mark.system)])
+def program(request: pytest.FixtureRequest, both: Programs) -> list[str]:
+    """Each of the probes alone, where they cannot be asked one after the other of the same."""
+    if request.param == "aarch64":
+        words: list[str] = request.getfixturevalue("aarch64")
+        return words
+    return both[request.param]
+
+
 @pytest.fixture
 def ask(both: Programs) -> Ask:
     """Run both probes with the same options, and return what they said when it is the same."""
@@ -65,11 +97,18 @@ def asker(programs: Programs) -> Ask:
         *flags: str | bytes,
         variables: dict[str, str] | None = None,
         inside: Sequence[str] = (),
+        within_ms: float | None = None,
     ) -> Said:
-        said = {
-            name: run_probe([*inside, *program, *flags], variables or {})
-            for name, program in programs.items()
-        }
+        """A probe that took longer than `within_ms` gets a second chance: machines are busy."""
+        said: dict[str, Said] = {}
+        for name, program in programs.items():
+            command = [*inside, *program, *flags]
+            said[name] = run_probe(command, variables or {})
+            if within_ms is not None:
+                if said[name].took_ms > within_ms:
+                    said[name] = run_probe(command, variables or {})
+                took = said[name].took_ms
+                assert took <= within_ms, f"{name} took {took} ms twice, for {flags}"
         assert len(set(said.values())) == 1, "\n  ".join(
             [f"all probes must say the same of {flags} {variables}:"]
             + [f"{name}: {one}" for name, one in said.items()]
@@ -89,7 +128,9 @@ def run_probe(command: Sequence[str | bytes], variables: dict[str, str]) -> Said
     assert result.stdout.endswith(b"\n"), f"{command!r} must end its line"
     assert len(result.stdout) <= 4096, f"{command!r} says more than Docker keeps"
     line = result.stdout[:-1].decode("utf-8", "backslashreplace")
-    return Said(result.returncode, re.sub(r" ms=\d+$", " ms=N", line))
+    took = re.search(r" ms=(\d+)$", line)
+    masked = re.sub(r" ms=\d+$", " ms=N", line)
+    return Said(result.returncode, masked, took_ms=int(took[1]) if took else 0)
 
 
 @dataclass
@@ -106,6 +147,8 @@ class Server:
     answer: bytes
     end: str
     requests: list[bytes] = field(default_factory=list)
+    flooded: int = 0
+    """Bytes that a flood has got rid of."""
     held: list[socket.socket] = field(default_factory=list)
     stopping: threading.Event = field(default_factory=threading.Event)
 
@@ -140,6 +183,7 @@ class Server:
                 connection.sendall(self.answer[-1:])
             while self.end == "flood" and not self.stopping.is_set():
                 connection.sendall(self.answer)
+                self.flooded += len(self.answer)
         except OSError:
             return  # The probe has heard enough.
         if self.end == "reset":

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import socket
+import subprocess
 import threading
 import time
 from typing import TYPE_CHECKING
 
 import pytest
+
+from tests.contract.probe.conftest import run_probe
 
 if TYPE_CHECKING:
     from tests.contract.probe.conftest import Ask, Serve
@@ -196,7 +199,10 @@ def test_eight_checks(ask: Ask, serve: Serve) -> None:
     assert said.line == "ok pid1=- http=200,200,200,200 tcp=ok,ok,ok,ok agent=- ms=N"
 
 
-def test_wait_until_it_is_well(ask: Ask, serve: Serve) -> None:
+WAIT = ("--wait", "--timeout", "20000")
+
+
+def test_wait_until_it_is_well(program: list[str], serve: Serve) -> None:
     server = serve(REFUSED)
 
     def heal() -> None:
@@ -206,17 +212,20 @@ def test_wait_until_it_is_well(ask: Ask, serve: Serve) -> None:
         server.answer = OK
 
     threading.Thread(target=heal, daemon=True).start()
-    said = ask("--http", server.url, "--wait", "--timeout", "20000")
+    said = run_probe([*program, "--http", server.url, *WAIT], {})
     assert (said.status, said.line) == (0, "ok pid1=- http=200 agent=- ms=N")
-    assert len(server.requests) > 2, "the first probe was to ask more than once"
+    assert len(server.requests) > 1, "it was to ask more than once"
 
 
-def test_wait_for_somebody_to_listen(ask: Ask) -> None:
+def test_wait_for_somebody_to_listen(program: list[str]) -> None:
     with socket.socket() as listener:
         listener.bind(("127.0.0.1", 0))
-        threading.Timer(RETRY_LATER, listener.listen).start()
         target = f"127.0.0.1:{listener.getsockname()[1]}"
-        assert ask("--tcp", target, "--wait", "--timeout", "20000").status == 0
+        process = subprocess.Popen([*program, "--tcp", target, *WAIT])
+        with pytest.raises(subprocess.TimeoutExpired):
+            process.wait(RETRY_LATER)
+        listener.listen()
+        assert process.wait(30) == 0
 
 
 def test_wait_in_vain_tells_the_last_whole_answer(ask: Ask, serve: Serve) -> None:
@@ -229,13 +238,17 @@ def test_wait_in_vain_tells_the_last_whole_answer(ask: Ask, serve: Serve) -> Non
     assert len(server.requests) >= 4
 
 
-def test_one_attempt_that_hangs_does_not_take_the_whole_wait(ask: Ask, serve: Serve) -> None:
+def test_one_attempt_that_hangs_does_not_take_the_whole_wait(
+    program: list[str], serve: Serve
+) -> None:
     server = serve(b"", "hold")
 
     def heal() -> None:
         while not server.requests:
             time.sleep(0.01)
+        time.sleep(RETRY_LATER)
         server.answer = OK
 
     threading.Thread(target=heal, daemon=True).start()
-    assert ask("--http", server.url, "--wait", "--timeout", "20000").status == 0
+    assert run_probe([*program, "--http", server.url, *WAIT], {}).status == 0
+    assert len(server.requests) > 1, "the first attempt was to hang"

@@ -5,28 +5,29 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import os
+import re
 import resource
 import shutil
 import subprocess
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+
+from provision import apt
+from provision.errors import ProvisionError
+from provision.progress import Progress
 
 if TYPE_CHECKING:
     from tests.contract.probe.conftest import Serve
 
 OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
 NOBODY = 65534
+START = {"execve", "arch_prctl", "set_tid_address"}  # musl's, before `main`
+WORK = {"clock_gettime", "poll", "rt_sigprocmask", "open", "fcntl", "read", "write", "close"}
+NETWORK = {"socket", "connect", "getsockopt", "getrandom", "sendto", "recvfrom"}
 LITTLE_MEMORY = 1_000_000
 LARGEST_BYTES = 24 * 1024  # decisions/0002-probe.md says what they are spent on
-
-
-@pytest.fixture(params=["native", "twin"])
-def program(request: pytest.FixtureRequest, native: Path, twin: Path) -> list[str]:
-    """Each of the two probes."""
-    return [str(native)] if request.param == "native" else [sys.executable, str(twin)]
 
 
 def test_a_closed_stdout_changes_nothing(program: list[str], serve: Serve) -> None:
@@ -86,6 +87,41 @@ def test_the_native_probe_needs_nothing_but_itself(native: Path) -> None:
 def test_the_checksum_is_the_probes(native: Path) -> None:
     digest, name = native.with_name(f"{native.name}.sha256").read_text().split()
     assert (digest, name) == (hashlib.sha256(native.read_bytes()).hexdigest(), native.name)
+
+
+@pytest.fixture(scope="session")
+def strace() -> str:
+    """A strace that may trace here: a container may be denied ptrace(2)."""
+    try:
+        if shutil.which("strace") is None:
+            with Progress().step("strace") as step:
+                apt.install(step, "strace")
+    except ProvisionError as error:
+        pytest.skip(f"no strace: {error}")
+    if subprocess.run(["strace", "-o", "/dev/null", "true"], check=False).returncode != 0:
+        pytest.skip("strace may not trace here")
+    return "strace"
+
+
+@pytest.mark.system
+@pytest.mark.may_skip
+def test_the_native_probe_writes_nothing_but_its_line_and_asks_for_no_memory(
+    native: Path, strace: str, serve: Serve, tmp_path: Path
+) -> None:
+    """All that it asks of the kernel in a whole life: no brk, no mmap, no file opened to write."""
+    trace = tmp_path / "trace"
+    port = serve(OK + b"x" * 9999, "flood").url.rpartition(":")[2]
+    flags = ["--http", f"http://localhost:{port}/", "--body", "absent", "--pid1", "bun", "--wait"]
+    agent = ["--agent", "http://no-such-name.invalid:1", "--timeout", "2000"]
+    command = [strace, "-f", "-o", str(trace), str(native), *flags, *agent]
+    said = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert "without 'absent'" in said.stdout or "failed pid1" in said.stdout
+    calls = re.findall(r"^\d+ +(\w+)\((.*)", trace.read_text(), re.MULTILINE)
+    assert {name for name, _ in calls} - {"exit_group"} <= START | WORK | NETWORK
+    opened = [given for name, given in calls if name == "open"]
+    assert any("/proc/1/stat" in given for given in opened)
+    assert all("O_RDONLY" in given and "O_CREAT" not in given for given in opened)
+    assert [given[:2] for name, given in calls if name == "write"] == ["1,"]
 
 
 @pytest.mark.usefixtures("as_root")
