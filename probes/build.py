@@ -134,12 +134,16 @@ def generate_c(target: Path) -> Path:
 
 
 def link(generated: Path, probe: Path, machine: str, cache: Path) -> None:
-    """Compile and link with zig; relative names only, so that no path gets into the binary."""
+    """Compile and link with zig; relative names only, so that no path gets into the binary.
+
+    ``cache`` keeps zig's C library; the probe itself is compiled anew each time.
+    """
     headers = find_python_headers(generated, machine)
     sources = sorted(source.name for source in generated.glob("*.c"))
     command = [sys.executable, "-m", "ziglang", "cc", "-target", f"{machine}-linux-musl"]
     command += [*COMPILER, *(f"-I{path}" for path in headers), *sources, *LINKER, "-o", probe.name]
-    caches = {"ZIG_GLOBAL_CACHE_DIR": str(cache), "ZIG_LOCAL_CACHE_DIR": str(cache)}
+    own = generated / "zig-cache"
+    caches = {"ZIG_GLOBAL_CACHE_DIR": str(cache), "ZIG_LOCAL_CACHE_DIR": str(own)}
     title = f"zig links for {machine}"
     if not cache.exists():
         title += " (the first time it compiles its C library, about a minute)"

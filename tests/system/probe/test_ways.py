@@ -11,22 +11,22 @@ from pathlib import Path
 
 import pytest
 
+from probes.build import DIST, MACHINES
 from provision import tools
 from provision.command import run
 from provision.engine import Engine
 from provision.paths import ROOT
-from tests.system.probe.images import probe_name
-
-BUILT = ROOT / "probes" / "dist" / probe_name()
 
 
-def test_a_second_build_gives_the_same_bytes() -> None:
-    build = [sys.executable, "-m", "probes.build", platform.machine()]
+@pytest.mark.parametrize("machine", MACHINES)
+def test_a_second_build_gives_the_same_bytes(machine: str) -> None:
+    build = [sys.executable, "-m", "probes.build", machine]
+    built = DIST / f"healthprobe-{machine}"
     run(build, timeout=300, directory=ROOT)
-    first = hashlib.sha256(BUILT.read_bytes()).hexdigest()
+    first = hashlib.sha256(built.read_bytes()).hexdigest()
     run([*build, "--force"], timeout=300, directory=ROOT)
-    assert hashlib.sha256(BUILT.read_bytes()).hexdigest() == first
-    run(["sha256sum", "--check", f"{BUILT.name}.sha256"], timeout=10, directory=BUILT.parent)
+    assert hashlib.sha256(built.read_bytes()).hexdigest() == first
+    run(["sha256sum", "--check", f"{built.name}.sha256"], timeout=10, directory=DIST)
 
 
 @pytest.mark.timeout(400)
@@ -45,7 +45,7 @@ def test_the_wheel_carries_both_probes_and_installs_them(tmp_path: Path) -> None
         command = [python, "-m", "healthagent", "probe", "install", str(target), "--arch", arch]
         run(command, timeout=30, directory=tmp_path)
         machine = {"amd64": "x86_64", "arm64": "aarch64"}[arch]
-        expected = (BUILT.parent / f"healthprobe-{machine}").read_bytes()
+        expected = (DIST / f"healthprobe-{machine}").read_bytes()
         assert (target / "healthprobe").read_bytes() == expected
     native = tmp_path / ("amd64" if platform.machine() == "x86_64" else "arm64") / "healthprobe"
     assert "usage: healthprobe" in run([native, "--help"], timeout=10)
