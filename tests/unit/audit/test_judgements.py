@@ -153,3 +153,13 @@ def test_markdown_has_each_requirement_in_one_row_that_nothing_breaks(tmp_path: 
     assert "does not meet the requirements" in text.splitlines()[0]
     assert all(row.replace(r"\|", "").count("|") in (5, 6) for row in rows)
     assert "❌ | **NFR-3.2**" in text
+
+
+def test_buns_older_lock_alone_is_authoritative_too(tmp_path: Path) -> None:
+    stack = assemble(tmp_path)
+    (lock,) = stack.rglob("bun.lock")
+    lock.rename(lock.with_name("bun.lockb"))
+    for dockerfile in stack.rglob("Dockerfile*"):
+        dockerfile.write_text(dockerfile.read_text().replace("bun.lock ", "bun.lockb "))
+
+    assert outcomes(evidence(stack), Kind.FILES)["FR-2.2"] is Outcome.MET
