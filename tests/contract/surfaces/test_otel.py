@@ -278,14 +278,25 @@ def test_a_last_word_is_sent_when_the_agent_stops(
     assert receiver.metrics
 
 
+@pytest.fixture
+def silent_port() -> Iterator[int]:
+    """A port where nobody listens. It is bound, so that nobody else is given it meanwhile; who sets
+    SO_REUSEADDR, as servers do, may listen there all the same (socket(7))."""
+    with socket.socket() as bound:
+        bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        bound.bind(("127.0.0.1", 0))
+        yield bound.getsockname()[1]
+
+
 def test_a_dead_collector_costs_one_warning_and_a_line_when_it_is_back(
-    environ: dict[str, str], world: World, caplog: pytest.LogCaptureFixture
+    environ: dict[str, str],
+    world: World,
+    caplog: pytest.LogCaptureFixture,
+    silent_port: int,
 ) -> None:
     caplog.set_level(logging.DEBUG)
     receiver = Receiver()
-    over_http(receiver)()  # takes a free port, and leaves it
-    port = int(receiver.endpoint.rpartition(":")[2])
-    environ["OTEL_EXPORTER_OTLP_ENDPOINT"] = receiver.endpoint
+    environ["OTEL_EXPORTER_OTLP_ENDPOINT"] = f"http://127.0.0.1:{silent_port}"
     environ["OTEL_EXPORTER_OTLP_TIMEOUT"] = "2"  # long enough for a second attempt
     well, sick = world.report(world.replica("app-1")), world.report(world.frozen("app-1"))
     surface = from_environment()
@@ -293,7 +304,7 @@ def test_a_dead_collector_costs_one_warning_and_a_line_when_it_is_back(
     heard = Heard(LOGGER)
     heard.until(1)
     surface.publish(well, transitions(sick, well))
-    stop = over_http(receiver, port)
+    stop = over_http(receiver, silent_port)
     receiver.until(lambda: len(receiver.changes()) == 6, "all that waited for the collector")
     heard.until(2)
     surface.close()
