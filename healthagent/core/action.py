@@ -46,6 +46,11 @@ class Step:
     text: str
     evidence: Evidence = field(default_factory=dict)
 
+    def __str__(self) -> str:
+        """``restart app-1 by supervisor: going on: SIGTERM``."""
+        who = self.target or self.service
+        return f"{self.verb} {who} by {self.by}: {self.outcome}: {self.text}"
+
     @property
     def worse(self) -> bool:
         """Whether somebody should look: it was not done, or not wholly."""

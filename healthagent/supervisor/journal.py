@@ -56,12 +56,7 @@ class Journal:
             "outcome": str(step.outcome),
             "evidence": dict(step.evidence),
         }
-        _log.log(
-            level,
-            "%s %s by %s: %s: %s",
-            step.verb, step.target or step.service, step.by, step.outcome, step.text,
-            extra={"fields": fields},
-        )  # fmt: skip
+        _log.log(level, "%s", step, extra={"fields": fields})
         self._history.add(step)
         for tell in self._told:
             tell(step)

@@ -1,4 +1,4 @@
-"""How a step of an act is told: one sentence for people, one JSON shape for whatever reads it."""
+"""How a step of an act is told: one JSON shape for whatever reads it."""
 
 from __future__ import annotations
 
@@ -22,8 +22,3 @@ def document(step: Step) -> dict[str, Any]:
         "text": step.text,
         "evidence": dict(step.evidence),
     }
-
-
-def sentence(step: Step) -> str:
-    """``restart app-1 by supervisor: going on: SIGTERM``."""
-    return f"{step.verb} {step.target or step.service} by {step.by}: {step.outcome}: {step.text}"

@@ -30,7 +30,7 @@ from healthagent.core.report import Phase, Report, TargetReport
 from healthagent.core.target import Target
 from healthagent.core.transition import Transition
 from healthagent.core.verdict import Status
-from healthagent.surfaces import step_text, transition_text
+from healthagent.surfaces import transition_text
 
 SCOPE = InstrumentationScope("healthagent", version("healthagent"))
 
@@ -92,7 +92,7 @@ def log_record(entry: Entry, agent: Resource) -> ReadableLogRecord:
     """An entry as an event: the body is for people, the attributes are for queries."""
     severity = severity_of(entry)
     if isinstance(entry, Step):
-        name, body, attributes = "healthagent.act", step_text.sentence(entry), _of_act(entry)
+        name, body, attributes = "healthagent.act", str(entry), _of_act(entry)
         resource = _acted_on(entry, agent)
     else:
         name, body = "healthagent.transition", transition_text.sentence(entry)
