@@ -296,10 +296,7 @@ class TestARoll:
         async with stage.played() as operations:
             await steps(operations.drain(target(stage, "app-2"), BY, "a look"))
             act = await steps(operations.roll("app", BY, plan(image="shop:2")))
-        assert act[-1].outcome is Outcome.DONE
-        drain = stage.drains[target(stage, "app-2").id]
-        assert drain is not None
-        assert drain.why == "a look"
+        assert_done_and_kept_out(stage, act)
 
     async def test_keeps_it_out_also_where_the_old_one_is_long_gone(self) -> None:
         stage = three()
@@ -316,10 +313,15 @@ class TestARoll:
         async with stage.played() as operations:
             await steps(operations.drain(target(stage, "app-2"), BY, "a look"))
             act = await steps(operations.roll("app", BY, plan(image="shop:2")))
-        assert act[-1].outcome is Outcome.DONE
-        drain = stage.drains[target(stage, "app-2").id]
-        assert drain is not None
-        assert drain.why == "a look"
+        assert_done_and_kept_out(stage, act)
+
+
+def assert_done_and_kept_out(stage: Stage, act: list[Step]) -> None:
+    """The roll is over, and app-2 is drained still, under its new id."""
+    assert act[-1].outcome is Outcome.DONE
+    drain = stage.drains[target(stage, "app-2").id]
+    assert drain is not None
+    assert drain.why == "a look"
 
 
 class TestTwoAtOnce:
