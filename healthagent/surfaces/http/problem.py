@@ -69,7 +69,8 @@ async def problems(request: web.Request, handler: Handler) -> web.StreamResponse
     except web.HTTPException as error:
         return Problem(HTTPStatus(error.status), error.text or error.reason).response()
     except ConnectionError:
-        raise  # the client is gone: nobody to answer
+        # The client is gone, and nobody reads this. Raised further, aiohttp would log a fault.
+        return web.Response(status=HTTPStatus.BAD_REQUEST)
     except Exception:
         # The last wall before the client: what gets here is a fault of the agent itself.
         _log.exception("cannot answer %s %s", request.method, request.path)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from http import HTTPStatus
 
 from aiohttp import web
@@ -47,11 +47,13 @@ async def answer(
         await response.prepare(request)
         if request.method == "HEAD":
             return response
-        for event in past:
-            await _write(response, encode(event, feed.life, show))
-        if request.query.get("follow") != "false":
-            async for data in _coming(subscription, feed.life, wanted, show):
-                await _write(response, data)
+        # A reader may leave whenever it likes. aiohttp would log that as a fault of this agent.
+        with suppress(ConnectionError):
+            for event in past:
+                await _write(request, response, encode(event, feed.life, show))
+            if request.query.get("follow") != "false":
+                async for data in _coming(subscription, feed.life, wanted, show):
+                    await _write(request, response, data)
     return response
 
 
@@ -81,12 +83,14 @@ async def _coming(
             yield encode(event, life, show)
 
 
-async def _write(response: web.StreamResponse, data: bytes) -> None:
-    """Raises ``ConnectionError`` where the reader is gone or does not read."""
+async def _write(request: web.Request, response: web.StreamResponse, data: bytes) -> None:
+    """Raises ``ConnectionError`` where the reader is gone, or is let go since it does not read."""
     try:
         async with asyncio.timeout(WRITE_WITHIN):
             await response.write(data)
     except TimeoutError:
+        if request.transport is not None:
+            request.transport.abort()  # its socket is full: nothing more can be said to it
         raise ConnectionResetError("the reader does not read") from None
 
 

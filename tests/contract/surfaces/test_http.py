@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import json
 import re
+import socket
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from typing import Any
@@ -16,7 +17,8 @@ import pytest
 from healthagent.core.report import Notice, Report
 from healthagent.core.transition import transitions
 from healthagent.errors import ConfigurationError
-from healthagent.surfaces.http import HttpSurface
+from healthagent.surfaces.http import HttpSurface, stream
+from healthagent.surfaces.http import events as feed
 from healthagent.surfaces.http.events import MOST_READERS
 from healthagent.surfaces.http.openapi import SCHEMAS
 from tests.unit.surfaces.world import NOW, RESTARTED, Replica, World
@@ -423,6 +425,25 @@ async def test_readers_that_leave_make_room_for_others(agent: Agent) -> None:
     async with asyncio.timeout(SOON):
         while (await agent.get("/events?follow=false"))[0] != 200:
             pass
+
+
+async def test_a_reader_that_does_not_read_is_let_go_without_a_word_in_the_log(
+    agent: Agent, world: World, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(feed, "MOST_READERS", 1)
+    monkeypatch.setattr(stream, "WRITE_WITHIN", 0.05)
+    monkeypatch.setattr(stream, "encode", lambda *_: bytes(16 * 2**20))  # more than sockets hold
+    report = world.report(world.frozen("app-1"))
+    agent.surface.publish(report, transitions(NOBODY, report))
+    host, port = agent.base.removeprefix("http://").split(":")
+    with socket.create_connection((host, int(port))) as idle:
+        idle.send(b"GET /events?replay=1 HTTP/1.1\r\nHost: agent\r\n\r\n")
+        async with asyncio.timeout(SOON):
+            while (await agent.get("/events?follow=false"))[0] != 503:
+                pass
+            while (await agent.get("/events?follow=false"))[0] != 200:
+                pass
+    assert [record.message for record in caplog.records] == [], "a reader that goes is no fault"
 
 
 async def next_event(response: aiohttp.ClientResponse) -> dict[str, Any]:
