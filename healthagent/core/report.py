@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 from functools import lru_cache
 from itertools import groupby
+from typing import NamedTuple
 
 from healthagent.core.budget import Budget
 from healthagent.core.check import Check, Group, Witness
@@ -34,42 +35,90 @@ class Phase(StrEnum):
     READY = "ready"
 
 
-@dataclass(frozen=True, slots=True)
-class CheckReport:
-    """One check of one target as it is published.
+class CheckReport(NamedTuple):
+    """One check of one target as it is published: the check, its timeline, and what they say now.
 
-    ``status`` is what to show (``unknown`` once stale); ``holds`` is the last known one, which
-    routing keeps to. ``since`` is when it began. ``awaited`` marks a check whose first success the
-    replica must still show before it gets traffic. ``excused`` marks a failure that only the agent
-    sees and that all replicas share, or that would cost the service its quorum: it is loud, but
-    takes nobody out. ``shared`` marks a check of what all replicas of the service use. ``newest``
-    is what the last look said, whether it is believed yet or not, at the time ``looked_at``.
+    ``shown`` is what to show: the standing verdict, or *unknown* once that is stale. ``awaited``
+    marks a check whose first success the replica must still show before it gets traffic.
+    ``excused`` marks a failure that only the agent sees and that all replicas share, or that would
+    cost the service its quorum: it is loud, but takes nobody out.
     """
 
-    name: str
-    groups: frozenset[Group]
-    witness: Witness
-    status: Status
-    holds: Status
-    code: str
-    reason: str
-    evidence: Evidence
-    since: float
-    conclusive: bool = False
+    check: Check
+    timeline: Timeline
+    shown: Verdict
     awaited: bool = False
     excused: bool = False
-    shared: bool = False
-    newest: Verdict = PENDING
-    looked_at: float = 0.0
+
+    @property
+    def name(self) -> str:
+        return self.check.name
+
+    @property
+    def groups(self) -> frozenset[Group]:
+        return self.check.groups
+
+    @property
+    def witness(self) -> Witness:
+        return self.check.witness
+
+    @property
+    def shared(self) -> bool:
+        """True for a check of what all replicas of the service use."""
+        return self.check.shared
+
+    @property
+    def status(self) -> Status:
+        return self.shown.status
+
+    @property
+    def code(self) -> str:
+        return self.shown.code
+
+    @property
+    def reason(self) -> str:
+        return self.shown.reason
+
+    @property
+    def evidence(self) -> Evidence:
+        return self.shown.evidence
+
+    @property
+    def standing(self) -> Verdict:
+        """The last verdict that was known and believed: what routing keeps to."""
+        return self.timeline.standing or PENDING
+
+    @property
+    def holds(self) -> Status:
+        return self.standing.status
+
+    @property
+    def conclusive(self) -> bool:
+        return self.standing.conclusive
+
+    @property
+    def since(self) -> float:
+        """When ``standing`` began, in seconds since the epoch."""
+        return self.timeline.since
+
+    @property
+    def newest(self) -> Verdict:
+        """What the last look said, whether it is believed yet or not."""
+        return self.timeline.latest
+
+    @property
+    def looked_at(self) -> float:
+        """When that look was, in seconds since the epoch."""
+        return self.timeline.latest_at
 
     @property
     def blocks(self) -> bool:
         """True where this check's failure keeps its replica out of rotation."""
-        return self.holds is Status.FAILED and not self.excused
+        return self.timeline.fails and not self.excused
 
     @property
     def well(self) -> bool:
-        return self.status is Status.OK and not self.awaited
+        return self.shown.status is Status.OK and not self.awaited
 
 
 @dataclass(frozen=True, slots=True)
@@ -271,24 +320,12 @@ def _target(subject: Subject, checks: Sequence[Check], now: float) -> TargetRepo
 
 
 def _check(check: Check, timeline: Timeline, target: Target, now: float) -> CheckReport:
-    shown = timeline.read(now, target.timing)
-    standing = timeline.standing or PENDING
     return CheckReport(
-        check.name,
-        check.groups,
-        check.witness,
-        shown.status,
-        standing.status,
-        shown.code,
-        shown.reason,
-        shown.evidence,
-        timeline.since,
-        conclusive=standing.conclusive,
+        check,
+        timeline,
+        timeline.read(now, target.timing),
         awaited=_awaited(check, timeline),
-        excused=check.shared and standing.status is Status.FAILED,
-        shared=check.shared,
-        newest=timeline.latest,
-        looked_at=timeline.latest_at,
+        excused=check.shared and timeline.fails,
     )
 
 
@@ -315,7 +352,7 @@ def _excused(report: TargetReport) -> TargetReport:
     return replace(
         report,
         checks=tuple(
-            replace(check, excused=True)
+            check._replace(excused=True)
             if check.witness is Witness.AGENT and check.holds is Status.FAILED
             else check
             for check in report.checks

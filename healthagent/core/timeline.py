@@ -5,7 +5,7 @@ One timeline belongs to one check of one target. It is folded, never mutated, an
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from typing import NamedTuple
 
 from healthagent.core.target import Timing
 from healthagent.core.verdict import Status, Verdict, unknown
@@ -14,8 +14,7 @@ PENDING = unknown("pending", "not looked at yet")
 NOTHING_NEW = unknown("stale", "nothing new was seen")
 
 
-@dataclass(frozen=True, slots=True)
-class Timeline:
+class Timeline(NamedTuple):
     """The fold of a check's verdicts.
 
     ``standing`` is the last state that was known and confirmed: it alone decides routing, and it
@@ -35,13 +34,13 @@ class Timeline:
     def fold(self, verdict: Verdict, at: float, timing: Timing) -> Timeline:
         """The timeline after ``verdict`` was reached at time ``at``."""
         if verdict.status is Status.UNKNOWN:
-            return replace(self, latest=verdict, latest_at=at)
+            return self._replace(latest=verdict, latest_at=at)
         standing = self.standing
         goes_on = standing is not None and standing.status is verdict.status
         if goes_on or self.candidate + 1 >= self._needed(verdict, timing):
             return self._stand(verdict, at)
-        return replace(
-            self, latest=verdict, latest_at=at, known_at=at, candidate=self.candidate + 1
+        return self._replace(
+            latest=verdict, latest_at=at, known_at=at, candidate=self.candidate + 1
         )
 
     def read(self, now: float, timing: Timing) -> Verdict:
@@ -54,6 +53,11 @@ class Timeline:
             return self.standing
         blind = self.latest if self.latest.status is Status.UNKNOWN else NOTHING_NEW
         return unknown(blind.code, f"last known {self.standing.status} is stale: {blind.reason}")
+
+    @property
+    def fails(self) -> bool:
+        """True while a failure stands, whether it can be seen now or not."""
+        return self.standing is not None and self.standing.status is Status.FAILED
 
     @property
     def decided(self) -> bool:

@@ -77,8 +77,15 @@ class StatesAlone:
 
 
 def _bare(check: CheckReport) -> CheckReport:
-    newest = Verdict(check.newest.status, "", "")
-    return replace(check, code="", reason="", evidence={}, newest=newest)
+    standing = check.timeline.standing
+    timeline = check.timeline._replace(
+        standing=_only_status(standing) if standing else None, latest=_only_status(check.newest)
+    )
+    return check._replace(timeline=timeline, shown=_only_status(check.shown))
+
+
+def _only_status(verdict: Verdict) -> Verdict:
+    return Verdict(verdict.status, "", "")
 
 
 def _named(target: Target) -> Target:

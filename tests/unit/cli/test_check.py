@@ -53,7 +53,9 @@ def test_tells_of_a_last_look_that_is_not_believed_yet(agent: RunningAgent, run:
     seen = report(replica(1))
     (service,) = seen.services
     (target,) = service.targets
-    checks = tuple(replace(check, newest=REFUSED) for check in target.checks)
+    checks = tuple(
+        check._replace(timeline=check.timeline._replace(latest=REFUSED)) for check in target.checks
+    )
     service = replace(service, targets=(replace(target, checks=checks),))
     agent.publish(replace(seen, services=(service,)))
     first, second = run("check", "http", "shop-app-1").out.splitlines()

@@ -16,7 +16,7 @@ from healthagent.core.observation import (
 )
 from healthagent.core.report import CheckReport, Report, TargetReport
 from healthagent.core.rotation import Drain
-from healthagent.core.verdict import Status
+from healthagent.core.verdict import unknown
 from healthagent.supervisor.memory import Memory
 from tests.unit.surfaces.world import DATABASE, NOW, Replica, World
 
@@ -91,7 +91,7 @@ def stale(seen: Report, name: str) -> Report:
     keeps to is what was known last."""
 
     def unseen(check: CheckReport) -> CheckReport:
-        return replace(check, status=Status.UNKNOWN)
+        return check._replace(shown=unknown("stale", ""))
 
     return _but(seen, name, lambda t: replace(t, checks=tuple(map(unseen, t.checks))))
 

@@ -119,8 +119,9 @@ async def test_it_holds_no_secret() -> None:
     printed = f"connecting to postgresql://app:{SECRET}@db/shop\nAuthorization: Bearer {SECRET}\n"
     telling = Found({"processes": [{"cmdline": f"bun start --token {SECRET}", "api_key": SECRET}]})
     reported = SEEN.targets[0]
-    said = replace(reported.checks[0], reason=f"PASSWORD={SECRET}", evidence={"url": f"x {SECRET}"})
-    reported = replace(reported, checks=(said, *reported.checks[1:]))
+    first, *others = reported.checks
+    said = first.shown._replace(reason=f"PASSWORD={SECRET}", evidence={"url": f"x {SECRET}"})
+    reported = replace(reported, checks=(first._replace(shown=said), *others))
     asked = inquest(printed, telling, secrets=(SECRET,))
     found = await asked.hold(TARGET, reported, [{"reason": f"token={SECRET}"}])
     assert SECRET not in json.dumps(found)

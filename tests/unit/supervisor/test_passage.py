@@ -7,7 +7,8 @@ from dataclasses import replace
 import pytest
 
 from healthagent.core.report import TargetReport
-from healthagent.core.verdict import Status
+from healthagent.core.timeline import Timeline
+from healthagent.core.verdict import Status, Verdict
 from healthagent.supervisor.passage import Former
 from tests.unit.supervisor.scenes import report, well
 
@@ -16,11 +17,12 @@ def replica(*, started_at: float, status: Status = Status.OK, code: str = "ok") 
     """A replica that serves, as ``dbos`` sees its executor."""
     (seen,) = report(well("app-1")).targets
     assert seen.container is not None
+    verdict = Verdict(status, code, "")
     return replace(
         seen,
         container=replace(seen.container, started_at=started_at),
         checks=tuple(
-            replace(check, status=status, holds=status, code=code)
+            check._replace(timeline=Timeline(verdict), shown=verdict)
             if check.name == "dbos"
             else check
             for check in seen.checks

@@ -7,18 +7,21 @@ from dataclasses import dataclass, replace
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from healthagent.core.check import Group, Witness
+from healthagent.core.check import Check, Group, Witness
 from healthagent.core.observation import ContainerState
 from healthagent.core.report import CheckReport, Report, ServiceReport, TargetReport
 from healthagent.core.rotation import Drain
 from healthagent.core.target import Target
-from healthagent.core.verdict import Status
+from healthagent.core.timeline import Timeline
+from healthagent.core.verdict import Status, ok, unknown
+from healthagent.core.verdict import failed as failed_for
 from healthagent.supervisor.guards import AT_ONCE, Limits
 from healthagent.supervisor.memory import HOUR, Memory, Past
 from healthagent.supervisor.policy import Choice, Decision, decide, spared
 
 DEEDS = settings(deadline=None, max_examples=150)
 BY_HAND = Drain("alice", "", 0.0, lasting=True)
+BLOCKED, GONE = failed_for("blocked", ""), unknown("stale", "")
 LIMITS = Limits(patience=5.0, most=3)
 
 STATES = ["ready", "dead", "not ready", "stale", "down", "starting"]
@@ -45,16 +48,10 @@ class Look:
         name = f"{self.service}-{self.number}"
         target = Target(name, name, self.service, supervise=self.label, quorum=self.quorum)  # type: ignore[arg-type]
         dead = self.state in ("dead", "stale", "down")
-        shown = Status.UNKNOWN if self.state == "stale" else None
         checks = (
-            _check("event_loop", Group.LIVENESS, failed=dead, shown=shown),
+            _check("event_loop", Group.LIVENESS, failed=dead, stale=self.state == "stale"),
             _check("http", Group.READINESS, failed=dead or self.state == "not ready"),
-            replace(
-                _check("postgres", Group.READINESS, failed=not database),
-                witness=Witness.AGENT,
-                excused=not database,
-                shared=True,
-            ),
+            _check("postgres", Group.READINESS, failed=not database, shared=True),
         )
         return TargetReport(
             target,
@@ -65,19 +62,14 @@ class Look:
         )
 
 
-def _check(name: str, group: Group, *, failed: bool, shown: Status | None = None) -> CheckReport:
-    holds = Status.FAILED if failed else Status.OK
-    return CheckReport(
-        name,
-        frozenset({group}),
-        Witness.REPLICA,
-        shown or holds,
-        holds,
-        "blocked" if failed else "ok",
-        "",
-        {},
-        0.0,
-    )
+def _check(
+    name: str, group: Group, *, failed: bool, stale: bool = False, shared: bool = False
+) -> CheckReport:
+    witness = Witness.AGENT if shared else Witness.REPLICA
+    check = Check(name, frozenset({group}), witness, (), lambda _: True, lambda _: GONE, shared)
+    standing = BLOCKED if failed else ok()
+    shown = GONE if stale else standing
+    return CheckReport(check, Timeline(standing), shown, excused=shared and failed)
 
 
 @st.composite
