@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Mapping
+from collections.abc import Mapping, Set
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
-from itertools import chain
 
 from healthagent.core.observation import Backend, ClientPorts, Database, Fleet, Unseen
 from healthagent.core.target import Target
@@ -47,8 +46,11 @@ class Ledger:
             return HIDDEN
         if not target.addresses:
             return () if target.is_container else Unseen("the replica has no address")
-        held = [self._by_address.get(address, ()) for address in dict.fromkeys(target.addresses)]
-        here = held[0] if len(held) == 1 else tuple(chain.from_iterable(held))
+        here = tuple(
+            backend
+            for address in dict.fromkeys(target.addresses)
+            for backend in self._by_address.get(address, ())
+        )
         if not self.shares_address(target):
             return here
         if isinstance(ports, Unseen):
@@ -60,7 +62,7 @@ class Ledger:
     def shares_address(self, target: Target) -> bool:
         """True where others may be seen under the same address: another watched replica or, under
         a loopback address, any process of the host."""
-        return any(_is_loopback(a) or self._seen_under[a] > 1 for a in target.addresses)
+        return not self._shared.isdisjoint(target.addresses)
 
     def owners(self, ports: Ports) -> Mapping[str, Held]:
         """What each target holds, by its id."""
@@ -91,6 +93,10 @@ class Ledger:
     def _seen_under(self) -> Counter[str]:
         """How many replicas are seen under each address."""
         return Counter(address for target in self.sharing for address in set(target.addresses))
+
+    @cached_property
+    def _shared(self) -> Set[str]:
+        return {a for a, count in self._seen_under.items() if count > 1 or _is_loopback(a)}
 
     @cached_property
     def _is_hidden(self) -> bool:
