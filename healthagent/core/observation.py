@@ -229,7 +229,12 @@ class Database(Fact):
         """All backends but the agent's own, which may come from the address of a replica. It has
         one in each database of the server that replicas use."""
         own = {_origin(backend) for backend in self.backends if backend.pid == self.agent_pid}
-        return tuple(backend for backend in self.backends if _origin(backend) not in own)
+        names = {application for _, application, _ in own}
+        return tuple(
+            backend
+            for backend in self.backends
+            if backend.application not in names or _origin(backend) not in own
+        )
 
 
 def _origin(backend: Backend) -> tuple[str, str, str | None]:
