@@ -14,8 +14,8 @@ from typing import Literal, TypeVar, cast
 from healthagent.core.target import DatabaseRef, Target
 
 Want = Literal["unseen", "password", "not_admitted", "not_granted", "role_limit"]
-"""What keeps the agent from looking: its password, pg_hba.conf or NOLOGIN, a GRANT, its role's
-CONNECTION LIMIT; or something else."""
+"""What keeps the agent from looking: its password; pg_hba.conf, NOLOGIN or a pooler; a GRANT; its
+role's CONNECTION LIMIT; or something else."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -35,13 +35,18 @@ class Replica:
     """A replica whose connections this process holds. ``holds`` are those that are its own."""
 
     def __init__(self, postgres: LocalPostgres, name: str, **fields: object) -> None:
-        declared = {"pools": Pools(2, 2), "executor": name, "role": "app", **fields}
+        declared = {
+            "addresses": ("127.0.0.1",),
+            "pools": Pools(2, 2),
+            "executor": name,
+            "role": "app",
+            **fields,
+        }
         self.holds: list[psycopg.Connection] = []
         self.target = Target(
             id=f"static:{name}",
             name=name,
             service="app",
-            addresses=("127.0.0.1",),
             database=database(postgres),
             **declared,  # type: ignore[arg-type]
         )

@@ -167,15 +167,54 @@ POOLER = "172.20.0.99"
 def test_behind_a_pooler_a_declared_id_tells_whose_an_executor_is() -> None:
     pooled = (*executor(address=POOLER), *executor("app-2", address=POOLER))
     assert judged(*pooled).code == "ok"
-    frozen = [replace(each, idle_for=60.0) for each in executor(address=POOLER)]
-    assert judged(*frozen, *executor("app-2", address=POOLER)).code == "stale"
-    assert judged(*executor("app-2", address=POOLER)).code == "not_registered"
+    assert judged(*pooled, target=replica("app-2", TWO), sibling=APP).code == "ok"
+
+
+def test_behind_a_pooler_an_id_that_is_not_seen_is_unknown_and_says_what_would_help() -> None:
+    """A connection that clients share bears the name of whoever used it last."""
+    verdict = judged(*executor("app-2", address=POOLER))
+    assert said(verdict) == (Status.UNKNOWN, "behind_pooler")
+    assert f"come from {POOLER}, which is no replica's" in verdict.reason
+    assert "let DBOS connect to Postgres itself" in verdict.reason
+
+
+def test_behind_a_pooler_a_name_that_was_left_on_a_silent_connection_is_not_called_stale() -> None:
+    left = [replace(each, idle_for=60.0) for each in executor(address=POOLER)]
+    assert said(judged(*left)) == (Status.UNKNOWN, "behind_pooler")
 
 
 def test_behind_a_pooler_without_a_declared_id_it_is_unknown_and_says_what_to_declare() -> None:
     verdict = judged(*executor(address=POOLER), target=replica("app-1", ONE, None))
     assert said(verdict) == (Status.UNKNOWN, "behind_pooler")
     assert "healthagent.dbos.executor" in verdict.reason
+
+
+OF_APP = replace(AGENT, role="app", application="", client_address=POOLER, idle_for=0.1)
+"""A connection of the app's role from an address that is no replica's, without a name."""
+
+
+@pytest.mark.parametrize(
+    ("held", "outside", "code"),
+    [
+        ([], [OF_APP], "behind_pooler"),
+        ([], [replace(OF_APP, role="reports")], "not_registered"),
+        ([replace(OF_APP, client_address=ONE)], [OF_APP], "not_registered"),
+        ([replace(OF_APP, client_address=ONE)], executor("x", address=POOLER), "behind_pooler"),
+        ([], [*executor("app-2", address=TWO), OF_APP], "not_registered"),
+    ],
+    ids=[
+        "it holds none, and its role connects from elsewhere",
+        "another role connects from elsewhere",
+        "it holds some of its own",
+        "it holds some of its own, and an executor of its role is elsewhere",
+        "an executor of its service connects with no pooler in between",
+    ],
+)
+def test_a_pooler_is_supposed_where_the_replicas_connections_may_come_from_there(
+    held: list[Backend], outside: list[Backend], code: str
+) -> None:
+    target = replace(APP, role="app")
+    assert judged(*held, *outside, target=target).code == code
 
 
 def of_killed(version: str = "v1", id_: str = "app-3") -> tuple[PendingWorkflows, ...]:
