@@ -16,6 +16,10 @@ from healthagent.core.verdict import Verdict, degraded, failed, ok, unknown
 FRESH = 5.0
 """Seconds of silence from which an executor counts as stale; idle ones poll every second."""
 
+COVERED = 10.0
+"""Seconds without a sight of an executor's queries from which it may have ended. An idle one makes
+them every second, and what comes next covers them: looks a second apart saw one within 2.2 s."""
+
 LOCAL = "local"
 """The executor id of a process to which none was given."""
 
@@ -39,9 +43,8 @@ def judge(seen: Observation) -> Verdict:
     mine = tuple(backend for backend in held if backend.application.startswith(PREFIX))
     if mine:
         return judge_executor(mine, target, everyone)
-    listening = tuple(backend for backend in held if backend.listens_dbos)
-    if listening:
-        return _nameless(listening)
+    if any(backend.listens_dbos or backend.asked_dbos is not None for backend in held):
+        return _nameless(held)
     return _elsewhere(target, held, everyone) or _absent(target, everyone)
 
 
@@ -57,12 +60,23 @@ def judge_executor(mine: tuple[Backend, ...], target: Target, everyone: Executor
     )
 
 
-def _nameless(listening: tuple[Backend, ...]) -> Verdict:
-    """The app gave DBOS a pool of its own, which DBOS does not name."""
-    return _stale(listening) or degraded(
-        "unnamed",
-        "a DBOS executor listens, but its pool is the app's own and bears no id; set "
-        f"application_name to {PREFIX}<executor id>_<version> on systemDatabasePool",
+def _nameless(held: tuple[Backend, ...]) -> Verdict:
+    """The app gave DBOS a pool of its own, which DBOS does not name. Some of its connections are
+    told by what was asked on them; since that may be any, one that is fresh speaks for all."""
+    asked = min((each.asked_dbos for each in held if each.asked_dbos is not None), default=0.0)
+    name = f"set application_name to {PREFIX}<executor id>_<version> on systemDatabasePool"
+    if fault := _stale(held):
+        return fault
+    if any(backend.listens_dbos for backend in held) or asked <= COVERED:
+        return degraded(
+            "unnamed",
+            f"a DBOS executor is connected, but its pool is the app's own and bears no id; {name}",
+        )
+    return unknown(
+        "covered",
+        f"nothing that a DBOS executor asks was seen for {asked:.0f} s on the connections of its "
+        "pool, which is the app's own and bears no id: the app's own queries may cover it, or it "
+        f"may have ended; {name}, or leave out useListenNotify: false",
     )
 
 

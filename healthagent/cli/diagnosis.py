@@ -293,6 +293,11 @@ ADVICE: dict[str, Advice] = {
         "same.",
         ("set application_name where the app makes systemDatabasePool",),
     ),
+    "covered": Advice(
+        "Postgres shows the last query of each connection alone, and the app's own come after "
+        "DBOS's.",
+        ("set application_name where the app makes systemDatabasePool",),
+    ),
     "behind_pooler": Advice(
         "Every connection comes from the pooler's address, so that only names tell replicas apart; "
         "one that clients share bears the name of whoever used it last.",

@@ -107,7 +107,8 @@ class Executors:
     @cached_property
     def _has_nameless(self) -> bool:
         return any(
-            backend.listens_dbos and not backend.application.startswith(PREFIX)
+            (backend.listens_dbos or backend.asked_dbos is not None)
+            and not backend.application.startswith(PREFIX)
             for backend in self.ledger.database.clients
         )
 

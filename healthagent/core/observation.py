@@ -157,8 +157,9 @@ class Backend:
     ``visible`` is false where the agent's role may not see the row's details (they read NULL
     without ``pg_monitor``). ``state`` is Postgres' own word: ``active``, ``idle``, ``idle in
     transaction``. ``idle_for`` is seconds since ``state_change``, ``age`` since the connection was
-    made. ``listens_dbos`` says that its last query was DBOS's ``LISTEN``; no other SQL text leaves
-    the server.
+    made. ``listens_dbos`` says that its last query was DBOS's ``LISTEN``. ``asked_dbos`` is for
+    how many seconds no query was seen on it that a DBOS executor alone makes; ``None`` where there
+    was none, and on connections that DBOS named. No SQL text leaves the server.
     """
 
     pid: int
@@ -172,6 +173,7 @@ class Backend:
     idle_for: float | None = None
     age: float | None = None
     listens_dbos: bool = False
+    asked_dbos: float | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,8 +16,9 @@ from healthagent.core.target import DatabaseRef
 # pg_stat_activity's rows as Backend takes them. Without pg_monitor the rows of other roles keep
 # pid, role, database and application_name; what type they are is hidden too, but background workers
 # have no role or no database. DBOS Transact for TypeScript 5.3 leaves `LISTEN dbos_streams_channel`
-# as the last query of one connection per process.
-BACKENDS = """
+# as the last query of one connection per process, and each second takes workflows from its queues
+# and looks for schedules: by that it is known in a pool that bears no name.
+BACKENDS = r"""
 SELECT pid,
        coalesce(usename, '') AS role,
        coalesce(datname, '') AS database,
@@ -28,7 +29,12 @@ SELECT pid,
        coalesce(state, '') AS state,
        extract(epoch FROM clock_timestamp() - state_change)::float8 AS idle_for,
        extract(epoch FROM clock_timestamp() - backend_start)::float8 AS age,
-       coalesce(starts_with(query, 'LISTEN dbos_streams_channel'), false) AS listens_dbos
+       coalesce(starts_with(query, 'LISTEN dbos_streams_channel'), false) AS listens_dbos,
+       CASE WHEN NOT starts_with(application_name, 'dbos_transact_')
+                 AND (query ~ '^UPDATE .*workflow_status\s+SET status = \$1'
+                      OR query ~ '^SELECT .*FROM .*workflow_schedules')
+            THEN extract(epoch FROM clock_timestamp() - state_change)::float8
+       END AS asked_dbos
 FROM pg_stat_activity
 WHERE backend_type = 'client backend'
    OR backend_type IS NULL AND usesysid IS NOT NULL AND datid IS NOT NULL

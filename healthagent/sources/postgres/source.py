@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 from time import monotonic
 from typing import Any
 
@@ -13,6 +14,7 @@ from psycopg_pool import AsyncNullConnectionPool
 from healthagent.core.credentials import Credentials, FindCredentials
 from healthagent.core.observation import DatabaseSession, Unseen
 from healthagent.core.target import DatabaseRef, Target
+from healthagent.sources.postgres.asked import Asked
 from healthagent.sources.postgres.connection import Connection, parameters
 from healthagent.sources.postgres.failure import down, translate
 from healthagent.sources.postgres.query import QUERY, read
@@ -98,6 +100,7 @@ class _Line:
             name=f"healthagent {ref}",
         )
         self._workflows = Workflows(ref)
+        self._asked = Asked()
         self._held: Connection | None = None
         self._round: asyncio.Task[DatabaseSession | Unseen] | None = None
         self._begun = 0.0
@@ -147,7 +150,8 @@ class _Line:
         finally:
             if self._held is not None and not self._held.is_idle:
                 await self._hang_up()
-        return DatabaseSession(read(row, self._ref, elapsed, pending))
+        found = read(row, self._ref, elapsed, pending)
+        return DatabaseSession(replace(found, backends=self._asked.remembered(found.backends)))
 
     async def _told(self) -> tuple[Connection, DictRow] | Unseen:
         """The round's row, by the connection that is held or, where that was lost, by a new one."""

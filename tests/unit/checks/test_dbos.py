@@ -253,8 +253,9 @@ def test_workflows_have_an_owner_where_their_id_and_version_live(
 
 
 def test_where_an_executor_bears_no_name_it_may_be_the_owner() -> None:
-    nameless = [replace(each, application="") for each in executor(address=TWO)]
-    assert judged(*executor(), *nameless, pending=of_killed()).code == "ok"
+    for sign in ({"listens_dbos": True}, {"listens_dbos": False, "asked_dbos": 0.5}):
+        nameless = [replace(each, application="", **sign) for each in executor(address=TWO)]
+        assert judged(*executor(), *nameless, pending=of_killed()).code == "ok"
 
 
 def test_workflows_that_cannot_be_seen_are_no_fault_and_say_which_grant_would_help() -> None:
@@ -296,11 +297,44 @@ def test_a_version_that_was_cut_is_not_compared() -> None:
     assert judged(*executor(version=long), *executor("app-2", address=TWO)).code == "ok"
 
 
-def test_a_pool_of_the_apps_own_bears_no_id_and_is_degraded() -> None:
-    unstamped = [replace(each, application="", idle_for=0.2) for each in executor()]
-    verdict = judged(*unstamped)
-    assert said(verdict) == (Status.DEGRADED, "unnamed")
-    assert "systemDatabasePool" in verdict.reason
+def own_pool(
+    idle_for: float = 0.2, asked: float | None = None, *, listens: bool = False
+) -> list[Backend]:
+    """A pool that the app made for DBOS. The connection that listens says nothing for long."""
+    pooled, listener = (replace(each, application="") for each in executor())
+    pooled = replace(pooled, idle_for=idle_for, asked_dbos=asked)
+    return [pooled, replace(listener, idle_for=max(idle_for, 400.0), listens_dbos=listens)]
+
+
+@pytest.mark.parametrize(
+    ("pool", "status", "code"),
+    [
+        (own_pool(listens=True), Status.DEGRADED, "unnamed"),
+        (own_pool(asked=10.0), Status.DEGRADED, "unnamed"),
+        (own_pool(asked=10.1), Status.UNKNOWN, "covered"),
+        (own_pool(asked=10.1, listens=True), Status.DEGRADED, "unnamed"),
+        (own_pool(5.1, listens=True), Status.FAILED, "stale"),
+        (own_pool(5.1, 5.1), Status.FAILED, "stale"),
+        (own_pool(), Status.FAILED, "not_registered"),
+    ],
+    ids=[
+        "it listens",
+        "it asked what executors ask",
+        "it has not asked for long, and is in use",
+        "it listens, and others cover what it asks",
+        "it listens, and is silent",
+        "it asked, and is silent",
+        "it never asked",
+    ],
+)
+def test_a_pool_of_the_apps_own_bears_no_id_and_is_told_by_what_is_asked_on_it(
+    pool: list[Backend], status: Status, code: str
+) -> None:
+    verdict = judged(*pool)
+    assert said(verdict) == (status, code)
+    if code in ("unnamed", "covered"):
+        assert "set application_name" in verdict.reason
+        assert "systemDatabasePool" in verdict.reason
 
 
 def test_hidden_connections_are_unknown_with_the_grant_that_helps() -> None:
