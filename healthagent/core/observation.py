@@ -207,6 +207,10 @@ class PendingWorkflows:
     count: int
 
 
+Address = tuple[str, int]
+"""A server's host and port, as somebody spelled them."""
+
+
 @dataclass(frozen=True, eq=False)
 class Database(Fact):
     """One round of the agent's own connection: what one Postgres server told.
@@ -214,6 +218,7 @@ class Database(Fact):
     ``elapsed`` is the time of the round in seconds. ``agent_pid`` is the agent's own backend, the
     one connection it costs. ``in_recovery`` is true on a standby. ``pending`` are the workflows in
     DBOS's tables where they are in this database, as they were at most some seconds before.
+    ``also`` are other addresses under which the agent found the same server.
     Two rounds are never the same fact: it is compared by identity, and may key what it implies.
     """
 
@@ -225,6 +230,12 @@ class Database(Fact):
     backends: tuple[Backend, ...]
     in_recovery: bool = False
     pending: tuple[PendingWorkflows, ...] | Unseen = Unseen("workflows were not looked at")
+    also: frozenset[Address] = frozenset()
+
+    @property
+    def addresses(self) -> frozenset[Address]:
+        """All addresses by which the server is known, that of ``ref`` included."""
+        return self.also | {(self.ref.host, self.ref.port)}
 
     @cached_property
     def clients(self) -> tuple[Backend, ...]:
@@ -284,13 +295,13 @@ class Fleet(Fact):
 
     targets: tuple[Target, ...]
 
-    def sharing(self, database: DatabaseRef) -> tuple[Target, ...]:
-        """Those whose connections go to the same server as ``database``."""
-        server = (database.host, database.port)
+    def sharing(self, database: Database) -> tuple[Target, ...]:
+        """Those whose connections go to the same server, by whatever name."""
+        server = database.addresses
         return tuple(
             target
             for target in self.targets
-            if target.database and (target.database.host, target.database.port) == server
+            if target.database and (target.database.host, target.database.port) in server
         )
 
 

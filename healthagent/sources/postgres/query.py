@@ -5,6 +5,7 @@ from __future__ import annotations
 from psycopg.rows import DictRow
 
 from healthagent.core.observation import (
+    Address,
     Backend,
     Database,
     PendingWorkflows,
@@ -60,10 +61,13 @@ FROM pg_class AS c JOIN pg_namespace AS n ON n.oid = c.relnamespace
 WHERE c.relname = 'workflow_status' AND c.relkind = 'r'
 """
 
+# ``server`` is the microsecond in which the server was started: no two have the same, a standby and
+# its primary included, and anybody may ask for it.
 QUERY = f"""
 SELECT pg_backend_pid() AS agent_pid,
        current_user AS agent_role,
        pg_is_in_recovery() AS in_recovery,
+       extract(epoch FROM pg_postmaster_start_time())::text AS server,
        (SELECT to_json(l) FROM ({LIMITS}) AS l) AS limits,
        (SELECT coalesce(json_agg(b), '[]') FROM ({BACKENDS}) AS b) AS backends,
        (SELECT coalesce(json_agg(t), '[]') FROM ({WORKFLOW_TABLES}) AS t) AS workflow_tables
@@ -73,7 +77,9 @@ SELECT pg_backend_pid() AS agent_pid,
 Pending = tuple[PendingWorkflows, ...] | Unseen
 
 
-def read(row: DictRow, ref: DatabaseRef, elapsed: float, pending: Pending) -> Database:
+def read(
+    row: DictRow, ref: DatabaseRef, elapsed: float, pending: Pending, also: frozenset[Address]
+) -> Database:
     """What the row of :data:`QUERY` says. Its columns and keys are the facts' own field names."""
     return Database(
         ref=ref,
@@ -84,4 +90,5 @@ def read(row: DictRow, ref: DatabaseRef, elapsed: float, pending: Pending) -> Da
         backends=tuple(Backend(**backend) for backend in row["backends"]),
         in_recovery=row["in_recovery"],
         pending=pending,
+        also=also,
     )

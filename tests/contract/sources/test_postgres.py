@@ -156,6 +156,23 @@ async def test_a_round_tells_what_the_server_allows(postgres: LocalPostgres) -> 
     assert 0 < seen.elapsed < PATIENCE
 
 
+async def test_a_server_that_is_met_under_two_names_is_known_as_one_until_it_is_another(
+    postgres: LocalPostgres,
+) -> None:
+    named, numbered = (
+        DatabaseRef(host, postgres.port, "app") for host in ("localhost", "127.0.0.1")
+    )
+    both = {(ref.host, ref.port) for ref in (named, numbered)}
+    async with sourcing() as source:
+        assert (await told(source, named)).addresses == {("localhost", postgres.port)}
+        assert (await told(source, numbered)).addresses == both
+        assert (await told(source, named)).addresses == both
+        postgres.stop()
+        postgres.start()
+        again = await told(source, named)
+        assert again.addresses == {("localhost", postgres.port)}, "it may be another server now"
+
+
 async def test_a_round_tells_who_holds_what(postgres: LocalPostgres) -> None:
     app = f"postgresql://app:app@127.0.0.1:{postgres.port}/app"
     stamped = f"{app}?application_name=dbos_transact_app-1_v1"
