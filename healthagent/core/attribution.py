@@ -106,7 +106,7 @@ class Ledger:
 @lru_cache(maxsize=4)
 def ledger(database: Database, fleet: Fleet) -> Ledger:
     """The ledger of a round: the same one for all who ask with the same round and fleet."""
-    return Ledger(database, fleet.sharing(database.ref))
+    return Ledger(database, fleet.sharing(database))
 
 
 def _is_loopback(address: str) -> bool:

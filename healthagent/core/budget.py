@@ -8,13 +8,14 @@ have a CONNECTION LIMIT each, which counts in the same way.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Literal
 
 from healthagent.core.attribution import Held, Ledger
-from healthagent.core.observation import Backend, Unseen
+from healthagent.core.observation import Backend, Database, Unseen
 from healthagent.core.target import Target
 
 
@@ -39,20 +40,18 @@ class ReplicaBudget:
 
 
 @dataclass(frozen=True, slots=True)
-class Limit:
-    """A bound on connections: the server's, or a CONNECTION LIMIT of a role or a database.
-
-    ``held``, ``agent`` and ``others`` count those that the limit counts.
-    """
+class Part:
+    """The connections of the whole server, of one role, or to one database: how many are held, and
+    how many of those by the agent and by others whom nobody watches."""
 
     kind: Literal["server", "role", "database"]
     name: str
-    allowed: int
     held: int
     agent: int
     others: int
 
     def binds(self, replica: ReplicaBudget) -> bool:
+        """Whether what a replica takes counts here."""
         match self.kind:
             case "server":
                 return True
@@ -60,6 +59,13 @@ class Limit:
                 return replica.role == self.name
             case "database":
                 return replica.database == self.name
+
+
+@dataclass(frozen=True, slots=True)
+class Limit(Part):
+    """A bound on connections: the server's, or a CONNECTION LIMIT of a role or a database."""
+
+    allowed: int
 
     def __str__(self) -> str:
         if self.kind == "server":
@@ -73,8 +79,9 @@ class Budget:
 
     ``planned`` is the sum if every pool is full, the agent's own and the ``others`` that are held
     now by nobody watched included; ``surge`` is what a rollout of one service at a time adds.
-    ``undeclared`` names replicas that count only with what they hold now. ``limits`` are the
-    CONNECTION LIMITs that bind a replica.
+    ``undeclared`` names replicas that count only with what they hold now. ``parts`` are the roles,
+    then the databases, that replicas use or somebody is connected to; where one has a CONNECTION
+    LIMIT it is a :class:`Limit`. ``also`` are other addresses of the same server.
     """
 
     server: str
@@ -83,12 +90,22 @@ class Budget:
     agent: int
     others: int
     replicas: tuple[ReplicaBudget, ...]
-    limits: tuple[Limit, ...] = ()
+    parts: tuple[Part, ...] = ()
+    also: tuple[str, ...] = ()
+
+    @property
+    def limits(self) -> tuple[Limit, ...]:
+        """The CONNECTION LIMITs that bind a replica."""
+        return tuple(
+            part
+            for part in self.parts
+            if isinstance(part, Limit) and any(part.binds(replica) for replica in self.replicas)
+        )
 
     @property
     def bounds(self) -> tuple[Limit, ...]:
         """All that must hold: the server's own limit first."""
-        whole = Limit("server", self.server, self.allowed, self.held, self.agent, self.others)
+        whole = Limit("server", self.server, self.held, self.agent, self.others, self.allowed)
         return (whole, *self.limits)
 
     @property
@@ -112,14 +129,18 @@ class Budget:
     def undeclared(self) -> tuple[str, ...]:
         return tuple(replica.name for replica in self.replicas if replica.declared is None)
 
-    def planned_within(self, limit: Limit) -> int:
-        """What is planned of those that a limit binds, the surge left out."""
-        return sum(r.share for r in self.replicas if limit.binds(r)) + limit.agent + limit.others
+    def declared_within(self, part: Part) -> int:
+        """The declared pools of those that count in a part."""
+        return sum(r.declared or 0 for r in self.replicas if part.binds(r))
 
-    def surge_within(self, limit: Limit) -> int:
+    def planned_within(self, part: Part) -> int:
+        """What is planned of those that count in a part, the surge left out."""
+        return sum(r.share for r in self.replicas if part.binds(r)) + part.agent + part.others
+
+    def surge_within(self, part: Part) -> int:
         """What a rollout adds to that: of the service that adds the most, since one goes at a
         time."""
-        return max((r.surge * r.share for r in self.replicas if limit.binds(r)), default=0)
+        return max((r.surge * r.share for r in self.replicas if part.binds(r)), default=0)
 
     def overrun(self, limit: Limit) -> int:
         """How many connections too many a limit is planned to bear; what is free where negative."""
@@ -183,15 +204,20 @@ def budget(ledger: Ledger, held: Mapping[str, Held]) -> Budget:
     """The budget of one server. ``held`` has what each of the targets that share it holds."""
     database, foreign = ledger.database, strangers(ledger, held)
     replicas = _with_roles([_replica(target, held[target.id]) for target in ledger.sharing])
-    databases = {target.database.name for target in ledger.sharing if target.database}
+    name, *also = (f"{host}:{port}" for host, port in sorted(database.addresses))
+    agent = Counter(ref.name for ref in {t.database for t in ledger.sharing if t.database})
     return Budget(
-        server=f"{database.ref.host}:{database.ref.port}",
+        server=name,
         allowed=database.limits.allowed,
         held=len(database.backends),
-        agent=max(1, len(databases)),
+        agent=max(1, agent.total()),
         others=len(foreign),
         replicas=replicas,
-        limits=tuple(_limits(ledger, replicas, foreign)),
+        parts=(
+            *_roles(database, replicas, foreign, agent),
+            *_databases(database, replicas, foreign, agent),
+        ),
+        also=tuple(also),
     )
 
 
@@ -247,28 +273,48 @@ def _with_roles(replicas: Sequence[ReplicaBudget]) -> tuple[ReplicaBudget, ...]:
     return tuple(r if r.role else replace(r, role=known.get(r.service)) for r in replicas)
 
 
-def _limits(
-    ledger: Ledger, replicas: Sequence[ReplicaBudget], foreign: Sequence[Backend]
-) -> Iterator[Limit]:
-    """The CONNECTION LIMITs that bind one of the replicas."""
-    database, agent = ledger.database, ledger.database.agent_role
-    backends = database.backends
-    for role in sorted({r.role for r in replicas if r.role} & database.limits.role_limits.keys()):
-        yield Limit(
-            kind="role",
-            name=role,
-            allowed=database.limits.role_limits[role],
-            held=sum(backend.role == role for backend in backends),
-            agent=int(role == agent),
-            others=sum(backend.role == role for backend in foreign),
-        )
-    names = {r.database for r in replicas if r.database}
-    for name in sorted(names & database.limits.database_limits.keys()):
-        yield Limit(
-            kind="database",
-            name=name,
-            allowed=database.limits.database_limits[name],
-            held=sum(backend.database == name for backend in backends),
-            agent=1,
-            others=sum(backend.database == name for backend in foreign),
-        )
+def _roles(
+    database: Database,
+    replicas: Sequence[ReplicaBudget],
+    foreign: Sequence[Backend],
+    agent: Counter[str],
+) -> Iterator[Part]:
+    """``agent`` counts the agent's connections by database."""
+    yield from _parts(
+        "role",
+        {replica.role for replica in replicas},
+        Counter(backend.role for backend in database.backends),
+        Counter(backend.role for backend in foreign),
+        Counter({database.agent_role: agent.total()}),
+        database.limits.role_limits,
+    )
+
+
+def _databases(
+    database: Database,
+    replicas: Sequence[ReplicaBudget],
+    foreign: Sequence[Backend],
+    agent: Counter[str],
+) -> Iterator[Part]:
+    yield from _parts(
+        "database",
+        {replica.database for replica in replicas},
+        Counter(backend.database for backend in database.backends),
+        Counter(backend.database for backend in foreign),
+        agent,
+        database.limits.database_limits,
+    )
+
+
+def _parts(
+    kind: Literal["role", "database"],
+    used: Set[str | None],
+    held: Counter[str],
+    others: Counter[str],
+    agent: Counter[str],
+    limits: Mapping[str, int],
+) -> Iterator[Part]:
+    for name in sorted(filter(None, used | held.keys())):
+        counts = held[name], agent[name], others[name]
+        limit = limits.get(name)
+        yield Part(kind, name, *counts) if limit is None else Limit(kind, name, *counts, limit)

@@ -115,6 +115,7 @@ backends = st.builds(
     idle_for=st.none() | st.floats(-5, 1e6),
     age=st.none() | st.floats(-5, 1e6),
     listens_dbos=st.booleans(),
+    asked_dbos=st.none() | st.floats(-5, 1e6),
 )
 
 databases = st.builds(

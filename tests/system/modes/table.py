@@ -355,6 +355,8 @@ DBOS = (
          "dbos", "behind_pooler"),
     Mode("a pool that bears no id", "identity", with_variables(OWN_POOL="yes"), restore,
          "dbos", "unnamed"),
+    Mode("a pool that bears no id and does not listen", "identity",
+         with_variables(OWN_POOL="yes", LISTENS="no"), restore, "dbos", "unnamed"),
 )  # fmt: skip
 
 MODES = (*PROCESS, *EXIT, *EVENT_LOOP, *HTTP, *POSTGRES, *POOL, *DBOS)
