@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from math import inf, nan
+
 from hypothesis import strategies as st
 
 from healthagent.core.exits import End, Exits, Sent
@@ -85,6 +87,7 @@ processes = st.builds(
     state=st.sampled_from("RSDTtZXxI"),
     catches_sigterm=st.none() | st.booleans(),
     age=st.none() | SECONDS,
+    waits=st.none() | SECONDS,
 )
 
 trees = st.builds(
@@ -92,7 +95,7 @@ trees = st.builds(
     processes=st.lists(processes, max_size=5).map(tuple),
     cpu=st.none() | st.floats(0, 16),
     accept_queue=st.none() | st.dictionaries(st.integers(1, 65535), st.integers(0, 512)),
-    turned=st.none() | SECONDS,
+    turned=st.none() | SECONDS | st.sampled_from([inf, nan]),
 )
 
 _errors = st.sampled_from(
@@ -162,6 +165,7 @@ ends = st.builds(
     oom=st.booleans(),
     signals=st.lists(st.builds(Sent, st.integers(0, 64), SECONDS), max_size=2).map(tuple),
     ran_for=st.none() | SECONDS,
+    left=st.booleans(),
 )
 exits = st.builds(Exits, SECONDS, st.lists(ends, max_size=4).map(tuple), st.booleans())
 
@@ -176,6 +180,16 @@ FACTS: dict[type[Fact], st.SearchStrategy[Fact]] = {
     ClientPorts: st.builds(ClientPorts, st.frozensets(st.integers(-1, 3))),
 }
 """A strategy for each kind of fact."""
+
+PARTS: dict[type, st.SearchStrategy[object]] = {
+    **FACTS,
+    Process: processes,
+    Backend: backends,
+    Database: databases,
+    DatabaseDown: outages,
+    End: ends,
+}
+"""One for each record that those hold, too."""
 
 
 @st.composite
