@@ -139,6 +139,7 @@ databases = st.builds(
     in_recovery=st.booleans(),
     pending=unseen
     | st.lists(st.builds(PendingWorkflows, IDS, TEXTS, st.integers(1, 9)), max_size=3).map(tuple),
+    also=st.frozensets(st.just(("db.internal", 5432))),
 )
 
 outages = st.builds(
