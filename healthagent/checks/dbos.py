@@ -50,11 +50,14 @@ def judge(seen: Observation) -> Verdict:
 
 def judge_executor(mine: tuple[Backend, ...], target: Target, everyone: Executors) -> Verdict:
     """The verdict on a replica whose executor's connections are known, the worst fault first."""
+    if fault := _stale(mine):
+        return fault
     names = sorted({backend.application for backend in mine})
+    for name in names:
+        if fault := _identity(name, mine, target, everyone):
+            return fault
     return (
-        _stale(mine)
-        or next(filter(None, (_identity(name, mine, target, everyone) for name in names)), None)
-        or _mixed(target, everyone)
+        _mixed(target, everyone)
         or _orphaned(target, everyone)
         or ok(f"executor {names[0]} is registered{_unlooked(everyone)}", backends=len(mine))
     )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from healthagent.core.attribution import Ledger, ledger
 from healthagent.core.observation import (
@@ -21,8 +21,7 @@ NEEDS: tuple[type[Fact], ...] = (DatabaseSession, Fleet, ClientPorts)
 """The facts that it takes to tell."""
 
 
-@dataclass(frozen=True, slots=True)
-class Share:
+class Share(NamedTuple):
     """What the replica holds, and the account of who holds what on that server."""
 
     account: Ledger

@@ -64,7 +64,7 @@ def _budget(server: Document) -> Budget:
         agent=server["agent"],
         others=server["others"],
         replicas=tuple(
-            ReplicaBudget(**{field: r[field] for field in ReplicaBudget.__dataclass_fields__})
+            ReplicaBudget(**{field: r[field] for field in ReplicaBudget._fields})
             for r in server["replicas"]
         ),
         parts=tuple(_part(row) for row in (*server["roles"], *server["databases"])),

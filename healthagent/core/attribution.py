@@ -44,19 +44,16 @@ class Ledger:
         """
         if self._is_hidden:
             return HIDDEN
+        apart = self._apart.get(target.id)
+        if apart is not None:
+            return apart
         if not target.addresses:
             return () if target.is_container else Unseen("the replica has no address")
-        here = tuple(
-            backend
-            for address in dict.fromkeys(target.addresses)
-            for backend in self._by_address.get(address, ())
-        )
-        if not self.shares_address(target):
-            return here
         if isinstance(ports, Unseen):
             return Unseen(
                 f"others share the address {target.addresses[0]}, and {ports.reason}", ports.remedy
             )
+        here = self._from(target)
         return tuple(backend for backend in here if backend.client_port in ports.ports)
 
     def shares_address(self, target: Target) -> bool:
@@ -69,6 +66,23 @@ class Ledger:
         return {
             target.id: self.held_by(target, ports.get(target.id, NOT_LOOKED_AT))
             for target in self.sharing
+        }
+
+    def _from(self, target: Target) -> tuple[Backend, ...]:
+        """The backends that come from one of a target's addresses."""
+        return tuple(
+            backend
+            for address in dict.fromkeys(target.addresses)
+            for backend in self._by_address.get(address, ())
+        )
+
+    @cached_property
+    def _apart(self) -> Mapping[str, tuple[Backend, ...]]:
+        """What those hold that share no address with anybody, by their ids."""
+        return {
+            target.id: self._from(target)
+            for target in self.sharing
+            if target.addresses and not self.shares_address(target)
         }
 
     @cached_property

@@ -12,15 +12,15 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass, replace
 from functools import lru_cache
-from typing import Literal
+from operator import attrgetter
+from typing import Literal, NamedTuple
 
 from healthagent.core.attribution import Held, Ledger
 from healthagent.core.observation import Backend, Database, Unseen
 from healthagent.core.target import Target
 
 
-@dataclass(frozen=True, slots=True)
-class ReplicaBudget:
+class ReplicaBudget(NamedTuple):
     """One replica's share. ``declared`` is ``None`` where it declares no pool; ``held`` is
     ``None`` where its backends cannot be told from others'. ``role`` is ``None`` where it is not
     known. ``surge`` is how many replicas more a rollout of its service adds for a while."""
@@ -154,7 +154,7 @@ class Budget:
         ours, rest = self._of(service)
         like, kept = max(ours, key=lambda replica: replica.share), ours[:count]
         added = (
-            replace(like, name=f"{service} (planned {n})", held=0, declared=like.share)
+            like._replace(name=f"{service} (planned {n})", held=0, declared=like.share)
             for n in range(len(kept) + 1, count + 1)
         )
         return replace(self, replicas=(*rest, *kept, *added))
@@ -270,7 +270,7 @@ def _replica(target: Target, held: Held) -> ReplicaBudget:
 def _with_roles(replicas: Sequence[ReplicaBudget]) -> tuple[ReplicaBudget, ...]:
     """Replicas of a service share their role: one that holds nothing yet has its siblings'."""
     known = {replica.service: replica.role for replica in replicas if replica.role}
-    return tuple(r if r.role else replace(r, role=known.get(r.service)) for r in replicas)
+    return tuple(r if r.role else r._replace(role=known.get(r.service)) for r in replicas)
 
 
 def _roles(
@@ -283,7 +283,7 @@ def _roles(
     yield from _parts(
         "role",
         {replica.role for replica in replicas},
-        Counter(backend.role for backend in database.backends),
+        Counter(map(attrgetter("role"), database.backends)),
         Counter(backend.role for backend in foreign),
         Counter({database.agent_role: agent.total()}),
         database.limits.role_limits,
@@ -299,7 +299,7 @@ def _databases(
     yield from _parts(
         "database",
         {replica.database for replica in replicas},
-        Counter(backend.database for backend in database.backends),
+        Counter(map(attrgetter("database"), database.backends)),
         Counter(backend.database for backend in foreign),
         agent,
         database.limits.database_limits,

@@ -114,7 +114,7 @@ class CheckReport(NamedTuple):
     @property
     def blocks(self) -> bool:
         """True where this check's failure keeps its replica out of rotation."""
-        return not self.excused and self.timeline.fails
+        return self.timeline.fails and not self.excused
 
     @property
     def well(self) -> bool:

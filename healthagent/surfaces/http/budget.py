@@ -41,7 +41,7 @@ def _server(budget: Budget) -> dict[str, Any]:
         "roles": [_part(budget, part) for part in budget.parts if part.kind == "role"],
         "databases": [_part(budget, part) for part in budget.parts if part.kind == "database"],
         "services": [_service(budget, name) for name in names],
-        "replicas": [asdict(replica) for replica in budget.replicas],
+        "replicas": [replica._asdict() for replica in budget.replicas],
     }
 
 
