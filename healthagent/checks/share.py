@@ -21,6 +21,10 @@ from healthagent.core.verdict import Verdict, unknown
 NEEDS: tuple[type[Fact], ...] = (DatabaseSession, Fleet, ClientPorts, ProcessTree)
 """The facts that it takes to tell."""
 
+YOUNG = 60.0
+"""Seconds after a start for which Postgres may still show connections of the one that had the
+address before. Ages are compared no longer: where Postgres' clock is set, all of its change."""
+
 APART = 5.0
 """Seconds, at most, between the looks at the replica's processes and at its connections."""
 
@@ -55,7 +59,7 @@ def _of_this_life(
     """Connections that are older than the replica are of the one that had its address before:
     Postgres has not noticed yet that it is gone."""
     root = None if isinstance(processes, Unseen) else processes.root
-    if root is None or root.age is None:
+    if root is None or root.age is None or root.age > YOUNG:
         return held
     oldest = root.age + APART
     return tuple(backend for backend in held if backend.age is None or backend.age <= oldest)

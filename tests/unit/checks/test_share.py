@@ -74,3 +74,5 @@ def test_a_connection_that_is_older_than_the_replica_is_of_who_had_its_address_b
     assert judged(60.0, left) == judged(55.0, left), "the two are not looked at in one moment"
     assert judged(54.9, left) == judged(54.9)
     assert judged(55.0, left) != judged(55.0)
+    set_clock = replace(left, age=3600.0)
+    assert judged(60.1, set_clock) == judged(60.1, left), "by then it is its own, whatever its age"
