@@ -56,7 +56,7 @@ class Executors:
     def direct(self) -> Set[str]:
         """The services of which an executor connects from its replica's own address: there is no
         pooler between them and Postgres."""
-        return {target.service for target in self.ledger.sharing if self._has_own(target)}
+        return {target.service for target in self.ledger.sharing if self._own(target)}
 
     def pooled(self, target: Target, held: Sequence[Backend]) -> tuple[Backend, ...]:
         """Connections from no replica's address that ``target``, which itself holds ``held``, may
@@ -78,7 +78,8 @@ class Executors:
         )
 
     def versions(self, service: str) -> Set[str]:
-        """The versions that run under an id which a replica of the service should have."""
+        """The versions that run under an id which a replica of the service should have or, where
+        none is declared, under a name from its address that can be read in one way alone."""
         return self._versions.get(service, frozenset())
 
     @cached_property
@@ -92,11 +93,12 @@ class Executors:
             return ()
         return tuple(workflows for workflows in pending if not self._has_owner(workflows))
 
-    def _has_own(self, target: Target) -> bool:
+    def _own(self, target: Target) -> tuple[Backend, ...]:
+        """The backends of executors that connect from the replica's own address, if it has one."""
         held = self.ledger.held_by(target, NOT_LOOKED_AT)
-        return not isinstance(held, Unseen) and any(
-            backend.application.startswith(PREFIX) for backend in held
-        )
+        if isinstance(held, Unseen):
+            return ()
+        return tuple(backend for backend in held if backend.application.startswith(PREFIX))
 
     def _has_owner(self, pending: PendingWorkflows) -> bool:
         """A computed version is missing from the name, so that any name of the id alone may be
@@ -123,7 +125,15 @@ class Executors:
             for executor, version in _readings(name):
                 for service in services.get(executor, ()):
                     found[service].add(version)
+        for target in self.ledger.sharing:
+            if target.executor is None:
+                found[target.service] |= self._undeclared(target)
         return found
+
+    def _undeclared(self, target: Target) -> Set[str]:
+        """The versions of a replica of which no id is declared."""
+        readings = [tuple(_readings(backend.application)) for backend in self._own(target)]
+        return {only[0][1] for only in readings if len(only) == 1}
 
 
 @lru_cache(maxsize=4)

@@ -7,6 +7,7 @@ import os
 import socket
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 
 import psycopg
 import pytest
@@ -37,6 +38,7 @@ class Replica:
 
     def __init__(self, postgres: LocalPostgres, name: str, **fields: object) -> None:
         declared = {
+            "database": database(postgres),
             "addresses": ("127.0.0.1",),
             "pools": Pools(2, 2),
             "executor": name,
@@ -49,7 +51,6 @@ class Replica:
             id=f"static:{name}",
             name=name,
             service="app",
-            database=database(postgres),
             **declared,  # type: ignore[arg-type]
         )
         self._dsn = f"postgresql://app:app@127.0.0.1:{postgres.port}/app"
@@ -96,6 +97,17 @@ def replica(postgres: LocalPostgres, name: str, **fields: object) -> Iterator[Re
         made.end()
 
 
+@contextlib.contextmanager
+def allowing(postgres: LocalPostgres, connections: int) -> Iterator[None]:
+    """While the role of the replicas may have so many."""
+    with superuser(postgres) as admin:
+        admin.execute(f"ALTER ROLE app CONNECTION LIMIT {connections}")
+        try:
+            yield
+        finally:
+            admin.execute("ALTER ROLE app CONNECTION LIMIT 9")
+
+
 @pytest.fixture
 def one(postgres: LocalPostgres) -> Iterator[Replica]:
     with replica(postgres, "app-1") as made:
@@ -138,14 +150,22 @@ async def test_the_pools_of_a_service_are_held_to_the_connection_limit_of_their_
 ) -> None:
     """The server of these tests allows the role ``app`` 9 connections."""
     assert (await one.judged(pool.CHECK, two)).code == "ok"
-    with superuser(postgres) as admin:
-        admin.execute("ALTER ROLE app CONNECTION LIMIT 7")
-        try:
-            verdict = await one.judged(pool.CHECK, two)
-        finally:
-            admin.execute("ALTER ROLE app CONNECTION LIMIT 9")
+    with allowing(postgres, 7):
+        verdict = await one.judged(pool.CHECK, two)
     assert verdict.code == "over_planned"
     assert "the CONNECTION LIMIT of role app allows 7" in verdict.reason
+
+
+async def test_replicas_that_know_one_server_by_two_names_share_its_limits(
+    postgres: LocalPostgres, one: Replica
+) -> None:
+    named = replace(database(postgres), host="localhost")
+    with replica(postgres, "app-2", database=named) as other, allowing(postgres, 7):
+        async with sourcing() as source:
+            assert (await other.judged(pool.CHECK, one, source=source)).code == "ok"
+            verdict = await one.judged(pool.CHECK, other, source=source)
+    assert verdict.code == "over_planned", "once both names were asked, they are one server's"
+    assert "may take 8 connections" in verdict.reason
 
 
 async def test_an_executor_is_registered_once_it_is_launched_and_not_when_it_is_gone(

@@ -283,13 +283,34 @@ def test_replicas_of_one_service_in_several_versions_are_degraded() -> None:
     assert "'v1', 'v2'" in verdict.reason
 
 
+def test_versions_are_compared_within_a_service() -> None:
+    jobs = replace(SIBLING, service="jobs")
+    assert judged(*executor(), *executor("app-2", "v2", TWO), sibling=jobs).code == "ok"
+
+
 @pytest.mark.parametrize(
-    "sibling",
-    [replace(SIBLING, service="jobs"), replace(SIBLING, executor=None)],
-    ids=["another service", "an unknown id"],
+    ("id_", "version", "code"),
+    [
+        ("app-2", "v2", "mixed_versions"),
+        ("app-2", "v1", "ok"),
+        ("app-2", "", "mixed_versions"),
+        ("app_2", "v2", "ok"),
+        ("app-2", "v_2", "ok"),
+    ],
+    ids=[
+        "another version",
+        "the same version",
+        "a computed version",
+        "an id that may end at either underscore",
+        "a version that may begin at either underscore",
+    ],
 )
-def test_versions_are_compared_within_a_service_where_ids_are_known(sibling: Target) -> None:
-    assert judged(*executor(), *executor("app-2", "v2", TWO), sibling=sibling).code == "ok"
+def test_where_no_id_is_declared_a_version_is_compared_if_it_can_be_told_from_the_id(
+    id_: str, version: str, code: str
+) -> None:
+    undeclared = replace(SIBLING, executor=None)
+    backends = (*executor(), *executor(id_, version, TWO))
+    assert judged(*backends, sibling=undeclared).code == code
 
 
 def test_a_version_that_was_cut_is_not_compared() -> None:
