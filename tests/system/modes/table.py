@@ -92,7 +92,8 @@ PROCESS = (
          "process", "wrong_runtime"),
     Mode("declared node, runs bun", "process", with_labels(runtime="node"), restore,
          "process", "wrong_runtime"),
-    Mode("PM2's daemon beside the app", "process", asks("pm2"), calm, "process", "pm2"),
+    # By its name alone; PM2 itself runs in tests/system/exits.
+    Mode("what calls itself PM2's daemon", "process", asks("pm2"), calm, "process", "pm2"),
     Mode("a system call that does not end", "process", asks("wait-in-kernel"), restore,
          "process", "uninterruptible"),
     Mode("eight zombies", "process", asks("zombies"), restore, "process", "zombies"),

@@ -102,6 +102,7 @@ const faults: Record<string, () => unknown> = {
     for (;;) eaten.push(Buffer.alloc(1 << 24, 1));
   },
   second: () => children.push(Bun.spawn(["bun", "/modes/idle.ts"])),
+  // A look-alike: what PM2's daemon is called is what it is known by.
   pm2: () => children.push(Bun.spawn(["sleep", "600"], { argv0: "PM2 v5.4.3: God Daemon (/root/.pm2)" })),
   zombies: async () => {
     for (let i = 0; i < 8; i++) await Bun.spawn(["sh", "-c", "sleep 0.1 & exit 0"]).exited;
