@@ -106,9 +106,9 @@ PM2 = Seen("process", "pm2")
 
 SMALL = "--memory 96m --memory-swap 96m"
 LATE = 3
-"""Attempts where the Engine's *oom* is needed. Of some 600 it told two 0.1 s and 0.2 s after the
-container's end, and one never: another part of it watches the memory, of what may be gone by then.
-"""
+"""Attempts where the Engine's *oom* is needed. A part of it that watches the memory tells it: of
+some 800 it told two 0.1 s and 0.2 s after the container's end, and one was never known."""
+
 INIT = "--init"
 WITH_BASH = f"--env PATH={BASH}"
 PM2_RUNTIME = "node_modules/pm2/bin/pm2-runtime"
