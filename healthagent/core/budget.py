@@ -12,6 +12,7 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass, replace
 from functools import lru_cache
+from operator import attrgetter
 from typing import Literal
 
 from healthagent.core.attribution import Held, Ledger
@@ -283,8 +284,8 @@ def _roles(
     yield from _parts(
         "role",
         {replica.role for replica in replicas},
-        Counter(backend.role for backend in database.backends),
-        Counter(backend.role for backend in foreign),
+        Counter(map(attrgetter("role"), database.backends)),
+        Counter(map(attrgetter("role"), foreign)),
         Counter({database.agent_role: agent.total()}),
         database.limits.role_limits,
     )
@@ -299,8 +300,8 @@ def _databases(
     yield from _parts(
         "database",
         {replica.database for replica in replicas},
-        Counter(backend.database for backend in database.backends),
-        Counter(backend.database for backend in foreign),
+        Counter(map(attrgetter("database"), database.backends)),
+        Counter(map(attrgetter("database"), foreign)),
         agent,
         database.limits.database_limits,
     )
