@@ -87,7 +87,7 @@ def _elsewhere(target: Target, held: tuple[Backend, ...], everyone: Executors) -
     """No executor connects from the replica's address. Behind a pooler, such as PgBouncer, all
     connections come from the pooler's: the name alone tells then, while it is seen."""
     mine = _named_outside(target, everyone)
-    if mine and not _is_stale(mine):
+    if mine and _silence(mine) <= FRESH:
         return judge_executor(mine, target, everyone)
     between = mine or everyone.pooled(target, held)
     if not between:
@@ -129,19 +129,15 @@ def _absent(target: Target, everyone: Executors) -> Verdict:
 
 
 def _stale(mine: tuple[Backend, ...]) -> Verdict | None:
-    if not _is_stale(mine):
-        return None
     silent = _silence(mine)
+    if silent <= FRESH:
+        return None
     return failed(
         "stale",
         f"the executor has not spoken to Postgres for {silent:.0f} s; "
         "its process is stuck or cut off",
         idle_s=round(silent, 1),
     )
-
-
-def _is_stale(mine: tuple[Backend, ...]) -> bool:
-    return _silence(mine) > FRESH
 
 
 def _silence(mine: tuple[Backend, ...]) -> float:

@@ -9,7 +9,7 @@ have a CONNECTION LIMIT each, which counts in the same way.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence, Set
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from operator import attrgetter
@@ -203,19 +203,21 @@ class Budget:
 def budget(ledger: Ledger, held: Mapping[str, Held]) -> Budget:
     """The budget of one server. ``held`` has what each of the targets that share it holds."""
     database, foreign = ledger.database, strangers(ledger, held)
+    limits = database.limits
     replicas = _with_roles([_replica(target, held[target.id]) for target in ledger.sharing])
     name, *also = (f"{host}:{port}" for host, port in sorted(database.addresses))
-    agent = Counter(ref.name for ref in {t.database for t in ledger.sharing if t.database})
+    by_database = Counter(ref.name for ref in {t.database for t in ledger.sharing if t.database})
+    by_role = Counter({database.agent_role: by_database.total()})
     return Budget(
         server=name,
-        allowed=database.limits.allowed,
+        allowed=limits.allowed,
         held=len(database.backends),
-        agent=max(1, agent.total()),
+        agent=max(1, by_database.total()),
         others=len(foreign),
         replicas=replicas,
         parts=(
-            *_roles(database, replicas, foreign, agent),
-            *_databases(database, replicas, foreign, agent),
+            *_parts("role", database, replicas, foreign, by_role, limits.role_limits),
+            *_parts("database", database, replicas, foreign, by_database, limits.database_limits),
         ),
         also=tuple(also),
     )
@@ -273,48 +275,18 @@ def _with_roles(replicas: Sequence[ReplicaBudget]) -> tuple[ReplicaBudget, ...]:
     return tuple(r if r.role else r._replace(role=known.get(r.service)) for r in replicas)
 
 
-def _roles(
-    database: Database,
-    replicas: Sequence[ReplicaBudget],
-    foreign: Sequence[Backend],
-    agent: Counter[str],
-) -> Iterator[Part]:
-    """``agent`` counts the agent's connections by database."""
-    yield from _parts(
-        "role",
-        {replica.role for replica in replicas},
-        Counter(map(attrgetter("role"), database.backends)),
-        Counter(backend.role for backend in foreign),
-        Counter({database.agent_role: agent.total()}),
-        database.limits.role_limits,
-    )
-
-
-def _databases(
-    database: Database,
-    replicas: Sequence[ReplicaBudget],
-    foreign: Sequence[Backend],
-    agent: Counter[str],
-) -> Iterator[Part]:
-    yield from _parts(
-        "database",
-        {replica.database for replica in replicas},
-        Counter(map(attrgetter("database"), database.backends)),
-        Counter(backend.database for backend in foreign),
-        agent,
-        database.limits.database_limits,
-    )
-
-
 def _parts(
     kind: Literal["role", "database"],
-    used: Set[str | None],
-    held: Counter[str],
-    others: Counter[str],
+    database: Database,
+    replicas: Sequence[ReplicaBudget],
+    foreign: Sequence[Backend],
     agent: Counter[str],
     limits: Mapping[str, int],
 ) -> Iterator[Part]:
-    for name in sorted(filter(None, used | held.keys())):
+    """What each role, or each database, holds. ``agent`` counts the agent's connections by that."""
+    of = attrgetter(kind)
+    held, others = Counter(map(of, database.backends)), Counter(map(of, foreign))
+    for name in sorted(filter(None, held.keys() | map(of, replicas))):
         counts = held[name], agent[name], others[name]
         limit = limits.get(name)
         yield Part(kind, name, *counts) if limit is None else Limit(kind, name, *counts, limit)
