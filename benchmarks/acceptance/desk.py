@@ -71,6 +71,10 @@ class Desk:
 
     # Bringing it up, and down
 
+    def let(self, **variables: str) -> None:
+        """Have what is brought up from now on see these variables of compose.yaml."""
+        self._variables |= variables
+
     def up(self, replicas: int, *overrides: str) -> None:
         """Start the whole stack, or make it what these files say. Raises CommandFailed."""
         run([desk.SOURCE / "prepare.sh"], timeout=10, environment=self.environment)
@@ -112,6 +116,10 @@ class Desk:
     @property
     def agent_url(self) -> str:
         return f"http://{self.compose('port', 'agent', '9180').strip()}"
+
+    @property
+    def traefik_api(self) -> str:
+        return f"http://{self.compose('port', 'traefik', '8080').strip()}"
 
     def replicas(self) -> list[str]:
         """The names of the replicas there are now."""
