@@ -171,7 +171,7 @@ def frozen(desk: Desk) -> Frozen:
     victim = desk.replicas()[0]
     agent, url = desk.agent_url, desk.url
     server = f"http://{desk.address(victim)}:3000"
-    desk.engine.docker("kill", "--signal", signal.SIGSTOP.name, victim)
+    desk.kill(victim, signal.SIGSTOP)
     try:
         taken = until(
             "the frozen replica is out",
@@ -181,7 +181,7 @@ def frozen(desk: Desk) -> Frozen:
         with Traffic(desk, url, 4) as traffic:
             until("users are served", lambda: Seen(traffic.requests > 40, ""), within=FINISHED)
     finally:
-        desk.engine.docker("kill", "--signal", signal.SIGCONT.name, victim)
+        desk.kill(victim, signal.SIGCONT)
     desk.wait_until_ready(len(desk.replicas()), within=_READY)
     served = sum(traffic.served.values())
     return Frozen(taken, served, tuple(traffic.failures), tuple(traffic.accepted))

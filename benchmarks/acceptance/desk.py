@@ -143,12 +143,16 @@ class Desk:
         """What a container wrote to stdout."""
         return self.engine.docker("logs", container)
 
-    def kill(self, container: str) -> None:
-        """SIGKILL to a container's first process; quiet where it is gone already."""
+    def kill(self, container: str, number: signal.Signals = signal.SIGKILL) -> None:
+        """Send a container's first process a signal; quiet where it is gone already.
+
+        Not through the Engine, which takes any signal for a stop by hand (seen with 20.10), and
+        then starts the container again no more.
+        """
         with suppress(ProcessLookupError, subprocess.SubprocessError):
             pid = self.inspect(container)["State"]["Pid"]
             if pid:
-                os.kill(pid, signal.SIGKILL)
+                os.kill(pid, number)
 
     def remove(self, container: str) -> None:
         """Remove a container. One that dies while the Engine kills it is refused: then again."""

@@ -288,8 +288,7 @@ def _others_served(trial: Trial | Unseen, agent: Agent) -> Finding:
             Unseen(
                 f"all {len(agent.replicas)} replicas are ready: none fails beside which others "
                 "could serve",
-                "audit while one is frozen (`docker kill --signal STOP`), or with "
-                "--acceptance FILE",
+                "audit while one is frozen (`kill -STOP` its process), or with --acceptance FILE",
             ),
             agent.place,
         )

@@ -39,12 +39,12 @@ def test_a_frozen_replica_is_seen_to_leave_rotation_while_others_serve(stack: De
     assert "3 of 3" in before["8.3.2"].seen
     assert before["NFR-2.1"].outcome is Outcome.NOT_SEEN, "none fails beside which others serve"
 
-    stack.engine.docker("kill", "--signal", signal.SIGSTOP.name, victim)
+    stack.kill(victim, signal.SIGSTOP)
     try:
         until("Traefik routes to the others, and the audit says so", out, within=30)
         assert {finding.outcome for finding in judged(seen()).values()} == {Outcome.MET}
     finally:
-        stack.engine.docker("kill", "--signal", signal.SIGCONT.name, victim)
+        stack.kill(victim, signal.SIGCONT)
     stack.wait_until_ready(REPLICAS, within=HEALED)
 
 

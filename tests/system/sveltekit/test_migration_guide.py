@@ -45,7 +45,7 @@ def test_a_look_of_the_guides_works_as_it_stands(stack: Desk, command: str) -> N
 
 
 def test_between_stop_and_continue_a_replica_gets_no_request(stack: Desk) -> None:
-    (block,) = [part for part in phase("5.").split("```") if "signal STOP" in part]
+    (block,) = [part for part in phase("5.").split("```") if "kill -STOP" in part]
     freeze, explain, count, thaw = commands(block.removeprefix("sh\n"))
     victim = f"{stack.project}-app-1"
     assert typed(stack, freeze).returncode == 0
