@@ -21,13 +21,16 @@ demo-down: venv ## remove the demo, the images built for it, the Engine if it st
 	$(PYTHON) -m examples.quickstart.tour --down
 	$(PYTHON) -m provision down
 
-.PHONY: test test-unit
+.PHONY: test test-unit test-failed
 test: venv probe ## unit, contract and system tests, on real parts that it sets up first
 	$(PYTHON) -m provision up || [ $$? -eq 3 ] # 3: not to be had here; the tests then say so
 	$(PYTHON) -m pytest --numprocesses $(PROCESSES) --durations 20
 
 test-unit: venv ## the tests that need nothing but Python
 	$(PYTHON) -m pytest tests/unit
+
+test-failed: venv ## what failed in the last run, again, one after another
+	$(PYTHON) -m pytest --last-failed --last-failed-no-failures none
 
 .PHONY: lint format
 lint: venv ## ruff, mypy --strict, and the layers of the house

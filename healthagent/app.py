@@ -9,7 +9,6 @@ from __future__ import annotations
 import asyncio
 import logging
 import signal
-import time
 from collections.abc import Sequence
 from contextlib import AsyncExitStack
 from functools import partial
@@ -47,7 +46,6 @@ from healthagent.supervisor import (
     ReplicaTraffic,
     Supervisor,
     TraefikRouter,
-    cut_short,
     located,
 )
 from healthagent.surfaces import log
@@ -84,6 +82,7 @@ async def _life(settings: Settings) -> None:
         inquest = _inquest(settings, docker, postgres)
         journal = Journal(history, inquest, told=(http.record, otel.record))
         operations = _hands(settings, docker, http, drains, journal)
+        operations.take_up(earlier.steps)
         supervisor = _supervisor(settings, operations, journal, notices, earlier)
         admin = Admin(operations, settings.admin_token, settings.admin_socket())
         bound = await stack.enter_async_context(http.serve(admin))
@@ -185,9 +184,7 @@ def _supervisor(
     notices: Notices,
     earlier: Earlier,
 ) -> Supervisor:
-    """What acts by itself. First it is told what the end of the agent before cut short."""
-    for step in cut_short(earlier.steps, time.time()):
-        journal.record(step)
+    """What acts by itself."""
     limits = Limits(settings.supervisor.patience, settings.supervisor.restarts)
     return Supervisor(
         operations, journal, notices, limits, busy=operations.busy, earlier=earlier.steps

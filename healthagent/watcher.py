@@ -267,7 +267,7 @@ class Watcher:
     def _budgets(self) -> tuple[Budget, ...]:
         """One budget per server whose last round told its numbers, in the servers' order."""
         rounds = {
-            (session.outcome.ref.host, session.outcome.ref.port): session.outcome
+            min(session.outcome.addresses): session.outcome
             for replica in self._replicas.values()
             if isinstance(session := replica.newest(DatabaseSession), DatabaseSession)
             and isinstance(session.outcome, Database)

@@ -149,7 +149,7 @@ class Options:
         self.help = False
         self.wait = False
         self.given = set()  # the options that a flag has set
-        self.checks = []
+        self.checks: list[Question] = []
         self.agent = None
         self.expect = b""
         self.body = b""
@@ -465,7 +465,7 @@ def words_of(line):
 
 def find_in_hosts(name):
     """Look a name up in /etc/hosts; localhost has its addresses even where that file is missing."""
-    found = []
+    found: list[tuple[int, bytes]] = []
     for line in read_file("/etc/hosts", HOSTS_BOUND).split(b"\n"):
         address, *names = [word for word in words_of(line.split(b"#")[0]) if word] or [b""]
         if name.lower() in (other.lower() for other in names):
@@ -477,7 +477,7 @@ def find_in_hosts(name):
 
 def read_nameservers():
     """Read the name servers from /etc/resolv.conf; with none, this machine is asked."""
-    found = []
+    found: list[tuple[int, bytes]] = []
     for line in read_file("/etc/resolv.conf", RESOLV_CONF_BOUND).split(b"\n"):
         words = [word for word in words_of(line) if word]
         if len(words) > 1 and words[0] == b"nameserver" and len(found) < NAMESERVERS_BOUND:
@@ -518,7 +518,7 @@ def dns_answer(message, kind, identity):
         if at < len(message):
             at = skip_name(at) + DNS_QUESTION_TAIL
     family, size = (socket.AF_INET, 4) if kind == DNS_IPV4 else (socket.AF_INET6, 16)
-    found = []
+    found: list[tuple[int, bytes]] = []
     for _ in range(number(6)):
         at = skip_name(at)
         data = at + DNS_RECORD_TAIL
@@ -818,7 +818,7 @@ class Exchange:
         except BlockingIOError:
             return
         except OSError as error:
-            fault = error.errno
+            fault = error.errno or 0
         self.response.read(data)
         if data and not self.response.is_final():
             return

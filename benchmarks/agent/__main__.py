@@ -3,7 +3,8 @@
 The quickstart's real stack is brought up once per size. The agent's container is measured, then the
 stack with nobody looking, then with Docker's HEALTHCHECK looking as often as the agent does. The
 last line of stdout is one JSON object. Exit code 0: the promise holds, which is under 2 % of a core
-and 90 MB resident beside 3 replicas. 1: it does not, or nothing could be measured. 2: wrong usage.
+and 90 MB resident beside 3 replicas, and one Postgres connection beside any number. 1: it does not,
+or nothing could be measured. 2: wrong usage.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ import argparse
 import os
 import signal
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Final
 
 from benchmarks.agent import cost, table
@@ -27,6 +28,7 @@ from provision.progress import Progress
 _PROMISED_FOR: Final = 3
 _CPU_PERCENT: Final = 2.0
 _RSS_MB: Final = 90.0
+_CONNECTIONS: Final = 1
 
 _PEERS: Final[Mapping[str, Healthcheck]] = {
     "HEALTHCHECK with healthprobe, /livez": "healthprobe",
@@ -54,12 +56,12 @@ def main() -> int:
         return 1
     except KeyboardInterrupt:
         return 130
-    broken = [line for size in sizes for line in _broken(size)]
-    for line in broken:
+    faults = [line for size in sizes for line in broken(size)]
+    for line in faults:
         print(line, file=sys.stderr)
     print(table.text(sizes, options.seconds))
     print(table.document(sizes), flush=True)
-    return 1 if broken else 0
+    return 1 if faults else 0
 
 
 class Run:
@@ -120,20 +122,34 @@ def _expected(who: str, replicas: int, smaller: list[Size]) -> float:
     return known * replicas / last.replicas
 
 
-def _broken(size: Size) -> list[str]:
+def broken(size: Size) -> list[str]:
     """What does not hold of the promise."""
+    return [*_too_much(size), *_connections(size)]
+
+
+def _too_much(size: Size) -> Iterator[str]:
+    """What the agent takes of the machine is promised beside a few replicas."""
     if size.replicas > _PROMISED_FOR:
-        return []
+        return
     taken = (
         ("CPU", size.agent.cpu_percent, _CPU_PERCENT, "% of a core"),
         ("resident memory", size.agent.rss_mb, _RSS_MB, "MB"),
     )
-    return [
-        f"too much {what} beside {size.replicas} replicas: {value:.2f} {unit}; "
-        f"the promise is less than {most:g}"
-        for what, value, most, unit in taken
-        if value >= most
-    ]
+    for what, value, most, unit in taken:
+        if value >= most:
+            yield (
+                f"too much {what} beside {size.replicas} replicas: {value:.2f} {unit}; "
+                f"the promise is less than {most:g}"
+            )
+
+
+def _connections(size: Size) -> Iterator[str]:
+    """None would mean that it did not look into Postgres, and its figures are of something else."""
+    if size.agent.pg_connections != _CONNECTIONS:
+        yield (
+            f"{size.agent.pg_connections} Postgres connections beside {size.replicas} replicas; "
+            f"the promise is {_CONNECTIONS}"
+        )
 
 
 def _options() -> argparse.Namespace:

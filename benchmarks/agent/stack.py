@@ -89,8 +89,14 @@ class Stack:
 
     def agent_connections(self) -> int:
         """How many backends of the agent's role Postgres has."""
+        return int(self.query("postgres", _COUNT))
+
+    def query(self, database: str, sql: str) -> str:
+        """What Postgres answers its superuser: a line for each row, ``|`` between its columns."""
         psql = ("psql", "--username=postgres", "--tuples-only", "--no-align")
-        return int(self._compose("exec", "-T", "postgres", *psql, f"--command={_COUNT}"))
+        return self._compose(
+            "exec", "-T", "postgres", *psql, f"--dbname={database}", f"--command={sql}"
+        )
 
     def _settled(self, replicas: int, wanted: str) -> Seen:
         """One look at the agent; where it does not answer, at its last words."""

@@ -206,10 +206,13 @@ class Sibling:
 @dataclass(frozen=True, slots=True)
 class Image:
     """An image as the Engine has it. ``files`` are those of its layers that a requirement names,
-    by what they are: ``node``, ``pm2``, ``ts-node``."""
+    by what they are: ``node``, ``pm2``, ``ts-node``; the rest is its configuration."""
 
     name: str
     files: Mapping[str, tuple[str, ...]]
+    entrypoint: Command | None = None
+    command: Command | None = None
+    healthcheck: Healthcheck | None = None
 
     @property
     def place(self) -> Place:
@@ -263,6 +266,7 @@ class Replica:
     ready: bool
     checks: Mapping[str, Verdict]
     server: str | None
+    """Where it takes requests, a host with its port."""
     declared: int | None
     held: int | None
     pools: tuple[int | None, int | None]
@@ -288,16 +292,24 @@ class Server:
 
 @dataclass(frozen=True, slots=True)
 class Agent:
-    """What a running agent says. ``routed`` are the URLs that it gives to Traefik."""
+    """What a running agent says."""
 
     url: str
     replicas: tuple[Replica, ...]
     servers: tuple[Server, ...]
-    routed: frozenset[str]
 
     @property
     def place(self) -> Place:
         return Place(self.url)
+
+
+@dataclass(frozen=True, slots=True)
+class Router:
+    """What Traefik itself says. ``servers`` are those that it sends requests to, each a host with
+    its port."""
+
+    place: Place
+    servers: frozenset[str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -317,6 +329,8 @@ class Trial:
     met: int
     lost: int
     rollback_lost: int
+    beside_frozen: tuple[int, int] | None = None
+    """Requests that were served, and that failed, while one replica was frozen."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -329,5 +343,6 @@ class Evidence:
     images: tuple[Image, ...] | Unseen
     containers: tuple[Container, ...] | Unseen
     agent: Agent | Unseen
+    router: Router | Unseen
     metrics: Metrics | Unseen
     trial: Trial | Unseen

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 
 from healthagent.audit.evidence import (
     Agent,
@@ -14,6 +15,7 @@ from healthagent.audit.evidence import (
     Image,
     Package,
     Replica,
+    Text,
 )
 from healthagent.audit.finding import Finding, not_seen, worst
 from healthagent.audit.launch import Launch, launch
@@ -67,6 +69,47 @@ def images(judge: Callable[[Image], Finding]) -> Look:
         return worst(judge(image) for image in seen.images)
 
     return Look(Kind.IMAGE, look)
+
+
+def image_launches(judge: Callable[[App, Launch], Finding]) -> Look:
+    """How each app's image starts it, by its own configuration: what was built, whatever the
+    Dockerfile says by now. What Compose gives in its place counts, as ever."""
+
+    def one(app: App, image: Image) -> Finding:
+        found = launch(replace(app, dockerfile=_as_built(image)))
+        return not_seen(found, image.place) if isinstance(found, Unseen) else judge(app, found)
+
+    return app_images(one)
+
+
+def app_images(judge: Callable[[App, Image], Finding]) -> Look:
+    def look(seen: Evidence) -> Finding:
+        if isinstance(seen.images, Unseen):
+            return not_seen(seen.images)
+        return worst(
+            judge(app, image)
+            for image in seen.images
+            for app in seen.apps
+            if image.name in _names(app, seen) or len(seen.apps) == 1
+        )
+
+    return Look(Kind.IMAGE, look)
+
+
+def _names(app: App, seen: Evidence) -> set[str]:
+    """The images that an app's containers run, or that its service names."""
+    service = app.service
+    named = service.image.value if service.image else f"{seen.stack.project}-{service.name}"
+    running = () if isinstance(seen.containers, Unseen) else seen.containers
+    return {named, *(c.image for c in running if c.service == service.name)}
+
+
+def _as_built(image: Image) -> Dockerfile:
+    """An image's configuration, as the Dockerfile that says the same."""
+    return Dockerfile(
+        image.place, Text(image.name, image.place), bases=(), runs=(), copies=(),
+        command=image.command, entrypoint=image.entrypoint, healthcheck=image.healthcheck,
+    )  # fmt: skip
 
 
 def containers(judge: Callable[[Container], Finding]) -> Look:

@@ -20,10 +20,12 @@ from healthagent.audit.judgements import (
 )
 from healthagent.audit.looking import (
     agents,
+    app_images,
     apps,
     codes,
     containers,
     dockerfiles,
+    image_launches,
     images,
     launches,
     replicas,
@@ -46,7 +48,11 @@ _REQUIREMENTS = (
     Requirement(
         "FR-1.1",
         "Bun is the runtime",
-        (launches(runtime.starts_bun), containers(runtime.runs_bun)),
+        (
+            launches(runtime.starts_bun),
+            image_launches(runtime.starts_bun),
+            containers(runtime.runs_bun),
+        ),
     ),
     Requirement(
         "FR-1.2",
@@ -126,14 +132,18 @@ _REQUIREMENTS = (
     Requirement(
         "FR-7.3",
         "Docker enforces health by HEALTHCHECK",
-        (apps(health.enforces_health), containers(health.is_checked)),
+        (
+            apps(health.enforces_health),
+            app_images(health.image_has_healthcheck),
+            containers(health.is_checked),
+        ),
         contradiction="Docker enforces nothing by HEALTHCHECK: it marks a container unhealthy and "
         "never restarts it, whatever `restart` says. What acts on the mark is the routing (8.3).",
     ),
     Requirement(
         "FR-7.4",
         "Traefik routes to healthy containers alone",
-        (health.ROUTES_BY_HEALTH, agents(health.routed_are_ready)),
+        (health.ROUTES_BY_HEALTH, live(health.routed_are_ready)),
     ),
     Requirement(
         "NFR-1.1",
@@ -233,7 +243,11 @@ _REQUIREMENTS = (
     Requirement(
         "8.1.1",
         "The app is PID 1",
-        (launches(runtime.app_is_first), containers(runtime.app_runs_first)),
+        (
+            launches(runtime.app_is_first),
+            image_launches(runtime.app_is_first),
+            containers(runtime.app_runs_first),
+        ),
         contradiction="7.1.2 asks for `bun run start`, which is PID 1 itself. Accepted is the app "
         "as its direct child, with no shell between: it gets SIGTERM, and its exit code counts.",
     ),
@@ -245,7 +259,11 @@ _REQUIREMENTS = (
     Requirement(
         "8.1.3",
         "A healthcheck is configured",
-        (apps(health.has_healthcheck), containers(health.is_checked)),
+        (
+            apps(health.has_healthcheck),
+            app_images(health.image_has_healthcheck),
+            containers(health.is_checked),
+        ),
     ),
     Requirement(
         "8.2.1",
@@ -260,12 +278,17 @@ _REQUIREMENTS = (
         "Traefik's routing goes by health",
         (health.ROUTES_BY_HEALTH, apps(health.has_router)),
     ),
-    Requirement("8.3.2", "Unhealthy containers leave rotation", (agents(health.routed_are_ready),)),
+    Requirement("8.3.2", "Unhealthy containers leave rotation", (live(health.routed_are_ready),)),
     Requirement("9.1", "The migration goes in phases", (files(migration.phases),)),
     Requirement(
         "9.2",
         "PM2 does not run beside Bun in production",
-        (*_PM2_FREE, images(processes.image_has_no_pm2), containers(migration.no_pm2_with_bun)),
+        (
+            *_PM2_FREE,
+            images(processes.image_has_no_pm2),
+            image_launches(processes.no_pm2_started),
+            containers(migration.no_pm2_with_bun),
+        ),
         contradiction="9.1 begins with the package manager, while PM2 still runs: Bun that only "
         "installs is no runtime, and the stack that runs Bun has no PM2.",
     ),

@@ -7,7 +7,6 @@ steady polling: see :mod:`healthagent.core.executors`.
 from __future__ import annotations
 
 from healthagent.checks.share import NEEDS, share
-from healthagent.core.attribution import Ledger
 from healthagent.core.check import Check, Group, Witness
 from healthagent.core.executors import PREFIX, Executors, executors, is_cut, named
 from healthagent.core.observation import Backend, Observation, PendingWorkflows, Unseen
@@ -16,6 +15,10 @@ from healthagent.core.verdict import Verdict, degraded, failed, ok, unknown
 
 FRESH = 5.0
 """Seconds of silence from which an executor counts as stale; idle ones poll every second."""
+
+COVERED = 10.0
+"""Seconds without a sight of an executor's queries from which it may have ended. An idle one makes
+them every second, and what comes next covers them: looks a second apart saw one within 2.2 s."""
 
 LOCAL = "local"
 """The executor id of a process to which none was given."""
@@ -40,47 +43,77 @@ def judge(seen: Observation) -> Verdict:
     mine = tuple(backend for backend in held if backend.application.startswith(PREFIX))
     if mine:
         return judge_executor(mine, target, everyone)
-    listening = tuple(backend for backend in held if backend.listens_dbos)
-    if listening:
-        return _nameless(listening)
-    return _elsewhere(target, account, everyone) or _absent(target, everyone)
+    if any(backend.listens_dbos or backend.asked_dbos is not None for backend in held):
+        return _nameless(held)
+    return _elsewhere(target, held, everyone) or _absent(target, everyone)
 
 
 def judge_executor(mine: tuple[Backend, ...], target: Target, everyone: Executors) -> Verdict:
     """The verdict on a replica whose executor's connections are known, the worst fault first."""
+    if fault := _stale(mine):
+        return fault
     names = sorted({backend.application for backend in mine})
+    for name in names:
+        if fault := _identity(name, mine, target, everyone):
+            return fault
     return (
-        _stale(mine)
-        or next(filter(None, (_identity(name, mine, target, everyone) for name in names)), None)
-        or _mixed(target, everyone)
+        _mixed(target, everyone)
         or _orphaned(target, everyone)
         or ok(f"executor {names[0]} is registered{_unlooked(everyone)}", backends=len(mine))
     )
 
 
-def _nameless(listening: tuple[Backend, ...]) -> Verdict:
-    """The app gave DBOS a pool of its own, which DBOS does not name."""
-    return _stale(listening) or degraded(
-        "unnamed",
-        "a DBOS executor listens, but its pool is the app's own and bears no id; set "
-        f"application_name to {PREFIX}<executor id>_<version> on systemDatabasePool",
+def _nameless(held: tuple[Backend, ...]) -> Verdict:
+    """The app gave DBOS a pool of its own, which DBOS does not name. Some of its connections are
+    told by what was asked on them; since that may be any, one that is fresh speaks for all."""
+    asked = min((each.asked_dbos for each in held if each.asked_dbos is not None), default=0.0)
+    name = f"set application_name to {PREFIX}<executor id>_<version> on systemDatabasePool"
+    if fault := _stale(held):
+        return fault
+    if any(backend.listens_dbos for backend in held) or asked <= COVERED:
+        return degraded(
+            "unnamed",
+            f"a DBOS executor is connected, but its pool is the app's own and bears no id; {name}",
+        )
+    return unknown(
+        "covered",
+        f"nothing that a DBOS executor asks was seen for {asked:.0f} s on the connections of its "
+        "pool, which is the app's own and bears no id: the app's own queries may cover it, or it "
+        f"may have ended; {name}, or leave out useListenNotify: false",
     )
 
 
-def _elsewhere(target: Target, account: Ledger, everyone: Executors) -> Verdict | None:
+def _elsewhere(target: Target, held: tuple[Backend, ...], everyone: Executors) -> Verdict | None:
     """No executor connects from the replica's address. Behind a pooler, such as PgBouncer, all
-    connections come from the pooler's: the name alone tells then."""
-    outside = tuple(b for b in account.outsiders if b.application.startswith(PREFIX))
-    if not outside:
+    connections come from the pooler's: the name alone tells then, while it is seen."""
+    mine = _named_outside(target, everyone)
+    if mine and _silence(mine) <= FRESH:
+        return judge_executor(mine, target, everyone)
+    between = mine or everyone.pooled(target, held)
+    if not between:
         return None
+    came = (
+        f"no executor is connected from the replica's own address; {len(between)} connections that "
+        f"may be its own come from {between[0].client_address or 'a Unix socket'}, which is no "
+        "replica's, as a pooler's do"
+    )
     if target.executor is None:
-        return unknown(
-            "behind_pooler",
-            f"executors are connected from {outside[0].client_address}, which is no replica's "
-            "address: whose they are cannot be told; declare healthagent.dbos.executor",
-        )
-    mine = tuple(backend for backend in outside if named(backend.application, target.executor))
-    return judge_executor(mine, target, everyone) if mine else None
+        return unknown("behind_pooler", f"{came}; declare healthagent.dbos.executor to tell whose")
+    seen = f"its id is on none used for {_silence(mine):.0f} s" if mine else "none bears its id now"
+    return unknown(
+        "behind_pooler",
+        f"{came}, and {seen}; let DBOS connect to Postgres itself, or in the pooler's session "
+        "mode: a connection that clients share bears the last one's name, and cannot LISTEN",
+    )
+
+
+def _named_outside(target: Target, everyone: Executors) -> tuple[Backend, ...]:
+    """Connections under the replica's declared id from an address that is no replica's."""
+    return tuple(
+        backend
+        for backend in everyone.ledger.outsiders
+        if target.executor is not None and named(backend.application, target.executor)
+    )
 
 
 def _absent(target: Target, everyone: Executors) -> Verdict:
@@ -96,15 +129,20 @@ def _absent(target: Target, everyone: Executors) -> Verdict:
 
 
 def _stale(mine: tuple[Backend, ...]) -> Verdict | None:
-    idle = [backend.idle_for for backend in mine if backend.idle_for is not None]
-    if idle and min(idle) > FRESH:
-        return failed(
-            "stale",
-            f"the executor has not spoken to Postgres for {min(idle):.0f} s; "
-            "its process is stuck or cut off",
-            idle_s=round(min(idle), 1),
-        )
-    return None
+    silent = _silence(mine)
+    if silent <= FRESH:
+        return None
+    return failed(
+        "stale",
+        f"the executor has not spoken to Postgres for {silent:.0f} s; "
+        "its process is stuck or cut off",
+        idle_s=round(silent, 1),
+    )
+
+
+def _silence(mine: tuple[Backend, ...]) -> float:
+    """Seconds since any of these connections was used; 0 where that cannot be seen."""
+    return min((each.idle_for for each in mine if each.idle_for is not None), default=0.0)
 
 
 def _identity(

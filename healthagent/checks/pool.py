@@ -74,10 +74,11 @@ def _over_declared(prisma: int, dbos: int, target: Target) -> Fault | None:
 
 
 def _leaking(app: Sequence[Backend]) -> Fault | None:
-    """Idle connections that the pool passed over when it opened newer ones.
+    """Idle connections that the pool passed over when it opened newer ones: how a leak grows.
 
     A pool hands out what is idle before it dials. One that was idle all the while was therefore not
-    in it: its client was never given back, or its pool was dropped with its connections open.
+    in it: its client was never given back, with a transaction open or not, or its pool was dropped
+    with its connections open.
     """
     newest = min((backend.age for backend in app if backend.age is not None), default=None)
     if newest is None:
@@ -85,7 +86,8 @@ def _leaking(app: Sequence[Backend]) -> Fault | None:
     lost = [
         backend
         for backend in app
-        if backend.state == "idle" and (backend.idle_for or 0.0) > max(ABANDONED, newest + BUSY)
+        if backend.state.startswith("idle")  # "idle in transaction" too
+        and (backend.idle_for or 0.0) > max(ABANDONED, newest + BUSY)
     ]
     if len(lost) < FEWEST_ABANDONED:
         return None

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from healthagent.core.attribution import Ledger, ledger
 from healthagent.core.observation import (
@@ -13,16 +13,23 @@ from healthagent.core.observation import (
     Fact,
     Fleet,
     Observation,
+    ProcessTree,
     Unseen,
 )
 from healthagent.core.verdict import Verdict, unknown
 
-NEEDS: tuple[type[Fact], ...] = (DatabaseSession, Fleet, ClientPorts)
+NEEDS: tuple[type[Fact], ...] = (DatabaseSession, Fleet, ClientPorts, ProcessTree)
 """The facts that it takes to tell."""
 
+YOUNG = 60.0
+"""Seconds after a start for which Postgres may still show connections of the one that had the
+address before. Ages are compared no longer: where Postgres' clock is set, all of its change."""
 
-@dataclass(frozen=True, slots=True)
-class Share:
+APART = 5.0
+"""Seconds, at most, between the looks at the replica's processes and at its connections."""
+
+
+class Share(NamedTuple):
     """What the replica holds, and the account of who holds what on that server."""
 
     account: Ledger
@@ -40,4 +47,18 @@ def share(seen: Observation) -> Share | Verdict:
         return unknown("no_session", "the database gave the agent no session; see postgres")
     account = ledger(session.outcome, fleet)
     held = account.held_by(seen.target, seen.see(ClientPorts))
-    return unknown(held.code, str(held)) if isinstance(held, Unseen) else Share(account, held)
+    if isinstance(held, Unseen):
+        return unknown(held.code, str(held))
+    return Share(account, _of_this_life(held, seen.see(ProcessTree)))
+
+
+def _of_this_life(
+    held: tuple[Backend, ...], processes: ProcessTree | Unseen
+) -> tuple[Backend, ...]:
+    """Connections that are older than the replica are of the one that had its address before:
+    Postgres has not noticed yet that it is gone."""
+    root = None if isinstance(processes, Unseen) else processes.root
+    if root is None or root.age is None or root.age > YOUNG:
+        return held
+    oldest = root.age + APART
+    return tuple(backend for backend in held if backend.age is None or backend.age <= oldest)

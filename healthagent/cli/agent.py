@@ -64,10 +64,6 @@ class Agent:
         """``/budget``. Raises :class:`NotServed` on a public listener."""
         return self._document("/budget", (200,))
 
-    def traefik(self) -> Document:
-        """``/traefik``. Raises :class:`NotServed` on a public listener."""
-        return self._document("/traefik", (200,))
-
     def history(self, query: Mapping[str, str]) -> Document:
         """``/history``. Raises :class:`NotServed` on a public listener."""
         return self._document(f"/history?{urlencode(query)}", (200,))

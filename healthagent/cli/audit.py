@@ -16,7 +16,7 @@ from healthagent.errors import AgentUnreachable, HealthagentError
 
 if TYPE_CHECKING:
     from healthagent.audit.evidence import Agent as Told
-    from healthagent.audit.evidence import Evidence
+    from healthagent.audit.evidence import Evidence, Router
     from healthagent.audit.requirement import Judgement
     from healthagent.core.observation import Unseen
 
@@ -44,6 +44,12 @@ _PATH = click.Path(path_type=Path)
 )
 @click.option("--app", "folder", metavar="DIR", type=_PATH, help="Where its package.json is.")
 @click.option("--project", metavar="NAME", help="The Compose project that runs, if not the file's.")
+@click.option(
+    "--traefik",
+    metavar="URL",
+    envvar="HEALTHAGENT_TRAEFIK_API",
+    help="Traefik's API, to be asked what it routes to, such as http://127.0.0.1:8080.",
+)
 @click.option("--metrics", metavar="URL", help="Where metrics arrive, as Prometheus text.")
 @click.option("--acceptance", metavar="FILE", type=_PATH, help="The output of an acceptance run.")
 @click.option("--static", is_flag=True, help="Look at files alone, and count what they can tell.")
@@ -57,6 +63,7 @@ def audit(
     services: tuple[str, ...],
     folder: Path | None,
     project: str | None,
+    traefik: str | None,
     metrics: str | None,
     acceptance: Path | None,
     static: bool,
@@ -89,7 +96,7 @@ def audit(
     evidence = gather.from_files(asked)
     if not static:
         named = ctx.get_parameter_source("agent") is not ParameterSource.DEFAULT
-        evidence = _live(evidence, agent, named, metrics, acceptance)
+        evidence = _live(evidence, agent, named, traefik, metrics, acceptance)
     kinds = (Kind.FILES,) if static else tuple(Kind)
     judgements = [judge(requirement, evidence, kinds) for requirement in REQUIREMENTS]
     if as_json:
@@ -106,13 +113,18 @@ def audit(
 
 
 def _live(
-    evidence: Evidence, agent: Agent, named: bool, metrics: str | None, acceptance: Path | None
+    evidence: Evidence,
+    agent: Agent,
+    named: bool,
+    traefik: str | None,
+    metrics: str | None,
+    acceptance: Path | None,
 ) -> Evidence:
     """The evidence with what runs: the agent first, since it may not answer."""
     from healthagent.audit.reading import engine, gather, records
     from healthagent.core.observation import Unseen
 
-    told = _told(evidence, agent, named)
+    told, router = _told(evidence, agent, named, traefik)
     trial = (
         records.trial(acceptance)
         if acceptance
@@ -124,6 +136,7 @@ def _live(
         replace(
             evidence,
             agent=told,
+            router=router,
             containers=containers,
             images=images,
             trial=trial,
@@ -134,31 +147,37 @@ def _live(
     )
 
 
-def _told(evidence: Evidence, agent: Agent, named: bool) -> Told | Unseen:
-    """What the agent says; unseen where none answers at an address that nobody named."""
+def _told(
+    evidence: Evidence, agent: Agent, named: bool, traefik: str | None
+) -> tuple[Told | Unseen, Router | Unseen]:
+    """What the agent says, unseen where none answers at an address that nobody named; and what
+    Traefik says at the same moment."""
     from healthagent.audit.reading import agent as reading
+    from healthagent.audit.reading.traefik import UNASKED
     from healthagent.core.observation import Unseen
 
     try:
-        documents = _documents(agent)
+        health, budget, router = _documents(agent, traefik)
     except AgentUnreachable as error:
         if named:
             raise
-        return Unseen(str(error).splitlines()[0], "start the stack; audit with --agent URL")
+        away = Unseen(str(error).splitlines()[0], "start the stack; audit with --agent URL")
+        return away, UNASKED
     except HealthagentError as error:
-        return Unseen(str(error), "audit with --agent URL of its first listener")
-    return reading.read(agent.url, *documents, evidence.stack.apps)
+        return Unseen(str(error), "audit with --agent URL of its first listener"), UNASKED
+    return reading.read(agent.url, health, budget, evidence.stack.apps), router
 
 
-def _documents(agent: Agent) -> tuple[Document, Document, Document]:
+def _documents(agent: Agent, traefik: str | None) -> tuple[Document, Document, Router | Unseen]:
     """Health, budget and routing of one moment: a replica may come or go between two answers."""
+    from healthagent.audit.reading.traefik import UNASKED, read
+
     for _ in range(TRIES):
-        before, budget, routing, after = (
-            agent.health(), agent.budget(), agent.traefik(), agent.health(),
-        )  # fmt: skip
+        before, budget = agent.health(), agent.budget()
+        router, after = read(traefik) if traefik else UNASKED, agent.health()
         if _ready(before) == _ready(after):
             break
-    return after, budget, routing
+    return after, budget, router
 
 
 def _ready(health: Document) -> set[str]:

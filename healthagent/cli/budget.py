@@ -7,7 +7,7 @@ import click
 from healthagent.cli import parameters
 from healthagent.cli.agent import Agent, Document, near
 from healthagent.cli.screen import Screen, print_json
-from healthagent.core.budget import Budget, Limit, ReplicaBudget
+from healthagent.core.budget import Budget, Limit, Part, ReplicaBudget
 from healthagent.errors import UnknownTarget
 
 MOST_REPLICAS = 10_000
@@ -64,14 +64,17 @@ def _budget(server: Document) -> Budget:
         agent=server["agent"],
         others=server["others"],
         replicas=tuple(
-            ReplicaBudget(**{field: r[field] for field in ReplicaBudget.__dataclass_fields__})
+            ReplicaBudget(**{field: r[field] for field in ReplicaBudget._fields})
             for r in server["replicas"]
         ),
-        limits=tuple(
-            Limit(**{field: limit[field] for field in Limit.__dataclass_fields__})
-            for limit in server["limits"]
-        ),
+        parts=tuple(_part(row) for row in (*server["roles"], *server["databases"])),
+        also=tuple(server["also"]),
     )
+
+
+def _part(row: Document) -> Part:
+    kind = Part if row["allowed"] is None else Limit
+    return kind(**{field: row[field] for field in kind.__dataclass_fields__})
 
 
 def _scaled(servers: list[Budget], service: str, count: int) -> list[Budget]:
@@ -110,29 +113,34 @@ def _show(screen: Screen, servers: list[Budget]) -> None:
     if not servers:
         screen.line("No replica's database has been seen yet.")
     for server in servers:
-        for limit in server.bounds:
-            screen.line(*_fit(server, limit))
+        screen.line(*_fit(server, server.bounds[0]))
+        for part in server.parts:
+            screen.line(*_fit(server, part))
         screen.table(HEADS, _rows(server), numbers=("PLANNED", "HELD"))
         for service in _services(server):
             screen.line(*_room(server, service))
         screen.line()
 
 
-def _fit(server: Budget, limit: Limit) -> tuple[str | tuple[str, str], ...]:
-    planned, surge = server.planned_within(limit), server.surge_within(limit)
-    over = server.overrun(limit)
+def _fit(server: Budget, part: Part) -> tuple[str | tuple[str, str], ...]:
+    planned, surge = server.planned_within(part), server.surge_within(part)
+    sums = f"  {planned} planned, {surge} more in a rollout, {part.held} held, "
+    if not isinstance(part, Limit):
+        return (_name(server, part), "bold"), f"{sums}no limit of its own"
+    over = server.overrun(part)
     if over <= 0:
         verdict = ("it fits", "green")
     elif over <= surge:
         verdict = (f"a rollout needs {over} more", "bold red")
     else:
         verdict = (f"{over - surge} too many, {over} in a rollout", "bold red")
-    name = limit.name if limit.kind == "server" else f"  {limit.kind} {limit.name}"
-    sums = (
-        f"  {planned} planned, {surge} more in a rollout, {limit.held} held, "
-        f"{limit.allowed} allowed: "
-    )
-    return (name, "bold"), sums, verdict
+    return (_name(server, part), "bold"), f"{sums}{part.allowed} allowed: ", verdict
+
+
+def _name(server: Budget, part: Part) -> str:
+    if part.kind != "server":
+        return f"  {part.kind} {part.name}"
+    return f"{part.name} ({', '.join(server.also)})" if server.also else part.name
 
 
 HEADS = ("REPLICA", "SERVICE", "PLANNED", "HELD")

@@ -293,9 +293,18 @@ ADVICE: dict[str, Advice] = {
         "same.",
         ("set application_name where the app makes systemDatabasePool",),
     ),
+    "covered": Advice(
+        "Postgres shows the last query of each connection alone, and the app's own come after "
+        "DBOS's.",
+        ("set application_name where the app makes systemDatabasePool",),
+    ),
     "behind_pooler": Advice(
-        "Every connection comes from the pooler's address, so that only names tell replicas apart.",
-        ("declare the id that each should have: healthagent.dbos.executor={{container_name}}",),
+        "Every connection comes from the pooler's address, so that only names tell replicas apart; "
+        "one that clients share bears the name of whoever used it last.",
+        (
+            "declare the id that each should have: healthagent.dbos.executor={{container_name}}",
+            "let DBOS connect to Postgres itself, or in the pooler's session mode",
+        ),
     ),
     "orphaned": Advice(
         "These workflows began and stand still; no other executor will take them.",

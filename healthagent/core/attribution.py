@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Mapping
+from collections.abc import Mapping, Set
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
-from itertools import chain
 
 from healthagent.core.observation import Backend, ClientPorts, Database, Fleet, Unseen
 from healthagent.core.target import Target
@@ -45,28 +44,45 @@ class Ledger:
         """
         if self._is_hidden:
             return HIDDEN
+        apart = self._apart.get(target.id)
+        if apart is not None:
+            return apart
         if not target.addresses:
             return () if target.is_container else Unseen("the replica has no address")
-        held = [self._by_address.get(address, ()) for address in dict.fromkeys(target.addresses)]
-        here = held[0] if len(held) == 1 else tuple(chain.from_iterable(held))
-        if not self.shares_address(target):
-            return here
         if isinstance(ports, Unseen):
             return Unseen(
                 f"others share the address {target.addresses[0]}, and {ports.reason}", ports.remedy
             )
+        here = self._from(target)
         return tuple(backend for backend in here if backend.client_port in ports.ports)
 
     def shares_address(self, target: Target) -> bool:
         """True where others may be seen under the same address: another watched replica or, under
         a loopback address, any process of the host."""
-        return any(_is_loopback(a) or self._seen_under[a] > 1 for a in target.addresses)
+        return not self._shared.isdisjoint(target.addresses)
 
     def owners(self, ports: Ports) -> Mapping[str, Held]:
         """What each target holds, by its id."""
         return {
             target.id: self.held_by(target, ports.get(target.id, NOT_LOOKED_AT))
             for target in self.sharing
+        }
+
+    def _from(self, target: Target) -> tuple[Backend, ...]:
+        """The backends that come from one of a target's addresses."""
+        return tuple(
+            backend
+            for address in dict.fromkeys(target.addresses)
+            for backend in self._by_address.get(address, ())
+        )
+
+    @cached_property
+    def _apart(self) -> Mapping[str, tuple[Backend, ...]]:
+        """What those hold that share no address with anybody, by their ids."""
+        return {
+            target.id: self._from(target)
+            for target in self.sharing
+            if target.addresses and not self.shares_address(target)
         }
 
     @cached_property
@@ -93,6 +109,10 @@ class Ledger:
         return Counter(address for target in self.sharing for address in set(target.addresses))
 
     @cached_property
+    def _shared(self) -> Set[str]:
+        return {a for a, count in self._seen_under.items() if count > 1 or _is_loopback(a)}
+
+    @cached_property
     def _is_hidden(self) -> bool:
         return any(not backend.visible for backend in self.database.clients)
 
@@ -100,7 +120,7 @@ class Ledger:
 @lru_cache(maxsize=4)
 def ledger(database: Database, fleet: Fleet) -> Ledger:
     """The ledger of a round: the same one for all who ask with the same round and fleet."""
-    return Ledger(database, fleet.sharing(database.ref))
+    return Ledger(database, fleet.sharing(database))
 
 
 def _is_loopback(address: str) -> bool:

@@ -8,18 +8,19 @@ have a CONNECTION LIMIT each, which counts in the same way.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
-from typing import Literal
+from operator import attrgetter
+from typing import Literal, NamedTuple
 
 from healthagent.core.attribution import Held, Ledger
-from healthagent.core.observation import Backend, Unseen
+from healthagent.core.observation import Backend, Database, Unseen
 from healthagent.core.target import Target
 
 
-@dataclass(frozen=True, slots=True)
-class ReplicaBudget:
+class ReplicaBudget(NamedTuple):
     """One replica's share. ``declared`` is ``None`` where it declares no pool; ``held`` is
     ``None`` where its backends cannot be told from others'. ``role`` is ``None`` where it is not
     known. ``surge`` is how many replicas more a rollout of its service adds for a while."""
@@ -39,20 +40,18 @@ class ReplicaBudget:
 
 
 @dataclass(frozen=True, slots=True)
-class Limit:
-    """A bound on connections: the server's, or a CONNECTION LIMIT of a role or a database.
-
-    ``held``, ``agent`` and ``others`` count those that the limit counts.
-    """
+class Part:
+    """The connections of the whole server, of one role, or to one database: how many are held, and
+    how many of those by the agent and by others whom nobody watches."""
 
     kind: Literal["server", "role", "database"]
     name: str
-    allowed: int
     held: int
     agent: int
     others: int
 
     def binds(self, replica: ReplicaBudget) -> bool:
+        """Whether what a replica takes counts here."""
         match self.kind:
             case "server":
                 return True
@@ -60,6 +59,13 @@ class Limit:
                 return replica.role == self.name
             case "database":
                 return replica.database == self.name
+
+
+@dataclass(frozen=True, slots=True)
+class Limit(Part):
+    """A bound on connections: the server's, or a CONNECTION LIMIT of a role or a database."""
+
+    allowed: int
 
     def __str__(self) -> str:
         if self.kind == "server":
@@ -73,8 +79,9 @@ class Budget:
 
     ``planned`` is the sum if every pool is full, the agent's own and the ``others`` that are held
     now by nobody watched included; ``surge`` is what a rollout of one service at a time adds.
-    ``undeclared`` names replicas that count only with what they hold now. ``limits`` are the
-    CONNECTION LIMITs that bind a replica.
+    ``undeclared`` names replicas that count only with what they hold now. ``parts`` are the roles,
+    then the databases, that replicas use or somebody is connected to; where one has a CONNECTION
+    LIMIT it is a :class:`Limit`. ``also`` are other addresses of the same server.
     """
 
     server: str
@@ -83,12 +90,22 @@ class Budget:
     agent: int
     others: int
     replicas: tuple[ReplicaBudget, ...]
-    limits: tuple[Limit, ...] = ()
+    parts: tuple[Part, ...] = ()
+    also: tuple[str, ...] = ()
+
+    @property
+    def limits(self) -> tuple[Limit, ...]:
+        """The CONNECTION LIMITs that bind a replica."""
+        return tuple(
+            part
+            for part in self.parts
+            if isinstance(part, Limit) and any(part.binds(replica) for replica in self.replicas)
+        )
 
     @property
     def bounds(self) -> tuple[Limit, ...]:
         """All that must hold: the server's own limit first."""
-        whole = Limit("server", self.server, self.allowed, self.held, self.agent, self.others)
+        whole = Limit("server", self.server, self.held, self.agent, self.others, self.allowed)
         return (whole, *self.limits)
 
     @property
@@ -112,14 +129,18 @@ class Budget:
     def undeclared(self) -> tuple[str, ...]:
         return tuple(replica.name for replica in self.replicas if replica.declared is None)
 
-    def planned_within(self, limit: Limit) -> int:
-        """What is planned of those that a limit binds, the surge left out."""
-        return sum(r.share for r in self.replicas if limit.binds(r)) + limit.agent + limit.others
+    def declared_within(self, part: Part) -> int:
+        """The declared pools of those that count in a part."""
+        return sum(r.declared or 0 for r in self.replicas if part.binds(r))
 
-    def surge_within(self, limit: Limit) -> int:
+    def planned_within(self, part: Part) -> int:
+        """What is planned of those that count in a part, the surge left out."""
+        return sum(r.share for r in self.replicas if part.binds(r)) + part.agent + part.others
+
+    def surge_within(self, part: Part) -> int:
         """What a rollout adds to that: of the service that adds the most, since one goes at a
         time."""
-        return max((r.surge * r.share for r in self.replicas if limit.binds(r)), default=0)
+        return max((r.surge * r.share for r in self.replicas if part.binds(r)), default=0)
 
     def overrun(self, limit: Limit) -> int:
         """How many connections too many a limit is planned to bear; what is free where negative."""
@@ -133,7 +154,7 @@ class Budget:
         ours, rest = self._of(service)
         like, kept = max(ours, key=lambda replica: replica.share), ours[:count]
         added = (
-            replace(like, name=f"{service} (planned {n})", held=0, declared=like.share)
+            like._replace(name=f"{service} (planned {n})", held=0, declared=like.share)
             for n in range(len(kept) + 1, count + 1)
         )
         return replace(self, replicas=(*rest, *kept, *added))
@@ -182,16 +203,23 @@ class Budget:
 def budget(ledger: Ledger, held: Mapping[str, Held]) -> Budget:
     """The budget of one server. ``held`` has what each of the targets that share it holds."""
     database, foreign = ledger.database, strangers(ledger, held)
+    limits = database.limits
     replicas = _with_roles([_replica(target, held[target.id]) for target in ledger.sharing])
-    databases = {target.database.name for target in ledger.sharing if target.database}
+    name, *also = (f"{host}:{port}" for host, port in sorted(database.addresses))
+    by_database = Counter(ref.name for ref in {t.database for t in ledger.sharing if t.database})
+    by_role = Counter({database.agent_role: by_database.total()})
     return Budget(
-        server=f"{database.ref.host}:{database.ref.port}",
-        allowed=database.limits.allowed,
+        server=name,
+        allowed=limits.allowed,
         held=len(database.backends),
-        agent=max(1, len(databases)),
+        agent=max(1, by_database.total()),
         others=len(foreign),
         replicas=replicas,
-        limits=tuple(_limits(ledger, replicas, foreign)),
+        parts=(
+            *_parts("role", database, replicas, foreign, by_role, limits.role_limits),
+            *_parts("database", database, replicas, foreign, by_database, limits.database_limits),
+        ),
+        also=tuple(also),
     )
 
 
@@ -244,31 +272,21 @@ def _replica(target: Target, held: Held) -> ReplicaBudget:
 def _with_roles(replicas: Sequence[ReplicaBudget]) -> tuple[ReplicaBudget, ...]:
     """Replicas of a service share their role: one that holds nothing yet has its siblings'."""
     known = {replica.service: replica.role for replica in replicas if replica.role}
-    return tuple(r if r.role else replace(r, role=known.get(r.service)) for r in replicas)
+    return tuple(r if r.role else r._replace(role=known.get(r.service)) for r in replicas)
 
 
-def _limits(
-    ledger: Ledger, replicas: Sequence[ReplicaBudget], foreign: Sequence[Backend]
-) -> Iterator[Limit]:
-    """The CONNECTION LIMITs that bind one of the replicas."""
-    database, agent = ledger.database, ledger.database.agent_role
-    backends = database.backends
-    for role in sorted({r.role for r in replicas if r.role} & database.limits.role_limits.keys()):
-        yield Limit(
-            kind="role",
-            name=role,
-            allowed=database.limits.role_limits[role],
-            held=sum(backend.role == role for backend in backends),
-            agent=int(role == agent),
-            others=sum(backend.role == role for backend in foreign),
-        )
-    names = {r.database for r in replicas if r.database}
-    for name in sorted(names & database.limits.database_limits.keys()):
-        yield Limit(
-            kind="database",
-            name=name,
-            allowed=database.limits.database_limits[name],
-            held=sum(backend.database == name for backend in backends),
-            agent=1,
-            others=sum(backend.database == name for backend in foreign),
-        )
+def _parts(
+    kind: Literal["role", "database"],
+    database: Database,
+    replicas: Sequence[ReplicaBudget],
+    foreign: Sequence[Backend],
+    agent: Counter[str],
+    limits: Mapping[str, int],
+) -> Iterator[Part]:
+    """What each role, or each database, holds. ``agent`` counts the agent's connections by that."""
+    of = attrgetter(kind)
+    held, others = Counter(map(of, database.backends)), Counter(map(of, foreign))
+    for name in sorted(filter(None, held.keys() | map(of, replicas))):
+        counts = held[name], agent[name], others[name]
+        limit = limits.get(name)
+        yield Part(kind, name, *counts) if limit is None else Limit(kind, name, *counts, limit)

@@ -13,8 +13,9 @@ from collections.abc import Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
 
-from healthagent.core.attribution import Ledger
+from healthagent.core.attribution import NOT_LOOKED_AT, Ledger
 from healthagent.core.observation import Backend, PendingWorkflows, Unseen
+from healthagent.core.target import Target
 
 PREFIX = "dbos_transact_"
 LONGEST_NAME = 63
@@ -51,8 +52,34 @@ class Executors:
         """The ids that watched replicas should have."""
         return {target.executor for target in self.ledger.sharing if target.executor is not None}
 
+    @cached_property
+    def direct(self) -> Set[str]:
+        """The services of which an executor connects from its replica's own address: there is no
+        pooler between them and Postgres."""
+        return {target.service for target in self.ledger.sharing if self._own(target)}
+
+    def pooled(self, target: Target, held: Sequence[Backend]) -> tuple[Backend, ...]:
+        """Connections from no replica's address that ``target``, which itself holds ``held``, may
+        have by way of a pooler.
+
+        A pooler, such as PgBouncer, logs in by the role of its client. It shows the client's
+        application_name too, but in its transaction mode only until another client has its turn:
+        three idle executors behind PgBouncer 1.18 were all named in one look of three. So any
+        executor of that role may be meant; and, of a replica that holds no connection at all, any
+        connection.
+        """
+        if target.service in self.direct:
+            return ()
+        return tuple(
+            backend
+            for backend in self.ledger.outsiders
+            if (not target.role or backend.role == target.role)
+            and (not held or backend.application.startswith(PREFIX))
+        )
+
     def versions(self, service: str) -> Set[str]:
-        """The versions that run under an id which a replica of the service should have."""
+        """The versions that run under an id which a replica of the service should have or, where
+        none is declared, under a name from its address that can be read in one way alone."""
         return self._versions.get(service, frozenset())
 
     @cached_property
@@ -66,6 +93,13 @@ class Executors:
             return ()
         return tuple(workflows for workflows in pending if not self._has_owner(workflows))
 
+    def _own(self, target: Target) -> tuple[Backend, ...]:
+        """The backends of executors that connect from the replica's own address, if it has one."""
+        held = self.ledger.held_by(target, NOT_LOOKED_AT)
+        if isinstance(held, Unseen):
+            return ()
+        return tuple(backend for backend in held if backend.application.startswith(PREFIX))
+
     def _has_owner(self, pending: PendingWorkflows) -> bool:
         """A computed version is missing from the name, so that any name of the id alone may be
         the owner's."""
@@ -75,7 +109,8 @@ class Executors:
     @cached_property
     def _has_nameless(self) -> bool:
         return any(
-            backend.listens_dbos and not backend.application.startswith(PREFIX)
+            (backend.listens_dbos or backend.asked_dbos is not None)
+            and not backend.application.startswith(PREFIX)
             for backend in self.ledger.database.clients
         )
 
@@ -90,7 +125,15 @@ class Executors:
             for executor, version in _readings(name):
                 for service in services.get(executor, ()):
                     found[service].add(version)
+        for target in self.ledger.sharing:
+            if target.executor is None:
+                found[target.service] |= self._undeclared(target)
         return found
+
+    def _undeclared(self, target: Target) -> Set[str]:
+        """The versions of a replica of which no id is declared."""
+        readings = [tuple(_readings(backend.application)) for backend in self._own(target)]
+        return {only[0][1] for only in readings if len(only) == 1}
 
 
 @lru_cache(maxsize=4)

@@ -14,8 +14,8 @@ from typing import Literal, TypeVar, cast
 from healthagent.core.target import DatabaseRef, Target
 
 Want = Literal["unseen", "password", "not_admitted", "not_granted", "role_limit"]
-"""What keeps the agent from looking: its password, pg_hba.conf or NOLOGIN, a GRANT, its role's
-CONNECTION LIMIT; or something else."""
+"""What keeps the agent from looking: its password; pg_hba.conf, NOLOGIN or a pooler; a GRANT; its
+role's CONNECTION LIMIT; or something else."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,8 +157,9 @@ class Backend:
     ``visible`` is false where the agent's role may not see the row's details (they read NULL
     without ``pg_monitor``). ``state`` is Postgres' own word: ``active``, ``idle``, ``idle in
     transaction``. ``idle_for`` is seconds since ``state_change``, ``age`` since the connection was
-    made. ``listens_dbos`` says that its last query was DBOS's ``LISTEN``; no other SQL text leaves
-    the server.
+    made. ``listens_dbos`` says that its last query was DBOS's ``LISTEN``. ``asked_dbos`` is for
+    how many seconds no query was seen on it that a DBOS executor alone makes; ``None`` where there
+    was none, and on connections that DBOS named. No SQL text leaves the server.
     """
 
     pid: int
@@ -172,6 +173,7 @@ class Backend:
     idle_for: float | None = None
     age: float | None = None
     listens_dbos: bool = False
+    asked_dbos: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -205,6 +207,10 @@ class PendingWorkflows:
     count: int
 
 
+Address = tuple[str, int]
+"""A server's host and port, as somebody spelled them."""
+
+
 @dataclass(frozen=True, eq=False)
 class Database(Fact):
     """One round of the agent's own connection: what one Postgres server told.
@@ -212,6 +218,7 @@ class Database(Fact):
     ``elapsed`` is the time of the round in seconds. ``agent_pid`` is the agent's own backend, the
     one connection it costs. ``in_recovery`` is true on a standby. ``pending`` are the workflows in
     DBOS's tables where they are in this database, as they were at most some seconds before.
+    ``also`` are other addresses under which the agent found the same server.
     Two rounds are never the same fact: it is compared by identity, and may key what it implies.
     """
 
@@ -223,13 +230,24 @@ class Database(Fact):
     backends: tuple[Backend, ...]
     in_recovery: bool = False
     pending: tuple[PendingWorkflows, ...] | Unseen = Unseen("workflows were not looked at")
+    also: frozenset[Address] = frozenset()
+
+    @property
+    def addresses(self) -> frozenset[Address]:
+        """All addresses by which the server is known, that of ``ref`` included."""
+        return self.also | {(self.ref.host, self.ref.port)}
 
     @cached_property
     def clients(self) -> tuple[Backend, ...]:
         """All backends but the agent's own, which may come from the address of a replica. It has
         one in each database of the server that replicas use."""
         own = {_origin(backend) for backend in self.backends if backend.pid == self.agent_pid}
-        return tuple(backend for backend in self.backends if _origin(backend) not in own)
+        names = {application for _, application, _ in own}
+        return tuple(
+            backend
+            for backend in self.backends
+            if backend.application not in names or _origin(backend) not in own
+        )
 
 
 def _origin(backend: Backend) -> tuple[str, str, str | None]:
@@ -282,13 +300,13 @@ class Fleet(Fact):
 
     targets: tuple[Target, ...]
 
-    def sharing(self, database: DatabaseRef) -> tuple[Target, ...]:
-        """Those whose connections go to the same server as ``database``."""
-        server = (database.host, database.port)
+    def sharing(self, database: Database) -> tuple[Target, ...]:
+        """Those whose connections go to the same server, by whatever name."""
+        server = database.addresses
         return tuple(
             target
             for target in self.targets
-            if target.database and (target.database.host, target.database.port) == server
+            if target.database and (target.database.host, target.database.port) in server
         )
 
 

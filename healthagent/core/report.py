@@ -320,13 +320,8 @@ def _target(subject: Subject, checks: Sequence[Check], now: float) -> TargetRepo
 
 
 def _check(check: Check, timeline: Timeline, target: Target, now: float) -> CheckReport:
-    return CheckReport(
-        check,
-        timeline,
-        timeline.read(now, target.timing),
-        awaited=_awaited(check, timeline),
-        excused=check.shared and timeline.fails,
-    )
+    awaited, excused = _awaited(check, timeline), check.shared and timeline.fails
+    return CheckReport(check, timeline, timeline.read(now, target.timing), awaited, excused)
 
 
 def _awaited(check: Check, timeline: Timeline) -> bool:
@@ -334,7 +329,7 @@ def _awaited(check: Check, timeline: Timeline) -> bool:
 
     Where only the agent can see, its blindness is not held against the replica.
     """
-    if Group.STARTUP not in check.groups or timeline.ever_passed:
+    if timeline.ever_passed or Group.STARTUP not in check.groups:
         return False
     blind = timeline.standing is None and timeline.decided
     return not (blind and check.witness is Witness.AGENT)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import Any
+from urllib.parse import urlsplit
 
 from healthagent.core.target import Target
 
@@ -52,3 +54,24 @@ def routes_to(servers: Iterable[str], target: Target) -> bool:
     if not target.is_container:
         return f"{host}:{target.port}" in servers
     return any(server.rpartition(":")[0] == host for server in servers)
+
+
+def served(services: Any) -> set[str]:
+    """All servers that Traefik sends requests to, each a host with its port, by what its API
+    answers to ``/api/http/services``: of every provider.
+
+    The API shows what the routers were last built from (pkg/server/routerfactory.go of Traefik),
+    and what its own health check found, by URL (pkg/config/runtime/runtime_http.go).
+    Raises ``ValueError`` where the answer is not what Traefik's is.
+    """
+    if not isinstance(services, list):
+        raise ValueError("that is no list of services")
+    servers: set[str] = set()
+    for service in services:
+        states = service.get("serverStatus") or {}
+        if not states and not service.get("usedBy"):
+            continue  # no router uses it, so that Traefik has not built it
+        down = {urlsplit(url).netloc for url, state in states.items() if state == "DOWN"}
+        listed = (service.get("loadBalancer") or {}).get("servers") or ()
+        servers |= {urlsplit(server.get("url", "")).netloc for server in listed} - down
+    return servers

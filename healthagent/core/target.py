@@ -37,8 +37,9 @@ class Pools:
     @property
     def total(self) -> int | None:
         """The declared sum, or ``None`` where no pool is declared."""
-        declared = [size for size in (self.prisma, self.dbos) if size is not None]
-        return sum(declared) if declared else None
+        if self.prisma is None and self.dbos is None:
+            return None
+        return (self.prisma or 0) + (self.dbos or 0)
 
 
 @dataclass(frozen=True, slots=True)

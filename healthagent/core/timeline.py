@@ -36,9 +36,12 @@ class Timeline(NamedTuple):
         if verdict.status is Status.UNKNOWN:
             return self._replace(latest=verdict, latest_at=at)
         standing = self.standing
-        goes_on = standing is not None and standing.status is verdict.status
-        if goes_on or self.candidate + 1 >= self._needed(verdict, timing):
-            return self._stand(verdict, at)
+        if standing is not None and standing.status is verdict.status:
+            since = self.since if standing.code == verdict.code else at
+            return Timeline(verdict, since, at, verdict, 0, self.ever_passed, at)
+        if self.candidate + 1 >= self._needed(verdict, timing):
+            passed = self.ever_passed or verdict.status.passing
+            return Timeline(verdict, at, at, verdict, 0, passed, at)
         return self._replace(
             latest=verdict, latest_at=at, known_at=at, candidate=self.candidate + 1
         )
@@ -57,7 +60,8 @@ class Timeline(NamedTuple):
     @property
     def fails(self) -> bool:
         """True while a failure stands, whether it can be seen now or not."""
-        return self.standing is not None and self.standing.status is Status.FAILED
+        standing = self.standing
+        return standing is not None and standing.status is Status.FAILED
 
     @property
     def decided(self) -> bool:
@@ -80,13 +84,6 @@ class Timeline(NamedTuple):
         if verdict.status.passing == standing.status.passing:
             return 1
         return timing.rise if verdict.status.passing else timing.fall
-
-    def _stand(self, verdict: Verdict, at: float) -> Timeline:
-        old = self.standing
-        same = old is not None and old.status is verdict.status and old.code == verdict.code
-        since = self.since if same else at
-        passed = self.ever_passed or verdict.status.passing
-        return Timeline(verdict, since, at, verdict, 0, passed, at)
 
 
 def _unbelieved(verdict: Verdict) -> Verdict:

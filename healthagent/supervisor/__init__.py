@@ -13,7 +13,7 @@ from healthagent.supervisor.journal import Journal
 from healthagent.supervisor.notices import Notices
 from healthagent.supervisor.operations import ReplicaOperations
 from healthagent.supervisor.rotation import Drains
-from healthagent.supervisor.supervise import Supervisor, cut_short
+from healthagent.supervisor.supervise import Supervisor
 from healthagent.supervisor.traefik import TraefikRouter
 from healthagent.supervisor.traffic import ReplicaTraffic
 
@@ -31,6 +31,5 @@ __all__ = [
     "ReplicaTraffic",
     "Supervisor",
     "TraefikRouter",
-    "cut_short",
     "located",
 ]

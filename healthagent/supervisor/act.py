@@ -10,6 +10,12 @@ from healthagent.core.target import Target
 from healthagent.core.verdict import Evidence
 from healthagent.supervisor.ports import Recorder
 
+STOPPED = "container"
+"""The key in a step's evidence under which the id of the container stands that is stopped next."""
+
+INTERRUPTED = "interrupted"
+"""The key in the evidence of an act's last step that marks one that the agent's own end ended."""
+
 
 class Ended(Exception):
     """Ends an act before its end, as *refused*, *failed* or *observed*; the text says why and how
@@ -69,6 +75,11 @@ class Act:
         self._recorder.record(step)
         self._said.set()
         self._said = asyncio.Event()
+
+    def say_sigterm(self, target: Target) -> None:
+        """Tell that a container is about to be stopped that the Engine will not start again by
+        itself. Which one is kept with the step, so that the agent's next life can bring it back."""
+        self.say("SIGTERM", target, evidence={STOPPED: target.id})
 
     async def preserve(self, target: Target) -> None:
         """Keep the evidence of a replica that is about to be stopped, and say whether it is."""

@@ -73,6 +73,11 @@ class DockerRuntime:
     async def replace(self, id_: str, plan: Plan) -> str:
         return await self._do(f"replace {id_[:12]}", lambda engine: _replace(engine, id_, plan))
 
+    async def recover(self, id_: str, name: str) -> str:
+        found = await self._do(f"recover {name}", lambda engine: _left_of(engine, id_, name))
+        await (self.restart(found) if found == id_ else self.start(found))
+        return found
+
     async def add(self, id_: str, name: str, number: int, plan: Plan) -> str:
         def add(engine: Api) -> str:
             old = _inspected(engine, id_)
@@ -145,7 +150,7 @@ def _replace(engine: Api, id_: str, plan: Plan) -> str:
     for sure."""
     old = _inspected(engine, id_)
     name = old["Name"].lstrip("/")
-    new = _create(engine, _asked(engine, old, plan), f"{id_[:12]}_{name}")
+    new = _create(engine, _asked(engine, old, plan), _meanwhile(id_, name))
     try:
         engine.remove_container(id_)
     except FAULTS:
@@ -153,6 +158,28 @@ def _replace(engine: Api, id_: str, plan: Plan) -> str:
         raise
     engine.rename(new, name)
     return new
+
+
+def _meanwhile(id_: str, name: str) -> str:
+    """What a successor is called while the one with its name is still there."""
+    return f"{id_[:12]}_{name}"
+
+
+def _left_of(engine: Api, id_: str, name: str) -> str:
+    """Which container a replacement left, by its name alone from now on."""
+    old, new = _found(engine, id_), _found(engine, _meanwhile(id_, name))
+    if old is not None and new is not None:
+        engine.remove_container(new["Id"], v=False)
+    if old is None and new is not None:
+        engine.rename(new["Id"], name)
+    return str((old or new or _inspected(engine, name))["Id"])
+
+
+def _found(engine: Api, id_or_name: str) -> Document | None:
+    try:
+        return _inspected(engine, id_or_name)
+    except NotFound:
+        return None
 
 
 def _asked(

@@ -74,6 +74,12 @@ class FakeRuntime:
         del self.containers[id_]
         return new
 
+    async def recover(self, id_: str, name: str) -> str:
+        named = (each.id for each in self.containers.values() if each.name == name)
+        found = id_ if id_ in self.containers else next(named, id_)
+        await (self.restart(found) if found == id_ else self.start(found))
+        return found
+
     async def add(self, id_: str, name: str, number: int, plan: Plan) -> str:
         old = self._known(id_)
         self._act("add", replace(old, name=name), f" as number {number}")

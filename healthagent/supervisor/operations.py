@@ -9,7 +9,7 @@ import asyncio
 import logging
 import secrets
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Set
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Set
 
 from healthagent.core.action import Outcome, Plan, Step
 from healthagent.core.report import Report
@@ -18,9 +18,10 @@ from healthagent.core.target import Target
 from healthagent.core.transition import Transition
 from healthagent.errors import ActionError
 from healthagent.supervisor import plan as planning
-from healthagent.supervisor.act import Act, Ended
+from healthagent.supervisor.act import INTERRUPTED, Act, Ended
 from healthagent.supervisor.passage import Former, Passage
 from healthagent.supervisor.ports import Recorder, Router, Runtime, Traffic
+from healthagent.supervisor.recovery import CutShort, cut_short
 from healthagent.supervisor.rolling import Rolling
 from healthagent.supervisor.rotation import Drains
 from healthagent.supervisor.watched import Watched, how
@@ -124,11 +125,22 @@ class ReplicaOperations:
 
         return self._begin(plan.verb, service, "", by, work)
 
+    def take_up(self, earlier: Iterable[Step]) -> None:
+        """End what an earlier life of the agent cut short, by its steps, and bring back what it had
+        stopped. Such an act goes by the id and the name that it began under."""
+        for cut in cut_short(earlier):
+
+            async def work(act: Act, cut: CutShort = cut) -> str:
+                return await cut.recovered(act, self._runtime, self._clock())
+
+            step = cut.last
+            self._begin(step.verb, step.service, step.target, step.by, work, step.act)
+
     def _begin(
-        self, verb: str, service: str, target: str, by: str, work: Work
+        self, verb: str, service: str, target: str, by: str, work: Work, id_: str = ""
     ) -> AsyncIterator[Step]:
-        """Start an act, whether or not anybody follows it."""
-        id_ = secrets.token_hex(4)
+        """Start an act, whether or not anybody follows it. ``id_`` is its id, else a new one."""
+        id_ = id_ or secrets.token_hex(4)
         act = Act(id_, verb, by, service, target, self._recorder, self._clock)
         other = self._acts.get(service)
         if other is None:
@@ -145,7 +157,7 @@ class ReplicaOperations:
         return act.follow()
 
     async def _do(self, act: Act, work: Work) -> None:
-        target = None
+        target, evidence = None, {}
         try:
             text, outcome = await work(act), Outcome.DONE
         except Ended as end:
@@ -154,12 +166,13 @@ class ReplicaOperations:
             text, outcome = str(error), Outcome.FAILED
         except asyncio.CancelledError:
             text, outcome = "the agent stops, and this with it; ask again", Outcome.FAILED
+            evidence = {INTERRUPTED: True}
         except Exception as error:
             _log.exception("%s of %s failed", act.verb, act.service)
             text = f"healthagent's own code failed: {error!r}; please report it"
             outcome = Outcome.FAILED
         del self._acts[act.service]
-        act.say(text, target, outcome)
+        act.say(text, target, outcome, evidence)
 
 
 def _refuse(why: str) -> None:

@@ -79,6 +79,12 @@ class Runtime(Protocol):
         Where the successor cannot be created the old one stays."""
         ...
 
+    async def recover(self, id_: str, name: str) -> str:
+        """Bring back a replica that was being replaced when the agent ended: under its name, and
+        running. Returns the id of what runs. That is its successor where the old one was gone
+        already, and else the old one, which is restarted: it was told to end, and may yet."""
+        ...
+
     async def add(self, id_: str, name: str, number: int, plan: Plan) -> str:
         """Create one more container beside a running one, with all that it has but what ``plan``
         changes, as number ``number`` of its service; returns its id. It is not started."""

@@ -82,11 +82,12 @@ class Rolling:
         new = target.id
         with passage.kept_out(act, target.id):
             await passage.out(act, report)
-            act.say("SIGTERM", target)
             if not plan.replaces:
+                act.say("SIGTERM", target)
                 await runtime.restart(target.id)
                 await passage.back(act, new, former)
             else:
+                act.say_sigterm(target)
                 code = await runtime.stop(target.id)
                 drain = passage.drains[target.id]
                 new = await self._replaced(target, plan)

@@ -8,7 +8,6 @@ import random
 import secrets
 import time
 from collections.abc import Callable, Iterable, Set
-from dataclasses import replace
 
 from healthagent.core.action import Outcome, Step
 from healthagent.core.ports import Operations
@@ -148,25 +147,6 @@ def remembered(steps: Iterable[Step], jitter: Callable[[], float]) -> Memory:
         if step.outcome is Outcome.BEGUN and step.act not in spared_acts:
             memory = memory.restarting(step.target, Past(step.at, jitter()))
     return memory
-
-
-def cut_short(steps: Iterable[Step], now: float) -> list[Step]:
-    """A last step for each act that the end of the agent cut short."""
-    last: dict[tuple[str, str], Step] = {}
-    for step in steps:
-        last[step.act, step.verb] = step
-    return [
-        replace(
-            step,
-            at=now,
-            outcome=Outcome.FAILED,
-            text=f"the agent ended while this was {step.outcome} ({step.text}); the Engine does "
-            f"what it was asked for: see `healthagent status`, and {step.verb} again if need be",
-            evidence={},
-        )
-        for step in last.values()
-        if not step.outcome.final
-    ]
 
 
 def _supervised(decision: Decision) -> bool:

@@ -10,14 +10,12 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable, Mapping
-from typing import Any
-from urllib.parse import urlsplit
 
 import aiohttp
 import orjson
 
 from healthagent.core.observation import Unseen
-from healthagent.core.rotation import Told, routes_to
+from healthagent.core.rotation import Told, routes_to, served
 from healthagent.core.target import Target
 
 LOOK_EVERY = 0.1
@@ -93,29 +91,15 @@ class TraefikRouter:
 
 
 async def _servers(session: aiohttp.ClientSession, api: str) -> set[str]:
-    """All servers that Traefik sends requests to, each a host with its port: of every provider,
-    since under the Docker provider a drain reaches Traefik through its own health check alone.
-
-    The API shows what the routers were last built from (pkg/server/routerfactory.go of Traefik),
-    and what that check found, by URL (pkg/config/runtime/runtime_http.go).
-    Raises ``ValueError`` where the answer is not what Traefik's is.
-    """
+    """All servers that Traefik sends requests to: see ``served``. Those of every provider, since
+    under the Docker provider a drain reaches Traefik through its own health check alone."""
     servers: set[str] = set()
     page = "1"
     while page:
         url = f"{api.rstrip('/')}/api/http/services"
         async with session.get(url, params={"page": page, "per_page": "1000"}) as answer:
             answer.raise_for_status()
-            services: Any = orjson.loads(await answer.read())
+            servers |= served(orjson.loads(await answer.read()))
             following = answer.headers.get("X-Next-Page", "1")
         page = "" if following == "1" else following
-        if not isinstance(services, list):
-            raise ValueError("that is no list of services")
-        for service in services:
-            states = service.get("serverStatus") or {}
-            if not states and not service.get("usedBy"):
-                continue  # no router uses it, so that Traefik has not built it
-            down = {urlsplit(url).netloc for url, state in states.items() if state == "DOWN"}
-            listed = (service.get("loadBalancer") or {}).get("servers") or ()
-            servers |= {urlsplit(server.get("url", "")).netloc for server in listed} - down
     return servers

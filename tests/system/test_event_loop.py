@@ -47,6 +47,10 @@ WITHIN = 60.0
 CROWD = 40
 """Clients that ask for 100 ms of work each, one time after another: 4 s for a turn of all."""
 
+APART = 0.05
+"""Seconds between clients that come whatever becomes of those before: twice the work there is time
+for."""
+
 
 class Replica:
     """A Bun process and all that the watcher does with it: look, look, judge."""
@@ -82,6 +86,22 @@ class Replica:
             await asyncio.sleep(self.target.timing.interval)
         return verdict
 
+    async def until_queue_grows(self, code: str, times: int) -> list[tuple[int, Verdict]]:
+        """So many verdicts in a row that bore that code, and how many connections waited at each:
+        more than at the one before."""
+        deadline, said = time.monotonic() + WITHIN, []
+        grew: list[tuple[int, Verdict]] = []
+        while len(grew) < times:
+            verdict = await self.judged()
+            queued = int(verdict.evidence.get("queued", 0))
+            if verdict.code != code or queued <= max((before for before, _ in grew), default=0):
+                grew = []
+            if verdict.code == code and queued:
+                grew.append((queued, verdict))
+            said.append(f"{verdict.code} {queued}")
+            assert time.monotonic() < deadline, f"no queue that grows, but {', '.join(said)}"
+        return grew
+
     async def ask(self, path: str) -> None:
         """Send a request, and wait for no answer."""
         _, writer = await asyncio.open_connection("127.0.0.1", self.target.port)
@@ -94,11 +114,7 @@ class Replica:
 
         async def client() -> None:
             while True:
-                with contextlib.suppress(OSError):
-                    reader, writer = await asyncio.open_connection("127.0.0.1", self.target.port)
-                    writer.write(b"GET /work HTTP/1.1\r\nHost: app\r\nConnection: close\r\n\r\n")
-                    await reader.read()
-                    writer.close()
+                await self._work()
 
         tasks = [asyncio.create_task(client()) for _ in range(CROWD)]
         try:
@@ -107,6 +123,31 @@ class Replica:
             for task in tasks:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
+
+    @contextlib.asynccontextmanager
+    async def flood(self) -> AsyncIterator[None]:
+        """A new client every moment, whatever becomes of those before."""
+
+        async def arrive() -> None:
+            async with asyncio.TaskGroup() as clients:
+                while True:
+                    clients.create_task(self._work())
+                    await asyncio.sleep(APART)
+
+        arriving = asyncio.create_task(arrive())
+        try:
+            yield
+        finally:
+            arriving.cancel()
+            await asyncio.gather(arriving, return_exceptions=True)
+
+    async def _work(self) -> None:
+        """Ask for work, and wait until it is done."""
+        with contextlib.suppress(OSError):
+            reader, writer = await asyncio.open_connection("127.0.0.1", self.target.port)
+            with contextlib.closing(writer):
+                writer.write(b"GET /work HTTP/1.1\r\nHost: app\r\nConnection: close\r\n\r\n")
+                await reader.read()
 
 
 @pytest.fixture
@@ -163,6 +204,15 @@ async def test_more_work_than_the_loop_can_do_is_overloaded_and_passes_with_the_
         verdict = await replica.until("overloaded")
         assert verdict.status.passing, "a restart would only move the load to the others"
     await replica.until("ok")
+
+
+async def test_a_queue_that_grows_is_overloaded_with_the_number_of_those_that_wait(
+    replica: Replica,
+) -> None:
+    await replica.until("ok")
+    async with replica.flood():
+        for queued, verdict in await replica.until_queue_grows("overloaded", times=3):
+            assert f"{queued} connections wait to be taken" in verdict.reason
 
 
 async def test_one_that_blocks_in_the_middle_of_a_crowd_is_blocked(replica: Replica) -> None:

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import http.client
+import re
 import socket
 from collections.abc import Iterator
 
 import pytest
 
+from provision import app
 from tests.system.acting import Acted, act, acting, ended
 from tests.system.load import Load
 from tests.system.quickstart import Quickstart
+from tests.system.readme import SHOWN
 
 SLOW_MS = 5000
 """As long as this request takes, so long at least a drain must take."""
@@ -20,6 +23,19 @@ SOON = "healthagent.grace=500ms"
 
 QUICK = ("--env", "DRAIN_MS=100")
 """The app serves on after SIGTERM by itself; behind a drain that is time lost."""
+
+
+(ROLL,) = SHOWN
+"""The roll that the README shows."""
+
+
+@pytest.fixture
+def image(quickstart: Quickstart) -> Iterator[str]:
+    """The app's image under another name: what there is to roll to."""
+    name = f"shop:{quickstart.project}"
+    quickstart.engine.docker("tag", app.TAG, name)
+    yield name
+    quickstart.engine.docker("rmi", name)
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -45,6 +61,18 @@ def executors(stack: Quickstart) -> set[str]:
         "WHERE query = 'LISTEN dbos_streams_channel;'"
     )
     return {str(name) for (name,) in found}
+
+
+def likened(line: str) -> str:
+    """A step as the README shows it, without its time, whose it is, and the id of what is new."""
+    said = " ".join(line.split()[1:])
+    return re.sub(r"\b[0-9a-f]{12}\b", "ID", re.sub(r"shop-app-\d", "shop-app-N", said))
+
+
+def shown(acted: Acted, stack: Quickstart) -> set[str]:
+    """The steps of an act as they would read there."""
+    lines = (f"now {step['target'] or step['service']} {step['text']}" for step in acted.steps)
+    return {likened(line.replace(stack.project, "shop")) for line in lines}
 
 
 class SlowRequest:
@@ -92,9 +120,10 @@ def test_a_drain_waits_for_a_request_and_for_no_kept_alive_connection(stack: Qui
 
 
 def test_a_roll_stops_at_what_does_not_come_back_and_gone_on_with_loses_no_request(
-    stack: Quickstart,
+    stack: Quickstart, image: str
 ) -> None:
     agent, mark = stack.container("agent"), stack.agent.mark()
+    roll = ROLL.command.partition(" healthagent ")[2].replace("shop:2", image).split()
     before, registered = ids(stack), executors(stack)
     assert len(registered) == len(stack.replicas)
     first, *others = stack.replicas
@@ -102,7 +131,7 @@ def test_a_roll_stops_at_what_does_not_come_back_and_gone_on_with_loses_no_reque
         broken = do(stack, "roll", "app", "--env", "APP_VERSION=", "--label", SOON)
         stopped = ids(stack)
         cured = ("--env", "APP_VERSION=1.1.0", "--label", "healthagent.grace=30s", *QUICK)
-        with acting(stack.engine, agent, "roll", "app", *cured) as rolling:
+        with acting(stack.engine, agent, *roll, *cured) as rolling:
             assert rolling.stdout is not None
             line = rolling.stdout.readline()
             second = do(stack, "roll", "app")
@@ -117,6 +146,9 @@ def test_a_roll_stops_at_what_does_not_come_back_and_gone_on_with_loses_no_reque
     assert [stopped[other] for other in others] == [before[other] for other in others]
 
     assert (acted.code, acted.last) == (0, "3 of 3 replicas are done"), str(acted)
+    promised = {likened(line) for line in ROLL.prints if "1 in flight" not in line}
+    assert shown(acted, stack) >= promised
+    assert {stack.inspect(replica)["Config"]["Image"] for replica in stack.replicas} == {image}
     assert (second.code, second.steps[-1]["outcome"]) == (1, "refused"), str(second)
     assert f"is at app already (roll of app, act {acted.steps[0]['act']})" in second.last
     lost = load.lost_in_spite_of(stack.agent.since(mark))

@@ -2,22 +2,25 @@
 
 from __future__ import annotations
 
+import subprocess
 from collections.abc import Iterator
-
-import pytest
+from contextlib import contextmanager
 
 from examples.quickstart.tour import web
 from examples.quickstart.tour.condition import Seen, until
-from provision.local import free_port
 from tests.system.client import WITHIN, AgentClient, Document, sentences
 from tests.system.conftest import StartAgent
-from tests.system.quickstart import DATABASE, Quickstart
+from tests.system.load import Load
+from tests.system.quickstart import Quickstart
 
 DECLARED = 5 + 3
 """Connections of one replica, as compose.yaml declares its two pools."""
 
 OF_POSTGRES = ("postgres", "pool", "dbos")
 """The checks that rest on the agent's own session."""
+
+USERS = 10.0
+"""Requests a second through Traefik while the agent is cut off."""
 
 STALE = 10.0
 """Seconds for which the last known state holds where nothing new can be seen."""
@@ -121,52 +124,83 @@ def test_a_wrong_password_of_the_agents_own_takes_nobody_out(
         assert secret not in shown, "a password is in the agent's answers or log"
 
 
+@contextmanager
+def cut_off(stack: Quickstart) -> Iterator[None]:
+    """With whatever the stack's own agent sends to Postgres answered by a reset. It is done in the
+    agent's own network namespace, so that the replicas go on as ever."""
+    agent = stack.inspect(stack.container("agent"))["State"]["Pid"]
+    postgres = stack.address(stack.container("postgres"))
+
+    def iptables(do: str) -> None:
+        subprocess.run(
+            ["nsenter", "--target", str(agent), "--net", "iptables", "--wait", do, "OUTPUT",
+             "--protocol", "tcp", "--destination", postgres, "--dport", "5432",
+             "--jump", "REJECT", "--reject-with", "tcp-reset"],
+            check=True, timeout=30,
+        )  # fmt: skip
+
+    iptables("--insert")
+    try:
+        yield
+    finally:
+        iptables("--delete")
+
+
+@contextmanager
+def shut_out(stack: Quickstart) -> Iterator[None]:
+    """With the role of the stack's own agent barred, and its session ended."""
+    stack.query("ALTER ROLE healthagent NOLOGIN")
+    try:
+        stack.query(
+            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = 'healthagent'"
+        )
+        yield
+    finally:
+        stack.query("ALTER ROLE healthagent LOGIN")
+
+
+@contextmanager
+def all_served(stack: Quickstart) -> Iterator[None]:
+    """With users who ask through Traefik throughout, and lose nothing; in the end every replica
+    still has its share."""
+    mark = stack.agent.mark()
+    with Load(stack.url, USERS) as load:
+        yield
+        wait_until_all_routed(stack, stack.agent)
+        stack.wait_until_served_by(stack.replicas)
+    assert load.answers["200"], f"nobody was served: {load.answers}"
+    assert not load.lost_in_spite_of(stack.agent.since(mark)), f"requests were lost: {load.answers}"
+
+
 def test_a_server_that_only_the_agent_cannot_reach_is_loud_and_takes_nobody_out(
-    stack: Quickstart, start_agent: StartAgent
+    stack: Quickstart,
 ) -> None:
-    host = f"HEALTHAGENT_DATABASES_{DATABASE.upper()}"
+    agent = stack.agent
+    with cut_off(stack), all_served(stack):
+        for replica in stack.replicas:
+            agent.wait_for_check(replica, "postgres", "failed", "refused", within=WITHIN)
+        for replica in stack.replicas:
+            excused = agent.check(replica, "postgres")["excused"]
+            assert excused, "it would hit every replica at once, so it takes nobody out"
+        health = agent.document("/health")
+        assert health["status"] == "warn"
+        assert all(f"{replica} is degraded" in health["output"] for replica in stack.replicas)
 
-    agent = start_agent(**{f"{host}_HOST": "127.0.0.1", f"{host}_PORT": str(free_port())}).client
-
-    for replica in stack.replicas:
-        agent.wait_for_check(replica, "postgres", "failed", "refused", within=WITHIN)
-    wait_until_all_routed(stack, agent)
-    for replica in stack.replicas:
-        excused = agent.check(replica, "postgres")["excused"]
-        assert excused, "it would hit every replica at once, so it takes nobody out"
-    health = agent.document("/health")
-    assert health["status"] == "warn"
-    assert all(f"{replica} is degraded" in health["output"] for replica in stack.replicas)
-
-
-@pytest.fixture
-def role(stack: Quickstart) -> Iterator[dict[str, str]]:
-    """A role for one agent alone, so that it can be shut out; as the agent's variables."""
-    stack.query("CREATE ROLE shut_out LOGIN PASSWORD 'sesame' IN ROLE pg_monitor")
-    stack.query(f"GRANT CONNECT ON DATABASE {DATABASE} TO shut_out")
-    yield {"HEALTHAGENT_POSTGRES_USER": "shut_out", "HEALTHAGENT_POSTGRES_PASSWORD": "sesame"}
-    stack.query(f"REVOKE CONNECT ON DATABASE {DATABASE} FROM shut_out")
-    stack.query("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = 'shut_out'")
-    stack.query("DROP ROLE shut_out")
+    agent.wait_until_ready(stack.replicas, within=WITHIN)
 
 
 def test_an_agent_that_is_shut_out_keeps_the_last_state_then_says_unknown(
-    stack: Quickstart, start_agent: StartAgent, role: dict[str, str]
+    stack: Quickstart,
 ) -> None:
-    agent = start_agent(**role).client
-    agent.wait_until_ready(stack.replicas, within=WITHIN)
+    agent = stack.agent
+    with shut_out(stack), all_served(stack):
+        for replica in stack.replicas:
+            for name in OF_POSTGRES:
+                code = "not_admitted" if name == "postgres" else "no_session"
+                check = agent.wait_for_check(replica, name, "unknown", code, within=STALE + WITHIN)
+                assert check["holds"] == "ok", "routing keeps to the last known state"
+                assert "'healthagent'" in check["reason"], "the reason names the role"
 
-    stack.query("ALTER ROLE shut_out NOLOGIN")
-    stack.query("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = 'shut_out'")
-    for replica in stack.replicas:
-        for name in OF_POSTGRES:
-            code = "not_admitted" if name == "postgres" else "no_session"
-            check = agent.wait_for_check(replica, name, "unknown", code, within=STALE + WITHIN)
-            assert check["holds"] == "ok", "routing keeps to the last known state"
-            assert "'shut_out'" in check["reason"], "the reason names the role that is shut out"
-    wait_until_all_routed(stack, agent)
-
-    stack.query("ALTER ROLE shut_out LOGIN")
     agent.wait_until_ready(stack.replicas, within=WITHIN)
 
 

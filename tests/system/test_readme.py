@@ -15,19 +15,21 @@ from provision import owner
 from provision.engine import Engine
 from provision.paths import ROOT
 from tests.containers import containers
+from tests.system.readme import COMMANDS, README, SHOWN
 
-README = (ROOT / "README.md").read_text()
-COMMANDS = [
-    line
-    for block in re.findall(r"^```sh\n(.*?)^```$", README, re.MULTILINE | re.DOTALL)
-    for line in block.splitlines()
-]
 LONGEST = 300.0
 """Seconds for one command: the README promises a cold demo in less."""
 
 
 def test_the_readme_begins_with_the_demo_and_ends_with_its_removal() -> None:
     assert (COMMANDS[0], COMMANDS[-1]) == ("make demo", "make demo-down")
+
+
+def test_every_command_that_it_shows_in_action_is_typed_by_some_test() -> None:
+    """A new one wants a test that types it, as that of the roll in test_operations.py does."""
+    assert [shown.command.partition(" healthagent ")[2] for shown in SHOWN] == [
+        "roll app --image shop:2"
+    ]
 
 
 @pytest.mark.timeout(3 * LONGEST)

@@ -58,15 +58,30 @@ def start(made: Lab, tmp_path_factory: pytest.TempPathFactory) -> StartHealer:
     return started
 
 
+@pytest.fixture
+def socket() -> Iterator[str]:
+    """Where an agent is asked to act. The path of a socket must be short."""
+    with tempfile.TemporaryDirectory() as folder:
+        yield f"{folder}/admin.sock"
+
+
 def told(healer: Healer, *arguments: str) -> str:
     """What the command line prints."""
     return subprocess.run(
-        [sys.executable, "-m", "healthagent", *arguments, "--agent", healer.client.url],
-        capture_output=True,
-        text=True,
-        timeout=WITHIN,
-        check=True,
+        _command(healer, *arguments), capture_output=True, text=True, timeout=WITHIN, check=True
     ).stdout
+
+
+@contextmanager
+def asked(healer: Healer, *arguments: str) -> Iterator[None]:
+    """The command line, for as long as the block goes on: its agent ends before it does."""
+    with subprocess.Popen(_command(healer, *arguments), stdout=subprocess.DEVNULL) as process:
+        yield
+        process.kill()
+
+
+def _command(healer: Healer, *arguments: str) -> list[str]:
+    return [sys.executable, "-m", "healthagent", *arguments, "--agent", healer.client.url]
 
 
 def test_a_blocked_replica_is_healed_with_evidence_and_the_cap_outlives_the_agent(
@@ -142,6 +157,28 @@ def test_an_agent_that_dies_in_between_leaves_nothing_stopped(
         assert healer.client.targets()[sick]["drain"] is None
 
 
+def test_an_agent_that_dies_while_it_replaces_one_has_it_started_by_the_next(
+    made: Lab, start: StartHealer, socket: str
+) -> None:
+    slow = made.replicas[0]
+    before = made.inspect(slow)["Id"]
+    observes = {"HEALTHAGENT_DEFAULTS_SUPERVISE": "observe", "HEALTHAGENT_ADMIN_SOCKET": socket}
+    with start(**observes) as healer:
+        made.freeze(slow)  # it is rolled first then, and ends only after its grace
+        healer.wait_until_dead(slow)
+        with asked(healer, "roll", "lab", "--env", "A=1", "--socket", socket):
+            act = healer.wait_for_act(slow, "going on", "SIGTERM")
+            os.kill(healer.process.pid, signal.SIGKILL)
+    stopped = lambda: Seen(not made.inspect(slow)["State"]["Running"], "it runs")  # noqa: E731
+    until("the Engine has stopped it", stopped, within=WITHIN)
+
+    with start(**observes) as healer:
+        made.wait_until_serving(slow)
+        last = healer.acts(slow)[-1]
+        assert (last["act"], last["outcome"]) == (act["act"], "failed")
+        assert f"{slow} was started again as it was ({before[:12]})" in last["text"]
+
+
 def test_where_all_are_dead_nobody_is_restarted(made: Lab, start: StartHealer) -> None:
     before = made.began(*made.replicas)
     with start() as healer:
@@ -170,12 +207,9 @@ def test_without_the_label_it_only_says_what_it_would_do(made: Lab, start: Start
 
 
 def test_who_was_drained_by_a_person_stays_so_and_is_left_alone(
-    made: Lab, start: StartHealer, request: pytest.FixtureRequest
+    made: Lab, start: StartHealer, socket: str
 ) -> None:
     sick, before = made.replicas[1], made.began(*made.replicas)
-    folder = tempfile.TemporaryDirectory()  # a socket's path is short
-    request.addfinalizer(folder.cleanup)
-    socket = f"{folder.name}/admin.sock"
     with start(HEALTHAGENT_ADMIN_SOCKET=socket) as healer:
         told(healer, "drain", sick, "--why", "a new disk", "--socket", socket)
         assert healer.client.targets()[sick]["phase"] == "drained"

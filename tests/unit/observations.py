@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from math import inf, nan
+
 from hypothesis import strategies as st
 
 from healthagent.core.exits import End, Exits, Sent
@@ -85,6 +87,7 @@ processes = st.builds(
     state=st.sampled_from("RSDTtZXxI"),
     catches_sigterm=st.none() | st.booleans(),
     age=st.none() | SECONDS,
+    waits=st.none() | SECONDS,
 )
 
 trees = st.builds(
@@ -92,7 +95,7 @@ trees = st.builds(
     processes=st.lists(processes, max_size=5).map(tuple),
     cpu=st.none() | st.floats(0, 16),
     accept_queue=st.none() | st.dictionaries(st.integers(1, 65535), st.integers(0, 512)),
-    turned=st.none() | SECONDS,
+    turned=st.none() | SECONDS | st.sampled_from([inf, nan]),
 )
 
 _errors = st.sampled_from(
@@ -115,6 +118,7 @@ backends = st.builds(
     idle_for=st.none() | st.floats(-5, 1e6),
     age=st.none() | st.floats(-5, 1e6),
     listens_dbos=st.booleans(),
+    asked_dbos=st.none() | st.floats(-5, 1e6),
 )
 
 databases = st.builds(
@@ -135,6 +139,7 @@ databases = st.builds(
     in_recovery=st.booleans(),
     pending=unseen
     | st.lists(st.builds(PendingWorkflows, IDS, TEXTS, st.integers(1, 9)), max_size=3).map(tuple),
+    also=st.frozensets(st.just(("db.internal", 5432))),
 )
 
 outages = st.builds(
@@ -161,6 +166,7 @@ ends = st.builds(
     oom=st.booleans(),
     signals=st.lists(st.builds(Sent, st.integers(0, 64), SECONDS), max_size=2).map(tuple),
     ran_for=st.none() | SECONDS,
+    left=st.booleans(),
 )
 exits = st.builds(Exits, SECONDS, st.lists(ends, max_size=4).map(tuple), st.booleans())
 
@@ -175,6 +181,16 @@ FACTS: dict[type[Fact], st.SearchStrategy[Fact]] = {
     ClientPorts: st.builds(ClientPorts, st.frozensets(st.integers(-1, 3))),
 }
 """A strategy for each kind of fact."""
+
+PARTS: dict[type, st.SearchStrategy[object]] = {
+    **FACTS,
+    Process: processes,
+    Backend: backends,
+    Database: databases,
+    DatabaseDown: outages,
+    End: ends,
+}
+"""One for each record that those hold, too."""
 
 
 @st.composite

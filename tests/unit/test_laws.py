@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import MISSING, fields, replace
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, Phase, find, given, settings
 from hypothesis import strategies as st
 
 from healthagent.checks import CHECKS
@@ -25,7 +25,7 @@ from healthagent.core.report import Subject, assess
 from healthagent.core.target import DatabaseRef, Pools, Target, Timing
 from healthagent.core.timeline import Timeline
 from healthagent.core.verdict import Status, Verdict, failed, ok
-from tests.unit.observations import FACTS, observations, sessions, targets, unseen
+from tests.unit.observations import FACTS, PARTS, observations, sessions, targets, unseen
 
 thorough = settings(deadline=None, suppress_health_check=list(HealthCheck))
 """No test is timed: a busy machine is no fault."""
@@ -239,3 +239,14 @@ def subject(number: int, **seen: Verdict) -> Subject:
 def test_the_properties_above_are_tried_with_every_kind_of_fact() -> None:
     assert {kind for check in CHECKS for kind in check.needs} <= FACTS.keys()
     assert Fleet in FACTS
+
+
+@pytest.mark.parametrize(
+    ("kind", "name"),
+    [(kind, each.name) for kind in PARTS for each in fields(kind) if each.default is not MISSING],
+    ids=lambda part: part if isinstance(part, str) else part.__name__,
+)
+def test_and_with_every_field_that_may_be_left_out(kind: type, name: str) -> None:
+    (default,) = (each.default for each in fields(kind) if each.name == name)
+    generated = settings(thorough, phases=[Phase.generate], database=None, derandomize=True)
+    find(PARTS[kind], lambda made: getattr(made, name) != default, settings=generated)

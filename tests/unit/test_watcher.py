@@ -32,6 +32,7 @@ from healthagent.core.target import DatabaseRef, Pools, Target, Timing
 from healthagent.core.transition import Transition
 from healthagent.core.verdict import Status, Verdict, ok
 from healthagent.sources.fake import FakeDiscovery, FakeSource
+from healthagent.sources.http import HttpSource
 from healthagent.supervisor import Drains
 from healthagent.watcher import Watcher
 
@@ -135,6 +136,12 @@ def one(report: Report, target: Target) -> TargetReport:
     return next(found for found in report.targets if found.target.id == target.id)
 
 
+def judged(report: Report, target: Target, check: str) -> str:
+    """The code that a check of a replica has; none before the replica is watched."""
+    checks = (c for t in report.targets if t.target.id == target.id for c in t.checks)
+    return next((found.code for found in checks if found.name == check), "")
+
+
 ONE, TWO, THREE = replica(1), replica(2), replica(3)
 
 
@@ -162,6 +169,84 @@ async def test_a_source_that_hangs_for_one_replica_holds_up_no_other() -> None:
         world.sources[Readyz].hang(ONE.id)
         await world.audience.until(lambda r: len(r.targets) == 2 and one(r, TWO).ready)
         assert not one(world.audience.reports[-1], ONE).ready
+
+
+class Endpoint:
+    """An HTTP port of loopback that takes every connection, and answers each or none at all.
+
+    ``answered`` and ``given_up`` count the clients that had an answer, and those that left without.
+    """
+
+    def __init__(self, answers: bool) -> None:
+        self.port = 0
+        self.answered = self.given_up = 0
+        self._answers = answers
+        self._news = asyncio.Condition()
+
+    @asynccontextmanager
+    async def open(self) -> AsyncIterator[Target]:
+        """The target that it is the ``/readyz`` of."""
+        async with await asyncio.start_server(self._take, "127.0.0.1", 0) as server:
+            self.port = server.sockets[0].getsockname()[1]
+            yield replace(TWO if self._answers else ONE, address="127.0.0.1", port=self.port)
+
+    async def until(self, holds: Callable[[], bool]) -> None:
+        async with asyncio.timeout(SOON), self._news:
+            await self._news.wait_for(holds)
+
+    async def _take(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        if self._answers:
+            writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n")
+            self.answered += 1
+        else:
+            await reader.read()
+            self.given_up += 1
+        writer.close()
+        async with self._news:
+            self._news.notify_all()
+
+
+class Endless:
+    """A source that sees nothing of one replica for ever, whatever its deadline."""
+
+    kind = Readyz
+
+    async def look(self, target: Target, timeout: float) -> Fact | Unseen:
+        if target.id == ONE.id:
+            await asyncio.Event().wait()
+        return HEALTHY[Readyz]
+
+
+async def test_a_request_that_gets_no_answer_is_cut_off_at_its_deadline_look_after_look() -> None:
+    deaf = Endpoint(answers=False)
+    async with deaf.open() as target, watching(target, more=[HttpSource(Readyz)]) as world:
+        report = await world.audience.until(lambda r: judged(r, target, "http") == "timeout")
+        assert not one(report, target).ready
+        looks = deaf.given_up
+        await deaf.until(lambda: deaf.given_up >= looks + 2)
+
+
+async def test_a_replica_that_does_not_answer_keeps_no_other_waiting() -> None:
+    """Its deadline is longer than the test: whoever waited for it would wait for ever."""
+    deaf, hearing = Endpoint(answers=False), Endpoint(answers=True)
+    async with deaf.open() as silent, hearing.open() as well:
+        patient = replace(silent, timing=replace(QUICK, timeout=10 * SOON))
+        async with watching(patient, well, more=[HttpSource(Readyz)]) as world:
+            await world.audience.until(lambda r: len(r.targets) == 2 and one(r, well).ready)
+            await hearing.until(lambda: hearing.answered >= 20)
+            assert deaf.given_up == 0
+            assert judged(world.audience.reports[-1], patient, "http") == "pending"
+
+
+async def test_a_source_that_passes_its_deadline_is_cut_off_and_its_replica_alone_unknown() -> None:
+    async with watching(ONE, TWO, more=[Endless()]) as world:
+        report = await world.audience.until(
+            lambda r: judged(r, ONE, "http") == "unseen" and one(r, TWO).ready
+        )
+        (http,) = (check for check in one(report, ONE).checks if check.name == "http")
+        assert http.status is Status.UNKNOWN
+        assert f"could not be looked at within {QUICK.timeout:g} s" in http.reason
 
 
 async def test_a_check_is_judged_as_soon_as_its_own_facts_are_there() -> None:

@@ -6,12 +6,12 @@ from collections.abc import Callable
 from urllib.parse import urlsplit
 
 from healthagent.audit.evidence import (
-    Agent,
     App,
     Code,
     Container,
     Dockerfile,
     Evidence,
+    Image,
     Place,
     Replica,
     Service,
@@ -79,6 +79,18 @@ def has_healthcheck(app: App) -> Finding:
         return not_met(
             "neither the Dockerfile nor the Compose file has a HEALTHCHECK",
             app.dockerfile.place, app.service.place, remedy=_PASTE,
+        )  # fmt: skip
+    if not own.enabled:
+        return not_met("the HEALTHCHECK is switched off", own.place, remedy=_PASTE)
+    return met("there is a HEALTHCHECK", own.place)
+
+
+def image_has_healthcheck(app: App, image: Image) -> Finding:
+    own = app.service.healthcheck or image.healthcheck
+    if own is None:
+        return not_met(
+            "the image has no HEALTHCHECK, and the Compose file gives it none", image.place,
+            remedy=f"{_PASTE}, and build the image anew",
         )  # fmt: skip
     if not own.enabled:
         return not_met("the HEALTHCHECK is switched off", own.place, remedy=_PASTE)
@@ -175,21 +187,30 @@ def has_router(app: App) -> Finding:
     return met("a router leads to it", rules[0].place)
 
 
-def routed_are_ready(agent: Agent) -> Finding:
-    """Exactly the ready replicas are among the servers that Traefik is given."""
-    sick = [r for r in agent.replicas if not r.ready and r.server in agent.routed]
+def routed_are_ready(seen: Evidence) -> Finding:
+    """Exactly the ready replicas are among the servers that Traefik has.
+
+    By Traefik's own word: what the agent gives to it says nothing of what became of that.
+    """
+    if isinstance(seen.agent, Unseen):
+        return not_seen(seen.agent)
+    if isinstance(seen.router, Unseen):
+        return not_seen(seen.router)
+    replicas, routed = seen.agent.replicas, seen.router.servers
+    sick = [r for r in replicas if not r.ready and r.server in routed]
     if sick:
         return not_met(
-            f"{sick[0].name} is not ready, and Traefik is sent to it", sick[0].place,
-            remedy="see `healthagent explain`",
+            f"{sick[0].name} is not ready, and Traefik sends requests to it", sick[0].place,
+            seen.router.place, remedy="see `healthagent explain`",
         )  # fmt: skip
-    missing = [r for r in agent.replicas if r.ready and r.server and r.server not in agent.routed]
+    missing = [r for r in replicas if r.ready and r.server and r.server not in routed]
     if missing:
         return not_met(
-            f"{missing[0].name} is ready, and Traefik is not sent to it", missing[0].place,
-            remedy="see `healthagent explain`; it may be drained",
+            f"{missing[0].name} is ready, and Traefik sends no requests to it", missing[0].place,
+            seen.router.place, remedy="see `healthagent explain`; it may be drained",
         )  # fmt: skip
-    ready = sum(replica.ready for replica in agent.replicas)
+    ready = sum(replica.ready for replica in replicas)
     return met(
-        f"Traefik is given {ready} of {len(agent.replicas)} replicas, the ready ones", agent.place
+        f"Traefik sends requests to {ready} of {len(replicas)} replicas, the ready ones",
+        seen.router.place,
     )

@@ -2,11 +2,30 @@
 
 from __future__ import annotations
 
-from healthagent.audit.evidence import App, Code, Container, Evidence, Image, Package, Place, Text
+from healthagent.audit.evidence import (
+    Agent,
+    App,
+    Code,
+    Container,
+    Evidence,
+    Image,
+    Package,
+    Place,
+    Text,
+    Trial,
+)
 from healthagent.audit.finding import Finding, met, not_met, not_seen, resolved
+from healthagent.audit.judgements.runtime import BUN_START
 from healthagent.audit.launch import PM2, SUPERVISORS, Launch
-from healthagent.core.observation import Unseen
-from healthagent.core.runtime import application, is_launcher, is_pm2, is_runtime
+from healthagent.core.observation import Process, ProcessTree, Unseen
+from healthagent.core.runtime import (
+    INITS,
+    SHELLS,
+    application,
+    is_launcher,
+    is_pm2,
+    is_runtime,
+)
 
 _NO_PM2 = "remove PM2: Docker supervises, and Compose scales"
 _CLUSTERING = ("cluster", "node:cluster", "throng", "recluster", "@socket.io/cluster-adapter")
@@ -189,13 +208,31 @@ def ends_live(container: Container) -> Finding:
     tree = container.processes
     if isinstance(tree, Unseen):
         return not_seen(tree, container.place)
-    app = application(tree, "bun") or application(tree, "node")
-    supervisor = next((p for p in tree.processes if p is not app and is_pm2(p)), None)
-    if supervisor or tree.root is None:
+    if any(is_pm2(process) for process in tree.processes):
+        return not_met("PM2 outlives the app, and the container with it", container.place,
+                       remedy=_NO_PM2)  # fmt: skip
+    root, app = tree.root, application(tree, "bun") or application(tree, "node")
+    if root is None or app is None:
         return not_met(
-            "PM2 is PID 1: the container outlives its app", container.place, remedy=_NO_PM2
-        )
-    return met("the container ends with PID 1, which ends with the app", container.place)
+            "the container runs, and its app does not", container.place,
+            remedy=f"start the app as PID 1: {BUN_START}",
+        )  # fmt: skip
+    if _ends_with(app, root, tree):
+        return met("the container ends with PID 1, which ends with the app", container.place)
+    return not_met(
+        f"PID 1 is {root.comm}, which may outlive the app", container.place,
+        remedy=f"start the app as PID 1: {BUN_START}",
+    )  # fmt: skip
+
+
+def _ends_with(app: Process, process: Process, tree: ProcessTree) -> bool:
+    """Whether a process is the app, or what waits for it and for nothing else: a launcher, a shell,
+    an init."""
+    if process is app:
+        return True
+    children = tree.children(process.pid)
+    waits = is_launcher(process, tree) or process.comm in SHELLS | (INITS - SUPERVISORS)
+    return waits and len(children) == 1 and _ends_with(app, children[0], tree)
 
 
 def is_apart(app: App) -> Finding:
@@ -219,7 +256,8 @@ def is_apart_live(container: Container) -> Finding:
 
 
 def others_serve(seen: Evidence) -> Finding:
-    """A replica that is not ready takes no other with it."""
+    """A replica that is not ready takes no other with it: seen of one that is not ready now, or
+    of one that an acceptance run froze."""
     if isinstance(seen.agent, Unseen):
         return not_seen(seen.agent)
     agent = seen.agent
@@ -234,7 +272,35 @@ def others_serve(seen: Evidence) -> Finding:
             f"none of {len(agent.replicas)} replicas is ready", agent.place,
             remedy="see `healthagent status`",
         )  # fmt: skip
-    return met(f"{len(ready)} of {len(agent.replicas)} replicas are ready", agent.place)
+    if len(ready) < len(agent.replicas):
+        sick = next(replica for replica in agent.replicas if not replica.ready)
+        return met(
+            f"{len(ready)} of {len(agent.replicas)} replicas are ready, while {sick.name} is not",
+            agent.place,
+        )
+    return _others_served(seen.trial, agent)
+
+
+def _others_served(trial: Trial | Unseen, agent: Agent) -> Finding:
+    """What an acceptance run saw of the others while one was frozen."""
+    if isinstance(trial, Unseen) or trial.beside_frozen is None:
+        return not_seen(
+            Unseen(
+                f"all {len(agent.replicas)} replicas are ready: none fails beside which others "
+                "could serve",
+                "audit while one is frozen (`kill -STOP` its process), or with --acceptance FILE",
+            ),
+            agent.place,
+        )
+    served, failed = trial.beside_frozen
+    if failed or not served:
+        return not_met(
+            f"beside a frozen replica {served} requests were served, and {failed} failed",
+            trial.place, remedy="see its report",
+        )  # fmt: skip
+    return met(
+        f"beside a frozen replica {served} requests were served, and none failed", trial.place
+    )
 
 
 def _use(code: Code, kind: str) -> Text | None:

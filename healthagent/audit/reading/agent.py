@@ -11,10 +11,8 @@ from healthagent.core.observation import Unseen
 Document = Mapping[str, Any]
 
 
-def read(
-    url: str, health: Document, budget: Document, traefik: Document, services: Sequence[str]
-) -> Agent | Unseen:
-    """What ``/health``, ``/budget`` and ``/traefik`` say of these services."""
+def read(url: str, health: Document, budget: Document, services: Sequence[str]) -> Agent | Unseen:
+    """What ``/health`` and ``/budget`` say of these services."""
     shares = {share["name"]: share for server in budget["servers"] for share in server["replicas"]}
     replicas = tuple(
         _replica(target, shares.get(target["name"], {}))
@@ -30,11 +28,6 @@ def read(
         url=url,
         replicas=replicas,
         servers=tuple(_server(server) for server in budget["servers"]),
-        routed=frozenset(
-            server["url"]
-            for service in ((traefik.get("http") or {}).get("services") or {}).values()
-            for server in (service.get("loadBalancer") or {}).get("servers") or ()
-        ),
     )
 
 
@@ -48,7 +41,7 @@ def _replica(target: Document, share: Document) -> Replica:
         service=target["service"],
         ready=target["ready"],
         checks={c["name"]: Verdict(c["status"], c["code"], c["reason"]) for c in target["checks"]},
-        server=f"http://{address}:{port}" if address and port else None,
+        server=f"{address}:{port}" if address and port else None,
         declared=share.get("declared"),
         held=share.get("held"),
         pools=(prisma, dbos),

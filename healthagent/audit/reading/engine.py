@@ -9,7 +9,7 @@ from contextlib import closing
 from pathlib import PurePath
 from typing import Any
 
-from healthagent.audit.evidence import Container, Image
+from healthagent.audit.evidence import Command, Container, Healthcheck, Image, Place
 from healthagent.audit.reading import layers
 from healthagent.config.tables import DOCKER_SOCKET
 from healthagent.core.observation import Process, ProcessTree, Unseen
@@ -147,7 +147,28 @@ def _images(url: str, wanted: Sequence[tuple[str, str]], say: Say) -> tuple[Imag
 
 def _image(patient: Any, id_: str, name: str, say: Say) -> Image:
     say(f"reading the layers of {name}")
-    return Image(name, layers.files(patient.get_image(id_)))
+    return image(name, patient.inspect_image(id_), layers.files(patient.get_image(id_)))
+
+
+def image(name: str, document: Mapping[str, Any], files: Mapping[str, tuple[str, ...]]) -> Image:
+    """An image from its inspect document, and from what its layers hold.
+
+    A command in shell form is there as ``/bin/sh -c TEXT``; a HEALTHCHECK that is switched off as
+    ``NONE`` (https://docs.docker.com/reference/api/engine, ImageInspect).
+    """
+    config, place = document.get("Config") or {}, Place(f"image {name}")
+    test = (config.get("Healthcheck") or {}).get("Test")
+    return Image(
+        name,
+        files,
+        entrypoint=_command(config.get("Entrypoint"), place),
+        command=_command(config.get("Cmd"), place),
+        healthcheck=Healthcheck(test[0] != "NONE", place) if test else None,
+    )
+
+
+def _command(words: Sequence[str] | None, place: Place) -> Command | None:
+    return Command(tuple(words), shell=False, place=place) if words else None
 
 
 def _short(error: BaseException) -> str:

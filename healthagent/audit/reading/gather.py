@@ -42,6 +42,7 @@ def from_files(asked: Files) -> Evidence:
         images=_UNASKED,
         containers=_UNASKED,
         agent=_UNASKED,
+        router=_UNASKED,
         metrics=_UNASKED,
         trial=_UNASKED,
     )

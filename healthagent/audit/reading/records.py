@@ -47,6 +47,8 @@ def trial(path: Path) -> Trial:
         lines = path.read_text(encoding="utf-8").rstrip().splitlines()
         document = json.loads(lines[-1])
         counts = {k: int(document[k]) for k in ("criteria", "met", "lost", "rollback_lost")}
+        frozen = document.get("beside_frozen")
+        beside = None if frozen is None else (int(frozen["served"]), int(frozen["failed"]))
     except OSError as error:
         raise fault(
             f"--acceptance {name}: {error.strerror}; name the output of an acceptance run"
@@ -56,4 +58,4 @@ def trial(path: Path) -> Trial:
             f"--acceptance {name}: its last line is no JSON object with criteria, met, lost "
             "and rollback_lost; name the whole output of an acceptance run"
         ) from None
-    return Trial(place=Place(name, len(lines)), **counts)
+    return Trial(place=Place(name, len(lines)), beside_frozen=beside, **counts)

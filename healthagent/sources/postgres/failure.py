@@ -26,6 +26,7 @@ SQLSTATE_OF_MESSAGE = {
     "pg_hba.conf": "28000",
     "is not permitted to log in": "28000",
     "permission denied for database": "42501",
+    "unsupported startup parameter": "08P01",  # PgBouncer's own words
     "too many connections for": "53300",
     "too many clients already": "53300",
     "remaining connection slots are reserved": "53300",
@@ -104,6 +105,12 @@ def _own_want(sqlstate: str, message: str, user: str, ref: DatabaseRef) -> Unsee
             return Unseen(
                 f"{server} does not let the agent in: {message}",
                 f"make the role {user!r} as docs/postgres-role.md says",
+                "not_admitted",
+            )
+        case "08P01" if "startup parameter" in message:
+            return Unseen(
+                f"{server} is a pooler, and does not take the agent's settings: {message}",
+                "name Postgres' own host in [databases.NAME], and NAME in healthagent.database",
                 "not_admitted",
             )
         case "42501" if "for database" in message:

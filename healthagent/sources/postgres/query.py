@@ -5,6 +5,7 @@ from __future__ import annotations
 from psycopg.rows import DictRow
 
 from healthagent.core.observation import (
+    Address,
     Backend,
     Database,
     PendingWorkflows,
@@ -16,8 +17,9 @@ from healthagent.core.target import DatabaseRef
 # pg_stat_activity's rows as Backend takes them. Without pg_monitor the rows of other roles keep
 # pid, role, database and application_name; what type they are is hidden too, but background workers
 # have no role or no database. DBOS Transact for TypeScript 5.3 leaves `LISTEN dbos_streams_channel`
-# as the last query of one connection per process.
-BACKENDS = """
+# as the last query of one connection per process, and each second takes workflows from its queues
+# and looks for schedules: by that it is known in a pool that bears no name.
+BACKENDS = r"""
 SELECT pid,
        coalesce(usename, '') AS role,
        coalesce(datname, '') AS database,
@@ -28,7 +30,12 @@ SELECT pid,
        coalesce(state, '') AS state,
        extract(epoch FROM clock_timestamp() - state_change)::float8 AS idle_for,
        extract(epoch FROM clock_timestamp() - backend_start)::float8 AS age,
-       coalesce(starts_with(query, 'LISTEN dbos_streams_channel'), false) AS listens_dbos
+       coalesce(starts_with(query, 'LISTEN dbos_streams_channel'), false) AS listens_dbos,
+       CASE WHEN NOT starts_with(application_name, 'dbos_transact_')
+                 AND (query ~ '^UPDATE .*workflow_status\s+SET status = \$1'
+                      OR query ~ '^SELECT .*FROM .*workflow_schedules')
+            THEN extract(epoch FROM clock_timestamp() - state_change)::float8
+       END AS asked_dbos
 FROM pg_stat_activity
 WHERE backend_type = 'client backend'
    OR backend_type IS NULL AND usesysid IS NOT NULL AND datid IS NOT NULL
@@ -54,10 +61,13 @@ FROM pg_class AS c JOIN pg_namespace AS n ON n.oid = c.relnamespace
 WHERE c.relname = 'workflow_status' AND c.relkind = 'r'
 """
 
+# ``server`` is the microsecond in which the server was started: no two have the same, a standby and
+# its primary included, and anybody may ask for it.
 QUERY = f"""
 SELECT pg_backend_pid() AS agent_pid,
        current_user AS agent_role,
        pg_is_in_recovery() AS in_recovery,
+       extract(epoch FROM pg_postmaster_start_time())::text AS server,
        (SELECT to_json(l) FROM ({LIMITS}) AS l) AS limits,
        (SELECT coalesce(json_agg(b), '[]') FROM ({BACKENDS}) AS b) AS backends,
        (SELECT coalesce(json_agg(t), '[]') FROM ({WORKFLOW_TABLES}) AS t) AS workflow_tables
@@ -67,7 +77,9 @@ SELECT pg_backend_pid() AS agent_pid,
 Pending = tuple[PendingWorkflows, ...] | Unseen
 
 
-def read(row: DictRow, ref: DatabaseRef, elapsed: float, pending: Pending) -> Database:
+def read(
+    row: DictRow, ref: DatabaseRef, elapsed: float, pending: Pending, also: frozenset[Address]
+) -> Database:
     """What the row of :data:`QUERY` says. Its columns and keys are the facts' own field names."""
     return Database(
         ref=ref,
@@ -78,4 +90,5 @@ def read(row: DictRow, ref: DatabaseRef, elapsed: float, pending: Pending) -> Da
         backends=tuple(Backend(**backend) for backend in row["backends"]),
         in_recovery=row["in_recovery"],
         pending=pending,
+        also=also,
     )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 from time import monotonic
 from typing import Any
 
@@ -13,9 +14,11 @@ from psycopg_pool import AsyncNullConnectionPool
 from healthagent.core.credentials import Credentials, FindCredentials
 from healthagent.core.observation import DatabaseSession, Unseen
 from healthagent.core.target import DatabaseRef, Target
+from healthagent.sources.postgres.asked import Asked
 from healthagent.sources.postgres.connection import Connection, parameters
 from healthagent.sources.postgres.failure import down, translate
 from healthagent.sources.postgres.query import QUERY, read
+from healthagent.sources.postgres.servers import Servers
 from healthagent.sources.postgres.workflows import Workflows
 
 IDLE = 60.0
@@ -38,6 +41,7 @@ class PostgresSource:
         self._credentials = credentials
         self._idle = idle
         self._lines: dict[DatabaseRef, _Line] = {}
+        self._servers = Servers()
         self._leaving: dict[DatabaseRef, asyncio.TimerHandle] = {}
         self._closing: set[asyncio.Task[None]] = set()
 
@@ -47,7 +51,7 @@ class PostgresSource:
             return Unseen("the replica declares no database")
         line = self._lines.get(ref)
         if line is None:
-            line = self._lines[ref] = _Line(ref, self._credentials)
+            line = self._lines[ref] = _Line(ref, self._credentials, self._servers)
         self._stay(ref)
         return await line.ask(FRESH * target.timing.interval, timeout)
 
@@ -72,6 +76,7 @@ class PostgresSource:
 
     def _leave(self, ref: DatabaseRef) -> None:
         self._leaving.pop(ref).cancel()
+        self._servers.forget(ref)
         task = asyncio.create_task(self._lines.pop(ref).aclose())
         self._closing.add(task)
         task.add_done_callback(self._closing.discard)
@@ -85,9 +90,10 @@ class _Line:
     in times of its own.
     """
 
-    def __init__(self, ref: DatabaseRef, credentials: FindCredentials) -> None:
+    def __init__(self, ref: DatabaseRef, credentials: FindCredentials, servers: Servers) -> None:
         self._ref = ref
         self._credentials = credentials
+        self._servers = servers
         self._login = Credentials("")
         self._pool = AsyncNullConnectionPool(
             connection_class=Connection,
@@ -98,6 +104,7 @@ class _Line:
             name=f"healthagent {ref}",
         )
         self._workflows = Workflows(ref)
+        self._asked = Asked()
         self._held: Connection | None = None
         self._round: asyncio.Task[DatabaseSession | Unseen] | None = None
         self._begun = 0.0
@@ -147,7 +154,9 @@ class _Line:
         finally:
             if self._held is not None and not self._held.is_idle:
                 await self._hang_up()
-        return DatabaseSession(read(row, self._ref, elapsed, pending))
+        also = self._servers.met(self._ref, row["server"])
+        found = read(row, self._ref, elapsed, pending, also)
+        return DatabaseSession(replace(found, backends=self._asked.remembered(found.backends)))
 
     async def _told(self) -> tuple[Connection, DictRow] | Unseen:
         """The round's row, by the connection that is held or, where that was lost, by a new one."""

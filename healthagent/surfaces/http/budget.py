@@ -1,4 +1,7 @@
-"""``/budget``: planned, held and allowed connections, per replica, service and server."""
+"""``/budget``: connections declared, planned, held and allowed.
+
+Per replica, service, role, database and server.
+"""
 
 from __future__ import annotations
 
@@ -6,13 +9,14 @@ from collections.abc import Iterable, Sequence
 from dataclasses import asdict
 from typing import Any
 
-from healthagent.core.budget import Budget, Limit
+from healthagent.core.budget import Budget, Limit, Part
 
 
 def document(budgets: Sequence[Budget]) -> dict[str, Any]:
     """Counts of connections. ``fits`` is whether all pools may be full at once, the ``surge`` of a
-    rollout included, within the server and its CONNECTION LIMITs (``limits``); ``null`` stands
-    where nothing is declared or nothing can be told."""
+    rollout included, within the server and its CONNECTION LIMITs (``limits``, which are those of
+    ``roles`` and ``databases`` that bind a replica). ``null`` stands where nothing is declared or
+    nothing can be told, and for ``allowed`` where there is no CONNECTION LIMIT."""
     return {
         "fits": all(budget.fits for budget in budgets),
         "servers": [_server(budget) for budget in budgets],
@@ -23,6 +27,7 @@ def _server(budget: Budget) -> dict[str, Any]:
     names = dict.fromkeys(replica.service for replica in budget.replicas)
     return {
         "server": budget.server,
+        "also": list(budget.also),
         "allowed": budget.allowed,
         "planned": budget.planned,
         "declared": budget.declared,
@@ -32,9 +37,11 @@ def _server(budget: Budget) -> dict[str, Any]:
         "surge": budget.surge,
         "fits": budget.fits,
         "undeclared": list(budget.undeclared),
-        "limits": [_limit(budget, limit) for limit in budget.limits],
+        "limits": [_part(budget, limit) for limit in budget.limits],
+        "roles": [_part(budget, part) for part in budget.parts if part.kind == "role"],
+        "databases": [_part(budget, part) for part in budget.parts if part.kind == "database"],
         "services": [_service(budget, name) for name in names],
-        "replicas": [asdict(replica) for replica in budget.replicas],
+        "replicas": [replica._asdict() for replica in budget.replicas],
     }
 
 
@@ -49,11 +56,14 @@ def _service(budget: Budget, name: str) -> dict[str, Any]:
     }
 
 
-def _limit(budget: Budget, limit: Limit) -> dict[str, Any]:
-    return asdict(limit) | {
-        "planned": budget.planned_within(limit),
-        "surge": budget.surge_within(limit),
-        "fits": budget.overrun(limit) <= 0,
+def _part(budget: Budget, part: Part) -> dict[str, Any]:
+    limit = part if isinstance(part, Limit) else None
+    return asdict(part) | {
+        "allowed": limit and limit.allowed,
+        "declared": budget.declared_within(part),
+        "planned": budget.planned_within(part),
+        "surge": budget.surge_within(part),
+        "fits": limit is None or budget.overrun(limit) <= 0,
     }
 
 

@@ -138,16 +138,24 @@ def _connections(budgets: tuple[Budget, ...]) -> Iterator[Metric]:
     allowed = _gauge("server_allowed_connections", "Open to ordinary Postgres roles.", "server")
     planned = _gauge("server_planned_connections", "Held if every pool is full.", "server")
     held = _gauge("server_held_connections", "Held now, by anybody.", "server")
+    by = {
+        "role": _gauge("role_held_connections", "Held by a role.", "server", "role"),
+        "database": _gauge(
+            "database_held_connections", "Held to a database.", "server", "database"
+        ),
+    }
     pool_declared = _gauge("pool_declared_connections", "What the replica may take.", *pool)
     pool_held = _gauge("pool_held_connections", "What the replica holds.", *pool)
     for budget in budgets:
         allowed.add_metric([budget.server], budget.allowed)
         planned.add_metric([budget.server], budget.planned)
         held.add_metric([budget.server], budget.held)
+        for part in budget.parts:
+            by[part.kind].add_metric([budget.server, part.name], part.held)
         for replica in budget.replicas:
             labels = [budget.server, replica.name, replica.service]
             if replica.declared is not None:
                 pool_declared.add_metric(labels, replica.declared)
             if replica.held is not None:
                 pool_held.add_metric(labels, replica.held)
-    yield from (allowed, planned, held, pool_declared, pool_held)
+    yield from (allowed, planned, held, *by.values(), pool_declared, pool_held)

@@ -373,8 +373,21 @@ SCHEMAS: dict[str, Json] = {
         },
     },
     "Budget": _object(fits=FLAG, servers=_list(_ref("ServerBudget"))),
+    "BudgetPart": _object(
+        kind={"enum": ["role", "database"]},
+        name=TEXT,
+        declared=COUNT,
+        planned=COUNT,
+        surge=COUNT,
+        held=COUNT,
+        allowed=_or_null(COUNT),
+        agent=COUNT,
+        others=COUNT,
+        fits=FLAG,
+    ),
     "ServerBudget": _object(
         server=TEXT,
+        also=_list(TEXT),
         allowed=COUNT,
         planned=COUNT,
         declared=COUNT,
@@ -384,19 +397,9 @@ SCHEMAS: dict[str, Json] = {
         surge=COUNT,
         fits=FLAG,
         undeclared=_list(TEXT),
-        limits=_list(
-            _object(
-                kind={"enum": ["role", "database"]},
-                name=TEXT,
-                allowed=COUNT,
-                planned=COUNT,
-                surge=COUNT,
-                held=COUNT,
-                agent=COUNT,
-                others=COUNT,
-                fits=FLAG,
-            )
-        ),
+        limits=_list(_ref("BudgetPart")),
+        roles=_list(_ref("BudgetPart")),
+        databases=_list(_ref("BudgetPart")),
         services=_list(
             _object(
                 name=TEXT,

@@ -195,6 +195,20 @@ def _of_agent(report: Report) -> list[Reading]:
             "Postgres connections held now, by anybody",
             [(server, budget.held) for server, budget in at],
         ),
+        *(
+            Reading(
+                f"{kind}.connections.held",
+                "{connection}",
+                f"Postgres connections of each {kind}, held by anybody",
+                [
+                    ({**server, attribute: part.name}, part.held)
+                    for server, budget in at
+                    for part in budget.parts
+                    if part.kind == kind
+                ],
+            )
+            for kind, attribute in (("role", "healthagent.role.name"), ("database", "db.namespace"))
+        ),
     ]
 
 

@@ -32,7 +32,11 @@ TIMEOUT = 0.5
 @contextlib.contextmanager
 def serving() -> Iterator[LocalPostgres]:
     """A server with a database ``app`` and roles that are let in, half blind, barred and full."""
-    settings = {"max_connections": str(MAX_CONNECTIONS), "superuser_reserved_connections": "2"}
+    settings = {
+        "max_connections": str(MAX_CONNECTIONS),
+        "superuser_reserved_connections": "2",
+        "autovacuum": "off",  # so that the server counts no transactions but those of the tests
+    }
     with LocalPostgres(database="app", settings=settings) as postgres:
         with superuser(postgres) as admin:
             admin.execute(f"CREATE ROLE {ROLE} LOGIN PASSWORD '{PASSWORD}' IN ROLE pg_monitor")

@@ -6,6 +6,8 @@ import asyncio
 import os
 import socket
 import time
+from collections.abc import Awaitable, Iterator
+from typing import TypeVar
 
 import psycopg
 import pytest
@@ -13,7 +15,9 @@ import pytest
 from healthagent.core.credentials import Credentials
 from healthagent.core.observation import DatabaseSession, Unseen
 from healthagent.core.target import DatabaseRef
+from healthagent.sources.postgres import PostgresSource
 from healthagent.sources.postgres.connection import Connection, parameters
+from healthagent.sources.postgres.source import FRESH
 from provision.local_postgres import LocalPostgres
 from tests.contract.sources.postgres_server import (
     MAX_CONNECTIONS,
@@ -32,6 +36,8 @@ from tests.contract.sources.postgres_server import (
     using,
 )
 
+T = TypeVar("T")
+
 
 async def test_fifty_targets_cost_one_connection(postgres: LocalPostgres) -> None:
     targets = [using(database(postgres), f"app-{n}") for n in range(50)]
@@ -40,6 +46,65 @@ async def test_fifty_targets_cost_one_connection(postgres: LocalPostgres) -> Non
             await asyncio.gather(*(source.look(target, PATIENCE) for target in targets))
             held = agents(postgres)
             assert len(held) == 1, f"one connection for all targets, but the server counts {held}"
+
+
+@pytest.fixture
+def counted(postgres: LocalPostgres) -> Iterator[str]:
+    """A database that nobody but the agent uses."""
+    with superuser(postgres) as admin:
+        admin.execute("CREATE DATABASE counted")
+        yield "counted"
+        admin.execute("DROP DATABASE counted WITH (FORCE)")
+
+
+async def transactions(postgres: LocalPostgres, name: str, act: Awaitable[T]) -> tuple[T, int]:
+    """What came of an act, and how many transactions the server counts in that database for it.
+    A session's are all counted once it has ended."""
+
+    def count() -> int:
+        with superuser(postgres) as admin:
+            query = "SELECT xact_commit + xact_rollback FROM pg_stat_database WHERE datname = %s"
+            (number,) = admin.execute(query, (name,)).fetchone() or (0,)
+            return int(number)
+
+    before = count()
+    done = await act
+    await eventually(lambda: agents(postgres) == [], "the agent has left")
+    return done, count() - before
+
+
+async def test_fifty_replicas_cost_one_query_per_interval_as_the_server_counts(
+    postgres: LocalPostgres, counted: str
+) -> None:
+    """Each asks once per interval, at a moment of its own, as the watcher has it."""
+    ref, interval, intervals, replicas = database(postgres, counted), 0.2, 8, 50
+
+    async def rounds_for_one(count: int) -> None:
+        async with sourcing() as source:
+            for _ in range(count):
+                await told(source, ref)
+
+    async def replica(source: PostgresSource, number: int) -> list[DatabaseSession | Unseen]:
+        await asyncio.sleep(number * interval / replicas)
+        target, seen = using(ref, f"app-{number}", interval), []
+        for _ in range(intervals):
+            seen.append(await source.look(target, PATIENCE))
+            await asyncio.sleep(interval)
+        return seen
+
+    async def watch() -> list[list[DatabaseSession | Unseen]]:
+        async with sourcing() as source:
+            return await asyncio.gather(*(replica(source, number) for number in range(replicas)))
+
+    begun = time.monotonic()
+    seen, cost = await transactions(postgres, counted, watch())
+    most = (time.monotonic() - begun) / (FRESH * interval) + 1
+
+    rounds = len({id(session) for looks in seen for session in looks})
+    assert all(isinstance(session, DatabaseSession) for looks in seen for session in looks)
+    assert intervals / 2 <= rounds <= most, "one each interval, for all of them"
+    _, alone = await transactions(postgres, counted, rounds_for_one(rounds))
+    assert cost == alone, "a round costs the server the same, whoever shares it"
 
 
 async def test_targets_that_ask_together_share_a_round(postgres: LocalPostgres) -> None:
@@ -89,6 +154,23 @@ async def test_a_round_tells_what_the_server_allows(postgres: LocalPostgres) -> 
     assert seen.limits.database_limits == {"closed": 7}
     assert not seen.in_recovery
     assert 0 < seen.elapsed < PATIENCE
+
+
+async def test_a_server_that_is_met_under_two_names_is_known_as_one_until_it_is_another(
+    postgres: LocalPostgres,
+) -> None:
+    named, numbered = (
+        DatabaseRef(host, postgres.port, "app") for host in ("localhost", "127.0.0.1")
+    )
+    both = {(ref.host, ref.port) for ref in (named, numbered)}
+    async with sourcing() as source:
+        assert (await told(source, named)).addresses == {("localhost", postgres.port)}
+        assert (await told(source, numbered)).addresses == both
+        assert (await told(source, named)).addresses == both
+        postgres.stop()
+        postgres.start()
+        again = await told(source, named)
+        assert again.addresses == {("localhost", postgres.port)}, "it may be another server now"
 
 
 async def test_a_round_tells_who_holds_what(postgres: LocalPostgres) -> None:

@@ -7,6 +7,7 @@ import os
 import socket
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 
 import psycopg
 import pytest
@@ -19,8 +20,9 @@ from healthagent.core.observation import (
     Fleet,
     Observation,
 )
-from healthagent.core.target import Pools, Target
+from healthagent.core.target import Pools, Target, Timing
 from healthagent.core.verdict import Verdict
+from healthagent.sources.postgres import PostgresSource
 from provision.local_postgres import LocalPostgres
 from tests.contract.sources.postgres_server import (
     PATIENCE,
@@ -35,14 +37,20 @@ class Replica:
     """A replica whose connections this process holds. ``holds`` are those that are its own."""
 
     def __init__(self, postgres: LocalPostgres, name: str, **fields: object) -> None:
-        declared = {"pools": Pools(2, 2), "executor": name, "role": "app", **fields}
+        declared = {
+            "database": database(postgres),
+            "addresses": ("127.0.0.1",),
+            "pools": Pools(2, 2),
+            "executor": name,
+            "role": "app",
+            "timing": Timing(interval=0.0),  # each judgement has a round of its own
+            **fields,
+        }
         self.holds: list[psycopg.Connection] = []
         self.target = Target(
             id=f"static:{name}",
             name=name,
             service="app",
-            addresses=("127.0.0.1",),
-            database=database(postgres),
             **declared,  # type: ignore[arg-type]
         )
         self._dsn = f"postgresql://app:app@127.0.0.1:{postgres.port}/app"
@@ -62,9 +70,12 @@ class Replica:
         while self.holds:
             self.holds.pop().close()
 
-    async def judged(self, check: Check, *others: Replica) -> Verdict:
-        async with sourcing() as source:
-            session = await source.look(self.target, PATIENCE)
+    async def judged(
+        self, check: Check, *others: Replica, source: PostgresSource | None = None
+    ) -> Verdict:
+        """By a round of ``source``, which has seen earlier ones, or else of a new one."""
+        async with contextlib.nullcontext(source) if source else sourcing() as asked:
+            session = await asked.look(self.target, PATIENCE)
         assert isinstance(session, DatabaseSession), session
         fleet = Fleet((self.target, *(other.target for other in others)))
         ports = ClientPorts(frozenset(_port(each) for each in self.holds))
@@ -84,6 +95,17 @@ def replica(postgres: LocalPostgres, name: str, **fields: object) -> Iterator[Re
         yield made
     finally:
         made.end()
+
+
+@contextlib.contextmanager
+def allowing(postgres: LocalPostgres, connections: int) -> Iterator[None]:
+    """While the role of the replicas may have so many."""
+    with superuser(postgres) as admin:
+        admin.execute(f"ALTER ROLE app CONNECTION LIMIT {connections}")
+        try:
+            yield
+        finally:
+            admin.execute("ALTER ROLE app CONNECTION LIMIT 9")
 
 
 @pytest.fixture
@@ -128,14 +150,22 @@ async def test_the_pools_of_a_service_are_held_to_the_connection_limit_of_their_
 ) -> None:
     """The server of these tests allows the role ``app`` 9 connections."""
     assert (await one.judged(pool.CHECK, two)).code == "ok"
-    with superuser(postgres) as admin:
-        admin.execute("ALTER ROLE app CONNECTION LIMIT 7")
-        try:
-            verdict = await one.judged(pool.CHECK, two)
-        finally:
-            admin.execute("ALTER ROLE app CONNECTION LIMIT 9")
+    with allowing(postgres, 7):
+        verdict = await one.judged(pool.CHECK, two)
     assert verdict.code == "over_planned"
     assert "the CONNECTION LIMIT of role app allows 7" in verdict.reason
+
+
+async def test_replicas_that_know_one_server_by_two_names_share_its_limits(
+    postgres: LocalPostgres, one: Replica
+) -> None:
+    named = replace(database(postgres), host="localhost")
+    with replica(postgres, "app-2", database=named) as other, allowing(postgres, 7):
+        async with sourcing() as source:
+            assert (await other.judged(pool.CHECK, one, source=source)).code == "ok"
+            verdict = await one.judged(pool.CHECK, other, source=source)
+    assert verdict.code == "over_planned", "once both names were asked, they are one server's"
+    assert "may take 8 connections" in verdict.reason
 
 
 async def test_an_executor_is_registered_once_it_is_launched_and_not_when_it_is_gone(
@@ -146,6 +176,25 @@ async def test_an_executor_is_registered_once_it_is_launched_and_not_when_it_is_
     assert (await one.judged(dbos.CHECK)).code == "ok"
     one.end()
     assert (await one.judged(dbos.CHECK)).code == "not_registered"
+
+
+async def test_an_executor_without_name_that_never_listens_is_told_by_what_it_asks(
+    postgres: LocalPostgres, one: Replica
+) -> None:
+    """Its pool is the app's own: what is asked next covers what told it, and it is remembered."""
+    with workflows(postgres) as admin:
+        admin.execute(
+            "GRANT USAGE ON SCHEMA dbos TO app; GRANT UPDATE ON dbos.workflow_status TO app"
+        )
+        pool = one.connect()
+        async with sourcing() as source:
+            assert (await one.judged(dbos.CHECK, source=source)).code == "not_registered"
+            pool.execute('UPDATE "dbos".workflow_status\n SET status = %s WHERE false', ("x",))
+            assert (await one.judged(dbos.CHECK, source=source)).code == "unnamed"
+            pool.execute("SELECT 1")
+            assert (await one.judged(dbos.CHECK, source=source)).code == "unnamed"
+        one.connect()
+        assert (await one.judged(dbos.CHECK)).code == "not_registered", "another agent saw nothing"
 
 
 async def test_two_processes_called_local_are_told_of_both(one: Replica, two: Replica) -> None:

@@ -112,6 +112,27 @@ async def test_one_that_runs_is_not_replaced(case: Case) -> None:
     assert (await case.runtime.inspect(case.id)).running
 
 
+@pytest.mark.parametrize("stopped", [False, True])
+async def test_one_that_was_not_replaced_yet_is_started_again(case: Case, stopped: bool) -> None:
+    if stopped:
+        await case.runtime.stop(case.id)
+    assert await case.runtime.recover(case.id, case.name) == case.id
+    assert (await case.runtime.inspect(case.id)).running
+
+
+async def test_one_whose_successor_has_its_name_already_runs_as_that(case: Case) -> None:
+    await case.runtime.stop(case.id)
+    new = await case.runtime.replace(case.id, Plan(image=case.other))
+    for _ in range(2):
+        assert await case.runtime.recover(case.id, case.name) == new
+        assert (await case.runtime.inspect(new)).running
+
+
+async def test_of_one_that_is_gone_without_a_successor_nothing_comes_back(case: Case) -> None:
+    with pytest.raises(ActionError):
+        await case.runtime.recover(NOBODY, f"{case.name}-none")
+
+
 async def test_one_more_can_be_added_and_removed(case: Case) -> None:
     added = await case.runtime.add(case.id, f"{case.name}-more", 2, Plan())
     assert not (await case.runtime.inspect(added)).running
@@ -176,6 +197,21 @@ async def test_the_last_lines_of_both_streams_are_told(boxes: Containers) -> Non
 async def test_one_that_ignores_sigterm_is_killed(boxes: Containers) -> None:
     id_ = boxes.run("/bin/dash", "-c", "trap '' TERM; while :; do sleep 1; done")
     assert await DockerRuntime(boxes.engine.host).stop(id_, 0) == 137
+
+
+@pytest.mark.parametrize("gone", [False, True])
+async def test_a_successor_that_waits_for_its_name_is_its_or_goes(
+    boxes: Containers, gone: bool
+) -> None:
+    name = owner.new_name("box")
+    old = boxes.run(*HEARS_SIGTERM, options=f"--name {name}")
+    new = boxes.create(options=f"--name {old[:12]}_{name}")
+    if gone:
+        boxes.docker("rm", "--force", old)
+    found = await DockerRuntime(boxes.engine.host).recover(old, name)
+    assert found == (new if gone else old)
+    assert _inspect(boxes, name)["Id"] == found
+    assert boxes.docker("ps", "--all", "--quiet", "--filter", f"name={old[:12]}_").split() == []
 
 
 async def test_an_engine_that_is_not_there_is_named() -> None:

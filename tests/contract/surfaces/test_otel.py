@@ -205,7 +205,11 @@ def test_the_agent_itself_is_a_resource_too(
     agent = next(m for m in receiver.metrics if "container.id" not in attributes(m.resource))
     assert attributes(agent.resource)["service.name"] == "healthagent"
     server = frozenset({("server.address", "postgres"), ("server.port", 5432)})
-    assert gauges(agent)["healthagent.server.connections.allowed", server] == 37
+    found = gauges(agent)
+    assert found["healthagent.server.connections.allowed", server] == 37
+    role, database = ("healthagent.role.name", "app"), ("db.namespace", "shop")
+    assert found["healthagent.role.connections.held", server | {role}] == 2
+    assert found["healthagent.database.connections.held", server | {database}] == 3
 
 
 def test_every_transition_is_a_log_record(

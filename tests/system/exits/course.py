@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 import shlex
 from collections.abc import Mapping
 from contextlib import suppress
@@ -112,7 +113,13 @@ class Course:
         return Watcher([docker], sources, CHECKS, [record])
 
     async def _row(self, row: Row, record: Record, gate: asyncio.Semaphore) -> None:
-        outcome = self.outcomes[row.what] = Outcome()
+        for _ in range(row.attempts):
+            self.outcomes[row.what] = outcome = await self._attempt(row, record, gate)
+            if not outcome.missed:
+                return
+
+    async def _attempt(self, row: Row, record: Record, gate: asyncio.Semaphore) -> Outcome:
+        outcome = Outcome()
         name = self._name(row)
         async with gate:
             await asyncio.to_thread(self._start, row, name)
@@ -129,9 +136,10 @@ class Course:
         if row is not NEIGHBOUR:  # what is over takes no part of the machine any more
             async with gate:
                 await asyncio.to_thread(self.engine.docker, "rm", "--force", box.name)
+        return outcome
 
     def _name(self, row: Row) -> str:
-        return f"{self.project}-{row.what}".replace(" ", "-").replace(",", "").replace("'", "")
+        return f"{self.project}-{re.sub(r'[^a-zA-Z0-9]+', '-', row.what).strip('-')}"
 
     def _start(self, row: Row, name: str) -> None:
         labels = {

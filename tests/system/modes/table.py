@@ -8,7 +8,9 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from examples.quickstart.tour.condition import Seen, until
 from healthagent.checks.pool import ABANDONED
+from tests.system.client import WITHIN
 from tests.system.modes.debugger import attach, detach
 from tests.system.modes.replica import Replica
 
@@ -90,7 +92,8 @@ PROCESS = (
          "process", "wrong_runtime"),
     Mode("declared node, runs bun", "process", with_labels(runtime="node"), restore,
          "process", "wrong_runtime"),
-    Mode("PM2's daemon beside the app", "process", asks("pm2"), calm, "process", "pm2"),
+    # By its name alone; PM2 itself runs in tests/system/exits.
+    Mode("what calls itself PM2's daemon", "process", asks("pm2"), calm, "process", "pm2"),
     Mode("a system call that does not end", "process", asks("wait-in-kernel"), restore,
          "process", "uninterruptible"),
     Mode("eight zombies", "process", asks("zombies"), restore, "process", "zombies"),
@@ -332,10 +335,24 @@ def pooled(replica: Replica) -> None:
             environment=replica.environment(
                 DATABASE_URL=replica.server.url("identity", host="between")
             ),
-            labels={key: text for key, text in replica.labels().items() if "executor" not in key},
+            labels=unnamed(replica),
         )
 
     between("postgres", change)(replica)
+
+
+def unnamed(replica: Replica) -> dict[str, str]:
+    """Its labels, without an executor's id."""
+    return {key: text for key, text in replica.labels().items() if "executor" not in key}
+
+
+def local(replica: Replica) -> None:
+    replica.replace(environment=replica.environment(EXECUTOR="local"), labels=unnamed(replica))
+
+
+def two_locals(replica: Replica) -> None:
+    local(replica)
+    replica.beside("twin", watched=False, environment=replica.environment(EXECUTOR="local"))
 
 
 DBOS = (
@@ -347,14 +364,58 @@ DBOS = (
     Mode("workflows of a dead executor", "dbos", orphan, no_orphan, "dbos", "orphaned"),
     Mode("another id than expected", "identity", with_variables(EXECUTOR="modes-other"), restore,
          "dbos", "unexpected_id"),
-    Mode("the id local", "identity",
-         lambda r: r.replace(environment=r.environment(EXECUTOR="local"),
-                             labels={k: v for k, v in r.labels().items() if "executor" not in k}),
-         restore, "dbos", "local_id"),
+    Mode("the id local", "identity", local, restore, "dbos", "local_id"),
+    Mode("two processes of the id local", "identity", two_locals,
+         one_after_another(no_twin, restore), "dbos", "local_shared"),
     Mode("a pooler in between, and no id declared", "identity", pooled, alone(restore),
          "dbos", "behind_pooler"),
     Mode("a pool that bears no id", "identity", with_variables(OWN_POOL="yes"), restore,
          "dbos", "unnamed"),
+    Mode("a pool that bears no id and does not listen", "identity",
+         with_variables(OWN_POOL="yes", LISTENS="no"), restore, "dbos", "unnamed"),
 )  # fmt: skip
+
+
+def called(executor: str, **variables: str) -> Act:
+    """The executor gets that id, as is declared, and the app these variables."""
+    return lambda replica: replica.replace(
+        environment=replica.environment(EXECUTOR=executor, **variables),
+        labels=replica.labels(dbos__executor=executor),
+    )
+
+
+def stay(_: Replica) -> None:
+    """There is nothing to heal."""
+
+
+def not_launched(replica: Replica) -> None:
+    """It answers, and would be ready but for its executor. For as long as that is awaited it is
+    *starting*; then it is served all the same, since its service has no other replica."""
+    replica.replace(
+        environment=replica.environment(LAUNCHES="when asked"), labels=replica.labels(grace="8s")
+    )
+    replica.wait_until_up()
+    agent, phases = replica.stack.agent, set()
+
+    def look() -> Seen:
+        target = agent.targets().get(replica.name, {})
+        if agent.check(replica.name, "http").get("status") == "ok":
+            phases.add(target["phase"])
+        return Seen("degraded" in phases, str(phases))
+
+    until(f"{replica.name} is awaited no longer", look, within=WITHIN)
+    assert phases == {"starting", "degraded"}, phases
+    assert agent.check(replica.name, "dbos")["excused"]
+
+
+REGISTRATION = (
+    Mode("an id with underscores, a version that DBOS computes, a schema of its own", "identity",
+         called("modes_an_id_", APP_VERSION="", SCHEMA="jobs of the app"), stay, "dbos", "ok"),
+    Mode("an id that Postgres cuts, and nobody listens", "identity",
+         called(f"modes-{63 * 'x'}", LISTENS="no"), restore, "dbos", "ok"),
+    Mode("not launched yet", "identity", not_launched, one_after_another(calm, restore),
+         "dbos", "not_registered"),
+)  # fmt: skip
+"""How executors come to be registered: no failures, so that the benchmark leaves them out."""
 
 MODES = (*PROCESS, *EXIT, *EVENT_LOOP, *HTTP, *POSTGRES, *POOL, *DBOS)

@@ -56,6 +56,7 @@ def try_all(
     with Feed(stack.agent.url) as feed, lanes(stack) as replicas:
         sibling = replicas[SIBLING].name
         trial = _Trial(feed, frozenset(stack.replicas), sibling, report)
+        trial.is_well(replicas[SIBLING])  # or what it says at its start were held against others
         with ThreadPoolExecutor(LANES_AT_ONCE) as pool:
             runs = [
                 pool.submit(trial.lane, replicas[lane], by_lane[lane])
@@ -87,7 +88,7 @@ class _Trial:
         return outcomes
 
     def _outcome(self, replica: Replica, mode: Mode, mark: int) -> Outcome:
-        if not self._well(replica, mark):
+        if not self.is_well(replica, mark):
             return Outcome(mode, None, None, f"not ready before: {self._last(replica)}")
         before = self.feed.mark
         replica.struck_at = time.time()
@@ -126,6 +127,8 @@ class _Trial:
 
     def _touched(self, mode: Mode, before: int) -> str:
         """The first healthy neighbour that was told to have the fault."""
+        if mode.code == "ok":
+            return ""
         healthy = self.neighbours
         if mode.code not in OF_A_SERVER:
             healthy |= {self.sibling}
@@ -136,7 +139,7 @@ class _Trial:
         ]
         return f"a healthy neighbour: {touched[0]}" if touched else ""
 
-    def _well(self, replica: Replica, mark: int) -> bool:
+    def is_well(self, replica: Replica, mark: int = 0) -> bool:
         """Whether it is ready, or soon will be."""
         whole = [told for told in self.feed.since(0) if _is_whole(told, replica)]
         if whole and whole[-1].after == "ready":

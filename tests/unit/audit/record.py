@@ -1,6 +1,6 @@
 """Records what a running order desk shows, as the live evidence of the good stack.
 
-    python -m tests.unit.audit.record PROJECT AGENT_URL
+    python -m tests.unit.audit.record PROJECT AGENT_URL TRAEFIK_API
 
 Of each container only the members are kept that the audit reads. The metrics are those of a
 collector's Prometheus exporter, which names each container by ``service_instance_id``.
@@ -11,6 +11,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+import urllib.request
 from typing import Any
 
 from healthagent.audit.reading import engine
@@ -28,14 +29,15 @@ KEPT: dict[str, Any] = {
 }  # fmt: skip
 
 
-def main(project: str, url: str) -> None:
+def main(project: str, url: str, api: str) -> None:
     listed = docker("ps", "--quiet", "--filter", f"label={engine.PROJECT}={project}",
                     "--filter", f"label={engine.SERVICE}=app").split()  # fmt: skip
     found = sorted(json.loads(docker("inspect", *listed)), key=lambda c: str(c["Name"]))
     agent = Agent(url)
     write("health.json", agent.health())
     write("budget.json", agent.budget())
-    write("traefik.json", agent.traefik())
+    with urllib.request.urlopen(f"{api}/api/http/services", timeout=30) as answer:
+        write("traefik.json", json.load(answer))
     write("containers.json", [_container(inspect) for inspect in found])
     names = [str(inspect["Name"]).lstrip("/") for inspect in found]
     lines = [f'desk_steps_total{{service_instance_id="{name}",step="pack"}} 1\n' for name in names]

@@ -15,16 +15,18 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from healthagent.audit.evidence import Evidence, Image
+from healthagent.audit.evidence import Evidence, Place, Router
 from healthagent.audit.finding import Outcome
 from healthagent.audit.reading import agent, compose, engine, gather, records
 from healthagent.audit.requirement import Judgement, Kind, judge
 from healthagent.audit.table import REQUIREMENTS
+from healthagent.core.rotation import served
 
 GOOD = Path(__file__).parent / "good"
 INVALID = Path(__file__).parents[2] / "invalid" / "audit"
 FAULTS = sorted(folder.name for folder in INVALID.iterdir()) if INVALID.is_dir() else []
 URL = "http://127.0.0.1:9180"
+API = "http://127.0.0.1:8080"
 
 
 def expected(fault: str) -> list[str]:
@@ -82,17 +84,18 @@ def evidence(stack: Path) -> Evidence:
     def document(name: str) -> Any:
         return json.loads((live / name).read_text())
 
+    recorded = document("image.json")
     return replace(
         seen,
-        images=(Image(**document("image.json")),),
+        images=(engine.image(recorded["name"], recorded["inspect"], recorded["files"]),),
         containers=tuple(
-            engine.container(recorded["inspect"], recorded["top"], recorded["lines"])
-            for recorded in document("containers.json")
+            engine.container(one["inspect"], one["top"], one["lines"])
+            for one in document("containers.json")
         ),
         agent=agent.read(
-            URL, document("health.json"), document("budget.json"), document("traefik.json"),
-            seen.stack.apps,
+            URL, document("health.json"), document("budget.json"), seen.stack.apps
         ),
+        router=Router(Place(API), frozenset(served(document("traefik.json")))),
         metrics=records.named(URL, (live / "metrics.txt").read_text()),
         trial=records.trial(live / "acceptance.txt"),
     )  # fmt: skip

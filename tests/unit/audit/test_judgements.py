@@ -11,11 +11,13 @@ from healthagent.audit.document import document
 from healthagent.audit.evidence import Evidence
 from healthagent.audit.finding import Outcome, met, not_met, not_seen, resolved, worst
 from healthagent.audit.judgements.observability import metrics_arrive
+from healthagent.audit.judgements.processes import ends_live, others_serve
 from healthagent.audit.markdown import markdown
 from healthagent.audit.reading import gather
+from healthagent.audit.reading.traefik import UNASKED
 from healthagent.audit.requirement import Kind, passing
 from healthagent.audit.table import REQUIREMENTS
-from healthagent.core.observation import Unseen
+from healthagent.core.observation import Process, ProcessTree, Unseen
 from provision.paths import ROOT
 from tests.unit.audit.stacks import assemble, evidence, judgements, outcomes
 
@@ -31,7 +33,13 @@ def good(tmp_path: Path) -> Evidence:
 
 def blind(seen: Evidence) -> Evidence:
     return replace(
-        seen, images=UNSEEN, containers=UNSEEN, agent=UNSEEN, metrics=UNSEEN, trial=UNSEEN
+        seen,
+        images=UNSEEN,
+        containers=UNSEEN,
+        agent=UNSEEN,
+        router=UNSEEN,
+        metrics=UNSEEN,
+        trial=UNSEEN,
     )
 
 
@@ -91,6 +99,68 @@ def test_metrics_are_a_containers_where_they_name_it_and_no_longer_name(
     seen = replace(good, containers=(first,), metrics=replace(good.metrics, names=names))
 
     assert metrics_arrive(seen).outcome is outcome
+
+
+def test_what_the_agent_gives_to_traefik_does_not_show_what_traefik_does(good: Evidence) -> None:
+    found = {j.requirement.id: j.finding for j in judgements(replace(good, router=UNASKED))}
+
+    for id_ in ("FR-7.4", "8.3.2", "AC-6"):
+        assert found[id_].outcome is Outcome.NOT_SEEN
+        assert found[id_].remedy == "audit with --traefik URL: its API"
+
+
+def test_replicas_that_all_serve_show_nothing_of_one_that_fails(good: Evidence) -> None:
+    assert not isinstance(good.trial, Unseen)
+    for trial in (UNSEEN, replace(good.trial, beside_frozen=None)):
+        found = others_serve(replace(good, trial=trial))
+        assert found.outcome is Outcome.NOT_SEEN
+        assert "all 3 replicas are ready" in found.seen
+        assert "--acceptance FILE" in found.remedy
+    assert others_serve(good).outcome is Outcome.MET
+
+
+def test_one_replica_that_fails_beside_others_that_serve_is_seen_as_it_is(good: Evidence) -> None:
+    assert not isinstance(good.agent, Unseen)
+    first, *others = good.agent.replicas
+    sick = replace(good.agent, replicas=(replace(first, ready=False), *others))
+    found = others_serve(replace(good, agent=sick, trial=UNSEEN))
+
+    assert found.outcome is Outcome.MET
+    assert found.seen == f"2 of 3 replicas are ready, while {first.name} is not"
+
+
+@pytest.mark.parametrize(
+    ("rows", "outcome"),
+    [
+        (("bun server.js",), Outcome.MET),
+        (("bun run start", "bun server.js"), Outcome.MET),
+        (("/bin/sh -c bun server.js", "bun server.js"), Outcome.MET),
+        (("docker-init -- bun server.js", "bun server.js"), Outcome.MET),
+        (("/bin/sh -c bun server.js & cron -f", "bun server.js", "cron -f"), Outcome.NOT_MET),
+        (("s6-svscan /etc/s6", "bun server.js"), Outcome.NOT_MET),
+        (("supervisord -n", "bun server.js"), Outcome.NOT_MET),
+        (("PM2 v7.0.4: God Daemon (/tmp/pm2)", "node server.js"), Outcome.NOT_MET),
+        (("sleep infinity",), Outcome.NOT_MET),
+    ],
+    ids=lambda value: value[0] if isinstance(value, tuple) else "",
+)
+def test_a_container_ends_with_its_app_where_nothing_above_it_goes_on(
+    good: Evidence, rows: tuple[str, ...], outcome: Outcome
+) -> None:
+    assert not isinstance(good.containers, Unseen)
+    first, *_ = good.containers
+    tree = ProcessTree(
+        tuple(
+            Process(
+                pid, 0 if pid == 1 else 1, None, Path(row.split()[0]).name, tuple(row.split()), "S"
+            )
+            for pid, row in enumerate(rows, start=1)
+        )
+    )
+    found = ends_live(replace(first, processes=tree))
+
+    assert found.outcome is outcome, found.seen
+    assert outcome is Outcome.MET or found.remedy
 
 
 def test_the_worst_look_decides_and_tells_why() -> None:

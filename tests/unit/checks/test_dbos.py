@@ -167,15 +167,54 @@ POOLER = "172.20.0.99"
 def test_behind_a_pooler_a_declared_id_tells_whose_an_executor_is() -> None:
     pooled = (*executor(address=POOLER), *executor("app-2", address=POOLER))
     assert judged(*pooled).code == "ok"
-    frozen = [replace(each, idle_for=60.0) for each in executor(address=POOLER)]
-    assert judged(*frozen, *executor("app-2", address=POOLER)).code == "stale"
-    assert judged(*executor("app-2", address=POOLER)).code == "not_registered"
+    assert judged(*pooled, target=replica("app-2", TWO), sibling=APP).code == "ok"
+
+
+def test_behind_a_pooler_an_id_that_is_not_seen_is_unknown_and_says_what_would_help() -> None:
+    """A connection that clients share bears the name of whoever used it last."""
+    verdict = judged(*executor("app-2", address=POOLER))
+    assert said(verdict) == (Status.UNKNOWN, "behind_pooler")
+    assert f"come from {POOLER}, which is no replica's" in verdict.reason
+    assert "let DBOS connect to Postgres itself" in verdict.reason
+
+
+def test_behind_a_pooler_a_name_that_was_left_on_a_silent_connection_is_not_called_stale() -> None:
+    left = [replace(each, idle_for=60.0) for each in executor(address=POOLER)]
+    assert said(judged(*left)) == (Status.UNKNOWN, "behind_pooler")
 
 
 def test_behind_a_pooler_without_a_declared_id_it_is_unknown_and_says_what_to_declare() -> None:
     verdict = judged(*executor(address=POOLER), target=replica("app-1", ONE, None))
     assert said(verdict) == (Status.UNKNOWN, "behind_pooler")
     assert "healthagent.dbos.executor" in verdict.reason
+
+
+OF_APP = replace(AGENT, role="app", application="", client_address=POOLER, idle_for=0.1)
+"""A connection of the app's role from an address that is no replica's, without a name."""
+
+
+@pytest.mark.parametrize(
+    ("held", "outside", "code"),
+    [
+        ([], [OF_APP], "behind_pooler"),
+        ([], [replace(OF_APP, role="reports")], "not_registered"),
+        ([replace(OF_APP, client_address=ONE)], [OF_APP], "not_registered"),
+        ([replace(OF_APP, client_address=ONE)], executor("x", address=POOLER), "behind_pooler"),
+        ([], [*executor("app-2", address=TWO), OF_APP], "not_registered"),
+    ],
+    ids=[
+        "it holds none, and its role connects from elsewhere",
+        "another role connects from elsewhere",
+        "it holds some of its own",
+        "it holds some of its own, and an executor of its role is elsewhere",
+        "an executor of its service connects with no pooler in between",
+    ],
+)
+def test_a_pooler_is_supposed_where_the_replicas_connections_may_come_from_there(
+    held: list[Backend], outside: list[Backend], code: str
+) -> None:
+    target = replace(APP, role="app")
+    assert judged(*held, *outside, target=target).code == code
 
 
 def of_killed(version: str = "v1", id_: str = "app-3") -> tuple[PendingWorkflows, ...]:
@@ -214,8 +253,9 @@ def test_workflows_have_an_owner_where_their_id_and_version_live(
 
 
 def test_where_an_executor_bears_no_name_it_may_be_the_owner() -> None:
-    nameless = [replace(each, application="") for each in executor(address=TWO)]
-    assert judged(*executor(), *nameless, pending=of_killed()).code == "ok"
+    for sign in ({"listens_dbos": True}, {"listens_dbos": False, "asked_dbos": 0.5}):
+        nameless = [replace(each, application="", **sign) for each in executor(address=TWO)]
+        assert judged(*executor(), *nameless, pending=of_killed()).code == "ok"
 
 
 def test_workflows_that_cannot_be_seen_are_no_fault_and_say_which_grant_would_help() -> None:
@@ -243,13 +283,34 @@ def test_replicas_of_one_service_in_several_versions_are_degraded() -> None:
     assert "'v1', 'v2'" in verdict.reason
 
 
+def test_versions_are_compared_within_a_service() -> None:
+    jobs = replace(SIBLING, service="jobs")
+    assert judged(*executor(), *executor("app-2", "v2", TWO), sibling=jobs).code == "ok"
+
+
 @pytest.mark.parametrize(
-    "sibling",
-    [replace(SIBLING, service="jobs"), replace(SIBLING, executor=None)],
-    ids=["another service", "an unknown id"],
+    ("id_", "version", "code"),
+    [
+        ("app-2", "v2", "mixed_versions"),
+        ("app-2", "v1", "ok"),
+        ("app-2", "", "mixed_versions"),
+        ("app_2", "v2", "ok"),
+        ("app-2", "v_2", "ok"),
+    ],
+    ids=[
+        "another version",
+        "the same version",
+        "a computed version",
+        "an id that may end at either underscore",
+        "a version that may begin at either underscore",
+    ],
 )
-def test_versions_are_compared_within_a_service_where_ids_are_known(sibling: Target) -> None:
-    assert judged(*executor(), *executor("app-2", "v2", TWO), sibling=sibling).code == "ok"
+def test_where_no_id_is_declared_a_version_is_compared_if_it_can_be_told_from_the_id(
+    id_: str, version: str, code: str
+) -> None:
+    undeclared = replace(SIBLING, executor=None)
+    backends = (*executor(), *executor(id_, version, TWO))
+    assert judged(*backends, sibling=undeclared).code == code
 
 
 def test_a_version_that_was_cut_is_not_compared() -> None:
@@ -257,11 +318,44 @@ def test_a_version_that_was_cut_is_not_compared() -> None:
     assert judged(*executor(version=long), *executor("app-2", address=TWO)).code == "ok"
 
 
-def test_a_pool_of_the_apps_own_bears_no_id_and_is_degraded() -> None:
-    unstamped = [replace(each, application="", idle_for=0.2) for each in executor()]
-    verdict = judged(*unstamped)
-    assert said(verdict) == (Status.DEGRADED, "unnamed")
-    assert "systemDatabasePool" in verdict.reason
+def own_pool(
+    idle_for: float = 0.2, asked: float | None = None, *, listens: bool = False
+) -> list[Backend]:
+    """A pool that the app made for DBOS. The connection that listens says nothing for long."""
+    pooled, listener = (replace(each, application="") for each in executor())
+    pooled = replace(pooled, idle_for=idle_for, asked_dbos=asked)
+    return [pooled, replace(listener, idle_for=max(idle_for, 400.0), listens_dbos=listens)]
+
+
+@pytest.mark.parametrize(
+    ("pool", "status", "code"),
+    [
+        (own_pool(listens=True), Status.DEGRADED, "unnamed"),
+        (own_pool(asked=10.0), Status.DEGRADED, "unnamed"),
+        (own_pool(asked=10.1), Status.UNKNOWN, "covered"),
+        (own_pool(asked=10.1, listens=True), Status.DEGRADED, "unnamed"),
+        (own_pool(5.1, listens=True), Status.FAILED, "stale"),
+        (own_pool(5.1, 5.1), Status.FAILED, "stale"),
+        (own_pool(), Status.FAILED, "not_registered"),
+    ],
+    ids=[
+        "it listens",
+        "it asked what executors ask",
+        "it has not asked for long, and is in use",
+        "it listens, and others cover what it asks",
+        "it listens, and is silent",
+        "it asked, and is silent",
+        "it never asked",
+    ],
+)
+def test_a_pool_of_the_apps_own_bears_no_id_and_is_told_by_what_is_asked_on_it(
+    pool: list[Backend], status: Status, code: str
+) -> None:
+    verdict = judged(*pool)
+    assert said(verdict) == (status, code)
+    if code in ("unnamed", "covered"):
+        assert "set application_name" in verdict.reason
+        assert "systemDatabasePool" in verdict.reason
 
 
 def test_hidden_connections_are_unknown_with_the_grant_that_helps() -> None:

@@ -167,8 +167,9 @@ def connected(age: float, idle: float, state: str = "idle") -> Backend:
     return replace(prisma(1)[0], state=state, age=age, idle_for=idle)
 
 
-def test_idle_connections_that_a_pool_passed_over_are_leaking() -> None:
-    verdict = judged(*[connected(600, 300)] * 3, connected(5, 1))
+@pytest.mark.parametrize("state", ["idle", "idle in transaction", "idle in transaction (aborted)"])
+def test_idle_connections_that_a_pool_passed_over_are_leaking(state: str) -> None:
+    verdict = judged(*[connected(600, 300, state)] * 3, connected(5, 1))
     assert said(verdict) == (Status.DEGRADED, "leaking")
     assert "3 of its connections are idle, the longest for 300 s" in verdict.reason
 

@@ -11,16 +11,19 @@ from healthagent.checks.dbos import CHECK as DBOS
 from healthagent.checks.pool import CHECK as POOL
 from healthagent.core.check import Check
 from healthagent.core.observation import (
+    Backend,
     DatabaseDown,
     DatabaseSession,
     Fact,
     Fleet,
     Observation,
+    Process,
+    ProcessTree,
     Unseen,
 )
 from healthagent.core.target import Pools, Target
-from healthagent.core.verdict import Status
-from tests.unit.checks.database import REF, observed, said
+from healthagent.core.verdict import Status, Verdict
+from tests.unit.checks.database import AGENT, REF, observed, said
 
 APP = Target(id="app-1", name="app-1", service="app", pools=Pools(dbos=3), database=REF)
 FLEET = Fleet((APP,))
@@ -53,3 +56,23 @@ def test_connections_that_cannot_be_told_from_others_are_unknown_with_the_remedy
     verdict = check.judge(observed(local, [local], []))
     assert said(verdict) == (Status.UNKNOWN, "unseen")
     assert "pid: host" in verdict.reason
+
+
+def test_a_connection_that_is_older_than_the_replica_is_of_who_had_its_address_before(
+    check: Check,
+) -> None:
+    address, name = "172.20.0.11", "dbos_transact_app-1_v1"
+    app = replace(APP, addresses=(address,))
+    left = replace(AGENT, role="app", application=name, client_address=address, age=60.0)
+
+    def judged(started: float, *backends: Backend) -> Verdict:
+        """Of a replica that was started so many seconds ago."""
+        bun = Process(1, 0, 1, "bun", ("bun", "build/index.js"), "S", age=started)
+        seen = observed(app, [app], backends)
+        return check.judge(Observation(app, {**seen.facts, ProcessTree: ProcessTree((bun,))}))
+
+    assert judged(60.0, left) == judged(55.0, left), "the two are not looked at in one moment"
+    assert judged(54.9, left) == judged(54.9)
+    assert judged(55.0, left) != judged(55.0)
+    set_clock = replace(left, age=3600.0)
+    assert judged(60.1, set_clock) == judged(60.1, left), "by then it is its own, whatever its age"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from healthagent.core.budget import Budget, Limit, ReplicaBudget
+from healthagent.core.budget import Budget, Limit, Part, ReplicaBudget
 from tests.unit.cli.conftest import Run, RunningAgent, replica, report, server
 
 
@@ -62,6 +62,25 @@ def test_shows_each_connection_limit_and_holds_the_plan_to_it(
         "role app  8 planned, 8 more in a rollout, 3 held, 15 allowed: a rollout needs 1" in ran.out
     )
     assert (ran.code, "at most 0 fit" in ran.out) == (1, True)
+
+
+def test_shows_roles_and_databases_without_a_limit_and_other_names_of_the_server(
+    agent: RunningAgent, run: Run
+) -> None:
+    share = ReplicaBudget("shop-app-1", "app", 8, 3, role="app", database="shop")
+    parts = (Part("role", "app", 3, 0, 0), Part("database", "shop", 4, 1, 0))
+    whole = Budget("db:5432", 97, 4, 1, 0, (share,), parts, also=("postgres:5432",))
+    agent.publish(report(replica(1), budgets=(whole,)))
+    ran = run("budget")
+    assert "db:5432 (postgres:5432)  9 planned" in ran.out
+    assert "role app  8 planned, 8 more in a rollout, 3 held, no limit of its own" in ran.out
+    assert "database shop  9 planned, 8 more in a rollout, 4 held, no limit of its own" in ran.out
+    assert run("budget", "--json", "--replicas", "app=2").json["servers"][0]["databases"] == [
+        {
+            "kind": "database", "name": "shop", "declared": 16, "planned": 17, "surge": 8,
+            "held": 4, "allowed": None, "agent": 1, "others": 0, "fits": True,
+        }
+    ]  # fmt: skip
 
 
 def test_prints_json_of_the_servers_as_they_are_or_would_be(two: RunningAgent, run: Run) -> None:

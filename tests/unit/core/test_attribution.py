@@ -124,14 +124,17 @@ def test_a_local_process_without_an_address_is_unseen() -> None:
     assert isinstance(backends_of(local, [], [], NO_PORTS), Unseen)
 
 
+LOOPED, UNLOOPED = replica("app-1", "127.0.1.1"), replica("app-1", "1270::1")
+
+
 @pytest.mark.parametrize(
     ("target", "sharing", "shared"),
     [
         (ONE, [ONE, TWO], False),
         (ONE, [ONE, replica("app-3", "172.21.0.9")], True),
         (LOCAL_ONE, [LOCAL_ONE], True),
-        (replica("app-1", "127.0.1.1"), [], True),
-        (replica("app-1", "1270::1"), [], False),
+        (LOOPED, [LOOPED], True),
+        (UNLOOPED, [UNLOOPED], False),
     ],
 )
 def test_who_shares_an_address(target: Target, sharing: list[Target], shared: bool) -> None:

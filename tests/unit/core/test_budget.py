@@ -6,9 +6,9 @@ from dataclasses import replace
 
 import pytest
 
-from healthagent.core.attribution import Ledger
-from healthagent.core.budget import Budget, ReplicaBudget, budget
-from healthagent.core.observation import Backend, ClientPorts, Database, ServerLimits
+from healthagent.core.attribution import Ledger, ledger
+from healthagent.core.budget import Budget, Limit, Part, ReplicaBudget, budget
+from healthagent.core.observation import Backend, ClientPorts, Database, Fleet, ServerLimits
 from healthagent.core.target import DatabaseRef, Pools, Target
 
 REF = DatabaseRef("postgres", 5432, "app")
@@ -42,8 +42,8 @@ def from_address(*addresses: str) -> tuple[Backend, ...]:
 
 def budgeted(sharing: list[Target], *backends: Backend) -> Budget:
     database = Database(REF, 0.01, AGENT.pid, AGENT.role, LIMITS, (AGENT, *backends))
-    ledger = Ledger(database, tuple(sharing))
-    return budget(ledger, ledger.owners({}))
+    account = Ledger(database, tuple(sharing))
+    return budget(account, account.owners({}))
 
 
 def test_what_is_reserved_is_not_allowed_to_ordinary_roles() -> None:
@@ -82,8 +82,8 @@ def test_local_replicas_are_told_apart_by_their_ports() -> None:
         for backend, port in zip(from_address("127.0.0.1", "127.0.0.1"), (5001, 6000), strict=True)
     )
     database = Database(REF, 0.01, AGENT.pid, AGENT.role, LIMITS, (AGENT, mine, psql))
-    ledger = Ledger(database, (local,))
-    made = budget(ledger, ledger.owners({local.id: ClientPorts(frozenset({5001}))}))
+    account = Ledger(database, (local,))
+    made = budget(account, account.owners({local.id: ClientPorts(frozenset({5001}))}))
     assert (made.replicas[0].held, made.others) == (1, 1)
 
 
@@ -113,8 +113,8 @@ def limited(sharing: list[Target], *backends: Backend) -> Budget:
     """Under a CONNECTION LIMIT of the app's role, and one of its database."""
     limits = replace(LIMITS, role_limits={"app": 24, "idle": 1}, database_limits={"app": 30})
     database = Database(REF, 0.01, AGENT.pid, AGENT.role, limits, (AGENT, *backends))
-    ledger = Ledger(database, tuple(sharing))
-    return budget(ledger, ledger.owners({}))
+    account = Ledger(database, tuple(sharing))
+    return budget(account, account.owners({}))
 
 
 def test_a_connection_limit_counts_the_replicas_of_its_role_and_others_under_it() -> None:
@@ -126,6 +126,56 @@ def test_a_connection_limit_counts_the_replicas_of_its_role_and_others_under_it(
     )  # fmt: skip
     assert (database.held, database.agent, database.others) == (3, 1, 1)
     assert (made.planned_within(role), made.planned_within(database)) == (17, 18)
+
+
+def test_every_role_and_database_that_is_used_has_its_part_and_all_add_up() -> None:
+    """Whether it has a CONNECTION LIMIT or not."""
+    psql = replace(AGENT, pid=9, role="postgres", database="postgres", application="psql")
+    sharing = [replace(replica(n), role="app") for n in (1, 2)]
+    made = limited(sharing, *from_address("172.20.0.11"), replace(psql, client_address="10.0.0.9"))
+    parts = {(part.kind, part.name): part for part in made.parts}
+    assert list(parts) == [
+        ("role", "app"), ("role", "healthagent"), ("role", "postgres"),
+        ("database", "app"), ("database", "postgres"),
+    ]  # fmt: skip
+    for kind in ("role", "database"):
+        ours = [part for part in made.parts if part.kind == kind]
+        assert sum(part.held for part in ours) == made.held == 3
+        assert sum(part.agent for part in ours) == made.agent == 1
+        assert sum(part.others for part in ours) == made.others == 1
+        assert sum(made.declared_within(part) for part in ours) == made.declared == 16
+    assert [part.name for part in made.parts if isinstance(part, Limit)] == ["app", "app"]
+
+
+def test_a_role_that_holds_nothing_yet_has_its_part() -> None:
+    made = budgeted([replace(replica(1), role="app")])
+    assert made.parts[0] == Part("role", "app", held=0, agent=0, others=0)
+
+
+def test_a_connection_limit_of_a_role_that_no_replica_has_bounds_none_of_them() -> None:
+    idle = replace(AGENT, pid=9, role="idle", client_address="10.0.0.9")
+    made = limited([replace(replica(1), role="app")], idle)
+    assert "idle" in {part.name for part in made.parts}
+    assert "idle" not in {limit.name for limit in made.limits}
+
+
+def test_a_server_of_two_names_has_one_budget_and_one_connection_of_the_agents_for_each() -> None:
+    other = replace(replica(2), database=replace(REF, host="pooler", port=6432))
+    second = replace(AGENT, pid=2)
+    database = Database(
+        REF,
+        0.01,
+        AGENT.pid,
+        AGENT.role,
+        LIMITS,
+        (AGENT, second),
+        also=frozenset({("pooler", 6432)}),
+    )
+    account = ledger(database, Fleet((replica(1), other, replace(replica(3), database=None))))
+    made = budget(account, account.owners({}))
+    assert (made.server, made.also) == ("pooler:6432", ("postgres:5432",))
+    assert [each.name for each in made.replicas] == ["app-1", "app-2"]
+    assert (made.declared, made.agent, made.others) == (16, 2, 0)
 
 
 def test_the_largest_scale_is_held_to_the_narrowest_limit() -> None:

@@ -54,6 +54,7 @@ def test_each_failure_of_the_server_has_its_own_name(message: str, error: str) -
         ('FATAL:  no pg_hba.conf entry for host "10.0.0.9"', "add one"),
         ('FATAL:  permission denied for database "shop"', "GRANT CONNECT ON DATABASE shop"),
         ('FATAL:  too many connections for role "healthagent"', "CONNECTION LIMIT 3"),
+        ("FATAL:  unsupported startup parameter: options", "name Postgres' own host"),
     ],
 )
 def test_what_is_the_agents_own_want_is_unseen_and_names_the_remedy(

@@ -13,7 +13,7 @@ from healthagent.core.target import Target
 from healthagent.core.verdict import Evidence
 from healthagent.supervisor.guards import Limits
 from healthagent.supervisor.notices import Notices
-from healthagent.supervisor.supervise import BY, Supervisor, cut_short, remembered
+from healthagent.supervisor.supervise import BY, Supervisor, remembered
 from tests.unit.supervisor.scenes import frozen, report, well
 from tests.unit.surfaces.world import NOW
 
@@ -205,14 +205,3 @@ class TestARestartOfTheAgent:
     def test_what_was_refused_in_the_end_was_no_restart(self) -> None:
         steps = (step(Outcome.BEGUN), step(Outcome.REFUSED), step(Outcome.BEGUN, act="a2"))
         assert len(remembered(steps, lambda: 0.5).restarts["app-2"]) == 1
-
-    def test_what_it_cut_short_is_told(self) -> None:
-        steps = (
-            step(Outcome.BEGUN),
-            step(Outcome.DONE),
-            step(Outcome.BEGUN, act="a2"),
-            step(Outcome.GOING_ON, act="a2"),
-        )
-        (told,) = cut_short(steps, NOW + 60)
-        assert (told.act, told.outcome, told.at) == ("a2", Outcome.FAILED, NOW + 60)
-        assert "the agent ended while this was going on" in told.text

@@ -111,5 +111,10 @@ def test_the_budget_counts_per_replica_service_and_server(world: World) -> None:
         {"name": "app", "replicas": 2, "declared": 8, "held": 4, "largest": 3}
     ]
     assert server["limits"] == []
+    role, agent = server["roles"]
+    assert (role["name"], role["declared"], role["held"], role["allowed"]) == ("app", 8, 4, None)
+    assert (agent["name"], agent["declared"], agent["held"]) == ("healthagent", 0, 1)
+    (database,) = server["databases"]
+    assert (database["name"], database["declared"], database["held"]) == ("shop", 8, 5)
     first = server["replicas"][0]
     assert (first["name"], first["declared"], first["held"], first["surge"]) == ("app-1", 8, 2, 1)

@@ -50,7 +50,11 @@ def test_connections_are_held_declared_and_allowed(world: World) -> None:
     pool = {"server": "postgres:5432", "target": "app-1", "service": "app"}
     assert found[labelled("healthagent_pool_held_connections", **pool)] == 2
     assert found[labelled("healthagent_pool_declared_connections", **pool)] == 8
-    assert found[labelled("healthagent_server_allowed_connections", server="postgres:5432")] == 37
+    server = {"server": "postgres:5432"}
+    assert found[labelled("healthagent_server_allowed_connections", **server)] == 37
+    assert found[labelled("healthagent_role_held_connections", role="app", **server)] == 2
+    assert found[labelled("healthagent_role_held_connections", role="healthagent", **server)] == 1
+    assert found[labelled("healthagent_database_held_connections", database="shop", **server)] == 3
 
 
 def test_transitions_are_counted_until_the_replica_is_gone(world: World) -> None:

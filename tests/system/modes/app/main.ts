@@ -9,6 +9,8 @@ import { Client, Pool } from "pg";
 const { DATABASE_URL, EXECUTOR, APP_VERSION = "1", SIGTERM = "0", FAILS = "" } = process.env;
 // A pool of the app's own for DBOS, under this name; and whether DBOS listens, by which it is known.
 const { OWN_POOL, LISTENS = "yes", ABANDONS } = process.env;
+// Where DBOS keeps its tables; and whether it is launched at once, or by heal().
+const { SCHEMA, LAUNCHES = "yes" } = process.env;
 const POOL_SIZE = 2;
 
 if (SIGTERM !== "ignored") process.once("SIGTERM", () => process.exit(Number(SIGTERM)));
@@ -100,6 +102,7 @@ const faults: Record<string, () => unknown> = {
     for (;;) eaten.push(Buffer.alloc(1 << 24, 1));
   },
   second: () => children.push(Bun.spawn(["bun", "/modes/idle.ts"])),
+  // A look-alike: what PM2's daemon is called is what it is known by.
   pm2: () => children.push(Bun.spawn(["sleep", "600"], { argv0: "PM2 v5.4.3: God Daemon (/root/.pm2)" })),
   zombies: async () => {
     for (let i = 0; i < 8; i++) await Bun.spawn(["sh", "-c", "sleep 0.1 & exit 0"]).exited;
@@ -181,13 +184,14 @@ if (EXECUTOR) {
     systemDatabaseUrl: DATABASE_URL,
     systemDatabasePool: own,
     systemDatabasePoolSize: 3,
+    systemDatabaseSchemaName: SCHEMA,
     executorID: EXECUTOR === "local" ? undefined : EXECUTOR,
-    applicationVersion: APP_VERSION,
+    applicationVersion: APP_VERSION || undefined, // then DBOS computes one
     useListenNotify: LISTENS === "yes",
     logger: quiet,
   });
   DBOS.registerWorkflow(async () => "done", { name: "work" });
-  await DBOS.launch();
+  if (LAUNCHES === "yes") await DBOS.launch();
 }
 
 if (ABANDONS) await leak(Number(ABANDONS));

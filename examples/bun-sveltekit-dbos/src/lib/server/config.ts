@@ -4,6 +4,7 @@
 export interface Config {
   databaseUrl: string;
   prismaPoolMax: number;
+  prismaPool: PoolTimeouts;
   dbosPoolMax: number;
   /** Orders that one replica works on at a time, however many requests it serves. */
   workers: number;
@@ -14,6 +15,16 @@ export interface Config {
   orphanedMs: number;
   /** How long each half of a step pretends to work. */
   workMs: number;
+}
+
+/** Milliseconds. pg's own defaults: no bound on the first and on the last, 10 s for the second. */
+export interface PoolTimeouts {
+  /** How long a request waits for a connection where the pool has none free. */
+  connectMs: number;
+  /** After how long without use a connection is given back to Postgres. */
+  idleMs: number;
+  /** What a statement, or a transaction that does nothing, may take. */
+  statementMs: number;
 }
 
 export function readConfig(env: Record<string, string | undefined>): Config {
@@ -34,6 +45,11 @@ export function readConfig(env: Record<string, string | undefined>): Config {
   const config: Config = {
     databaseUrl: text("DATABASE_URL", "give postgresql://USER:PASSWORD@HOST:PORT/DATABASE"),
     prismaPoolMax: whole("PRISMA_POOL_MAX", 5, 1),
+    prismaPool: {
+      connectMs: whole("PRISMA_POOL_CONNECT_MS", 2_000, 1),
+      idleMs: whole("PRISMA_POOL_IDLE_MS", 10_000, 1),
+      statementMs: whole("PRISMA_POOL_STATEMENT_MS", 5_000, 1),
+    },
     // One connection of DBOS's pool always waits in LISTEN, so one more is the least that can work.
     dbosPoolMax: whole("DBOS_POOL_MAX", 3, 2),
     workers: whole("DBOS_WORKERS", 4, 1),

@@ -1,31 +1,32 @@
-// Prisma over an explicit pg.Pool. Each bound is stated: pg's defaults are 10 connections and waiting
-// for ever for a free one.
+// Prisma over an explicit pg.Pool. Each bound is stated, and set by a variable: pg's defaults are 10
+// connections and waiting for ever for a free one.
 
 import { PrismaPg } from "@prisma/adapter-pg";
 import { Pool, type QueryConfig } from "pg";
 
-import type { Config } from "./config";
+import type { Config, PoolTimeouts } from "./config";
 import { within } from "./deadline";
 import { log } from "./log";
 import { PrismaClient, type Prisma } from "./prisma-client/client";
 
 export type Transaction = Prisma.TransactionClient;
 
-const STATEMENT_MS = 5_000;
-
 export class Database {
   readonly pool: Pool;
   readonly #prisma: PrismaClient;
+  readonly #timeouts: PoolTimeouts;
 
   constructor(config: Config, executor: string) {
+    this.#timeouts = config.prismaPool;
+    const { connectMs, idleMs, statementMs } = this.#timeouts;
     this.pool = new Pool({
       connectionString: config.databaseUrl,
       application_name: config.applicationName ?? `prisma_${executor}`,
       max: config.prismaPoolMax,
-      connectionTimeoutMillis: 2_000,
-      idleTimeoutMillis: 10_000,
-      statement_timeout: STATEMENT_MS,
-      idle_in_transaction_session_timeout: STATEMENT_MS,
+      connectionTimeoutMillis: connectMs,
+      idleTimeoutMillis: idleMs,
+      statement_timeout: statementMs,
+      idle_in_transaction_session_timeout: statementMs,
       keepAlive: true,
     });
     // An idle connection that Postgres closes is reported here. With no listener it would end the
@@ -44,7 +45,7 @@ export class Database {
         await tx.$executeRaw`SELECT set_config('app.tenant', ${shop}, true)`;
         return work(tx);
       },
-      { maxWait: 2_000, timeout: STATEMENT_MS },
+      { maxWait: this.#timeouts.connectMs, timeout: this.#timeouts.statementMs },
     );
   }
 

@@ -1,0 +1,39 @@
+"""Traefik's own word of what it routes to, by its API."""
+
+from __future__ import annotations
+
+import json
+import urllib.request
+from typing import Any
+
+from healthagent.audit.evidence import Place, Router
+from healthagent.core.observation import Unseen
+from healthagent.core.rotation import served
+
+DEADLINE = 5.0
+"""Seconds for one page of its answer."""
+
+LARGEST = 50_000_000
+UNASKED = Unseen("Traefik was not asked what it routes to", "audit with --traefik URL: its API")
+
+
+def read(api: str) -> Router | Unseen:
+    """The servers that Traefik sends requests to, of all pages of ``/api/http/services``."""
+    servers: set[str] = set()
+    page = "1"
+    try:
+        while page:
+            services, following = _page(f"{api.rstrip('/')}/api/http/services?page={page}")
+            servers |= served(services)
+            page = "" if following == "1" else following
+    except (OSError, ValueError, AttributeError) as error:
+        return Unseen(
+            f"Traefik's API at {api} gives no answer: {error}", "name it with --traefik URL"
+        )
+    return Router(Place(api), frozenset(servers))
+
+
+def _page(url: str) -> tuple[Any, str]:
+    """What a page holds, and which page follows; 1 where none does."""
+    with urllib.request.urlopen(url, timeout=DEADLINE) as answer:  # noqa: S310  # http(s) alone
+        return json.loads(answer.read(LARGEST)), answer.headers.get("X-Next-Page", "1")
