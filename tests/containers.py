@@ -24,6 +24,10 @@ IMAGE = "healthagent/test-shell:local"
 SLEEP = ("/bin/sleep", "3600")
 HEARS_SIGTERM = ("/bin/dash", "-c", "trap 'exit 7' TERM; while :; do sleep 0.1; done")
 
+ON_THE_HOST = "--network host"
+"""For the many that no test asks for an address: a network of its own is most of what it takes the
+Engine to start such a container."""
+
 
 @dataclass(slots=True)
 class Containers:
@@ -32,7 +36,9 @@ class Containers:
     engine: Engine
     project: str = field(default_factory=lambda: owner.new_name("sources"))
 
-    def run(self, *command: str, labels: dict[str, str] | None = None, options: str = "") -> str:
+    def run(
+        self, *command: str, labels: dict[str, str] | None = None, options: str = ON_THE_HOST
+    ) -> str:
         """Start a container that asks to be watched; return its id."""
         return self._make("run", "--detach", command=command, labels=labels, options=options)
 

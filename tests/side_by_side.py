@@ -30,12 +30,16 @@ they would all take longer than everything else."""
 SLOWEST_FIRST = (
     SECOND,
     "quickstart",
-    "tests/system/modes/test_modes.py",
     "order desk",
+    "tests/system/test_supervisor.py",
+    "tests/system/modes/test_modes.py",
     "tests/system/test_readme.py",
+    "tests/system/test_routing_ways.py",
     "tests/system/exits/test_exits.py",
+    "tests/system/test_event_loop.py",
     "tests/fuzz/test_fuzz.py",
     "tests/system/probe/test_fragment.py",
+    "tests/unit/test_laws.py",  # by its name it would be among the very last
 )
 KINDS = ("system", "contract", "unit")
 """Then these; what is quick fills the gaps at the end."""

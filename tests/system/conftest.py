@@ -40,14 +40,15 @@ def quickstart(engine: Engine) -> Iterator[Quickstart]:
 
 
 @contextmanager
-def running(engine: Engine) -> Iterator[Quickstart]:
-    """A stack, up and ready; gone in the end. By then its agent's whole log must be sound."""
+def running(engine: Engine, *services: str) -> Iterator[Quickstart]:
+    """A stack, or these services of it, up and ready; gone in the end. By then its agent's whole
+    log must be sound."""
     images.ensure(engine)
     agent_image.ensure(engine)
     app.ensure(engine)
     found = Quickstart(engine, owner.new_name("sys"))
     try:
-        found.compose.up()
+        found.compose.up(*services)
         found.agent.wait_until_ready(found.replicas, within=START)
         yield found
         assert_sound(found.logs(found.container("agent")), found.secrets)

@@ -9,6 +9,7 @@ import subprocess
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from functools import cached_property
+from pathlib import Path
 from typing import Any
 
 import psycopg
@@ -19,6 +20,7 @@ from examples.quickstart.tour.condition import Seen, until
 from provision.engine import Engine
 from tests.system.client import WITHIN, AgentClient
 
+OVERRIDE = Path(__file__).with_suffix(".yaml")
 REPLICAS = 3
 DATABASE = "quickstart"
 PROJECT_LABEL = "com.docker.compose.project"
@@ -36,7 +38,7 @@ class Quickstart:
     def __init__(self, engine: Engine, project: str) -> None:
         self.engine = engine
         self.project = project
-        self.compose = ComposeStack(engine, project)
+        self.compose = ComposeStack(engine, project, [OVERRIDE])
         self.replicas = [self.container("app", number) for number in range(1, REPLICAS + 1)]
 
     def container(self, service: str, number: int = 1) -> str:

@@ -23,7 +23,7 @@ from healthagent.core.target import Target
 from healthagent.sources.docker import ContainerStateSource, DockerDiscovery
 from healthagent.sources.docker import engine as connection
 from provision.engine import Engine
-from tests.containers import HEARS_SIGTERM, Containers, containers
+from tests.containers import HEARS_SIGTERM, ON_THE_HOST, Containers, containers
 
 PATIENCE = 60.0
 END = 8.0
@@ -217,7 +217,7 @@ async def test_containers_that_vanish_while_they_are_inspected_are_no_fault(
     boxes: Containers, follower: Follower
 ) -> None:
     for _ in range(5):
-        boxes.run("/bin/dash", "-c", ":", options="--rm")
+        boxes.run("/bin/dash", "-c", ":", options=f"--rm {ON_THE_HOST}")
     id_ = boxes.run()
     await follower.until(
         lambda sighting: [target.id for target in sighting.targets] == [id_],
@@ -231,7 +231,7 @@ async def test_a_label_that_cannot_be_read_is_one_notice_and_disturbs_nobody(
     boxes: Containers, follower: Follower
 ) -> None:
     name = f"{boxes.project}-typo"
-    boxes.run(labels={"healthagent.enable": "ture"}, options=f"--name {name}")
+    boxes.run(labels={"healthagent.enable": "ture"}, options=f"--name {name} {ON_THE_HOST}")
     id_ = boxes.run()
     sighting = await follower.until(lambda s: bool(s.targets and s.notices), "target and notice")
     assert [target.id for target in sighting.targets] == [id_]
@@ -271,7 +271,7 @@ async def test_the_address_is_on_a_network_that_the_agents_own_container_shares(
 async def test_a_container_that_shares_anothers_network_is_at_its_address(
     boxes: Containers, follower: Follower
 ) -> None:
-    lender = boxes.run()
+    lender = boxes.run(options="--network bridge")
     id_ = boxes.run(options=f"--network container:{lender}")
 
     def settled(_: Sighting) -> bool:
@@ -305,6 +305,10 @@ class Forwarder:
         if self._server is not None:
             self._server.close()
         self._path.unlink(missing_ok=True)
+        await self.drop()
+
+    async def drop(self) -> None:
+        """All connections break, and whoever comes anew is let in."""
         pipes = tuple(self._pipes)
         for pipe in pipes:
             pipe.cancel()
@@ -394,8 +398,7 @@ async def test_a_connection_that_breaks_once_is_no_outage(
     id_ = boxes.run()
     async with following(DockerDiscovery(forwarder.url, project=boxes.project)) as follower:
         await follower.complete()
-        await forwarder.cut()
-        await forwarder.open()
+        await forwarder.drop()
         boxes.docker("pause", id_)
         paused = await follower.until(lambda _: follower.status(id_) == "paused", "an event")
         assert paused.complete

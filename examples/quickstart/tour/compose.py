@@ -2,6 +2,7 @@
 
 import os
 import signal
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
@@ -16,16 +17,23 @@ _STOP: Final = 60.0
 
 
 class ComposeStack:
-    """The stack of compose.yaml under one project name, on an engine with its images."""
+    """The stack of compose.yaml under one project name, on an engine with its images.
 
-    def __init__(self, engine: Engine, project: str = PROJECT) -> None:
+    ``overrides`` are Compose files that change it.
+    """
+
+    def __init__(
+        self, engine: Engine, project: str = PROJECT, overrides: Sequence[Path] = ()
+    ) -> None:
         self._engine = engine
         self._project = project
+        self._files = [HERE / "compose.yaml", *overrides]
 
-    def up(self) -> None:
-        """Start what does not run yet, and mend what an earlier tour left. Raises CommandFailed."""
+    def up(self, *services: str) -> None:
+        """Start what does not run yet, of these services or of all, and mend what an earlier tour
+        left. Raises CommandFailed."""
         run([HERE / "prepare.sh"], timeout=10, environment=self._variables)
-        self._compose("up", "--detach", "--no-build", timeout=_UP)
+        self._compose("up", "--detach", "--no-build", *services, timeout=_UP)
         for replica in self.incarnations:
             self.thaw(replica)
 
@@ -85,7 +93,7 @@ class ComposeStack:
 
     def _compose(self, *arguments: str, timeout: float = 30.0) -> str:
         command = ["docker", "compose", "--project-name", self._project]
-        files = ["--file", str(HERE / "compose.yaml")]
+        files = [word for file in self._files for word in ("--file", str(file))]
         return run([*command, *files, *arguments], timeout=timeout, environment=self._variables)
 
     def _signal(self, replica: str, number: signal.Signals) -> None:

@@ -88,6 +88,8 @@ class Script:
 
     def definitions(self, name: str) -> Iterator[Text]:
         """What stands behind ``NAME =`` and ``NAME:``, and the body of a function of that name."""
+        if name not in self.text:  # most names are in few files, and the searches below take long
+            return
         quoted = re.escape(name)
         for match in re.finditer(rf"\bfunction\s+{quoted}\s*\(", self.text):
             body = self.text.find("{", match.end())

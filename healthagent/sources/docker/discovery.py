@@ -89,6 +89,8 @@ class DockerDiscovery:
             engine.open()
             try:
                 while self._fold(await engine.messages(), engine):
+                    if told.complete and not self._surveyed:
+                        continue  # an event came before the survey: that is no outage yet
                     pause, lost = RETRY[0], 0
                     now = self._sighting()
                     if now != told:

@@ -55,7 +55,7 @@ def boxes(engine: Engine) -> Iterator[Containers]:
 
 @pytest.fixture(scope="module")
 def box(boxes: Containers) -> str:
-    return boxes.run(*HEARS_SIGTERM)
+    return boxes.run(*HEARS_SIGTERM, options="--network none")  # where nothing else listens
 
 
 @pytest.fixture

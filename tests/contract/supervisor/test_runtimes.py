@@ -16,7 +16,7 @@ from healthagent.supervisor.fake import FakeRuntime
 from healthagent.supervisor.ports import Container, Image, Runtime
 from provision import owner
 from provision.engine import Engine
-from tests.containers import HEARS_SIGTERM, IMAGE, Containers, containers
+from tests.containers import HEARS_SIGTERM, IMAGE, ON_THE_HOST, Containers, containers
 
 NOBODY = "0" * 64
 
@@ -53,7 +53,7 @@ def case(request: pytest.FixtureRequest) -> Case:
     other = f"{_images(made)}:other"
     made.docker("tag", IMAGE, other)
     name = owner.new_name("box")
-    id_ = made.run(*HEARS_SIGTERM, options=f"--name {name}")
+    id_ = made.run(*HEARS_SIGTERM, options=f"--name {name} {ON_THE_HOST}")
     return Case(DockerRuntime(made.engine.host), id_, name, other)
 
 

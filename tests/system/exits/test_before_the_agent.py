@@ -17,7 +17,7 @@ from healthagent.core.target import Target
 from healthagent.core.verdict import Status, Verdict
 from healthagent.sources.docker import ContainerStateSource, DockerDiscovery, ExitsSource
 from provision.engine import Engine
-from tests.containers import HEARS_SIGTERM, Containers, containers
+from tests.containers import HEARS_SIGTERM, ON_THE_HOST, Containers, containers
 
 PATIENCE = 90.0
 
@@ -63,7 +63,7 @@ async def test_an_error_is_one_whoever_watched(boxes: Containers) -> None:
 
 
 async def test_what_docker_restarts_had_not_been_stopped(boxes: Containers) -> None:
-    id_ = boxes.run("/bin/dash", "-c", "sleep 0.1", options="--restart always")
+    id_ = boxes.run("/bin/dash", "-c", "sleep 0.1", options=f"--restart always {ON_THE_HOST}")
     restarts = partial(boxes.docker, "inspect", "--format", "{{.RestartCount}}", id_)
     until(
         "Docker restarted it twice",

@@ -137,6 +137,7 @@ class Ways:
                     "--providers.http.pollinterval=100ms",
                 )
             )
+            stack.callback(self.agent.stop)  # first of all: Traefik ends once its poll is answered
             self._open = stack.pop_all()
         return self
 
