@@ -387,9 +387,15 @@ def stay(_: Replica) -> None:
     """There is nothing to heal."""
 
 
+LIVED = 4.0
+"""Seconds after a start from which the connections that it leaves are told by their age from those
+of the next container at its address."""
+
+
 def not_launched(replica: Replica) -> None:
     """It answers, and would be ready but for its executor. For as long as that is awaited it is
     *starting*; then it is served all the same, since its service has no other replica."""
+    time.sleep(max(0.0, LIVED - replica.age))
     replica.replace(
         environment=replica.environment(LAUNCHES="when asked"), labels=replica.labels(grace="8s")
     )
