@@ -85,7 +85,10 @@ def _nameless(held: tuple[Backend, ...]) -> Verdict:
 
 def _elsewhere(target: Target, held: tuple[Backend, ...], everyone: Executors) -> Verdict | None:
     """No executor connects from the replica's address. Behind a pooler, such as PgBouncer, all
-    connections come from the pooler's: the name alone tells then, while it is seen."""
+    connections come from the pooler's: the name alone tells then, while it is seen. A container
+    that does not run has no address, and none anywhere: what bears its name was left by another."""
+    if not target.addresses:
+        return None
     mine = _named_outside(target, everyone)
     if mine and _silence(mine) <= FRESH:
         return judge_executor(mine, target, everyone)

@@ -224,10 +224,12 @@ def _swallows(process: Process) -> bool:
 
 def _between(tree: ProcessTree, root: Process, app: Process) -> list[Process]:
     """The processes from the root down to the app, the root included, the app left out."""
+    if app.pid == root.pid:
+        return []
     by_pid = {process.pid: process for process in tree.processes}
     path: list[Process] = []
     parent = by_pid.get(app.ppid)
-    while app.pid != root.pid and parent is not None and parent not in path:
+    while parent is not None and parent not in path:
         path.append(parent)
         parent = by_pid.get(parent.ppid)
     return path

@@ -25,8 +25,8 @@ YOUNG = 60.0
 """Seconds after a start for which Postgres may still show connections of the one that had the
 address before. Ages are compared no longer: where Postgres' clock is set, all of its change."""
 
-APART = 5.0
-"""Seconds, at most, between the looks at the replica's processes and at its connections."""
+COARSE = 1.0
+"""Seconds by which a process may be older than it is said to be: Docker tells whole ones."""
 
 
 class Share(NamedTuple):
@@ -37,7 +37,11 @@ class Share(NamedTuple):
 
 
 def share(seen: Observation) -> Share | Verdict:
-    """The replica's share, or the *unknown* that its check says where that cannot be told."""
+    """The replica's share, or the *unknown* that its check says where that cannot be told.
+
+    While a replica is young, connections that are older than it are of the one that had its address
+    before: Postgres has not noticed yet that it is gone.
+    """
     session, fleet = seen.see(DatabaseSession), seen.see(Fleet)
     if isinstance(session, Unseen):
         return unknown("no_session", str(session))
@@ -49,16 +53,15 @@ def share(seen: Observation) -> Share | Verdict:
     held = account.held_by(seen.target, seen.see(ClientPorts))
     if isinstance(held, Unseen):
         return unknown(held.code, str(held))
-    return Share(account, _of_this_life(held, seen.see(ProcessTree)))
+    life = _age(seen.see(ProcessTree))
+    if life is not None and life <= YOUNG:
+        # The server told the ages of its connections at some moment of the round.
+        oldest = life + COARSE + session.outcome.elapsed
+        held = tuple(backend for backend in held if (backend.age or 0.0) <= oldest)
+    return Share(account, held)
 
 
-def _of_this_life(
-    held: tuple[Backend, ...], processes: ProcessTree | Unseen
-) -> tuple[Backend, ...]:
-    """Connections that are older than the replica are of the one that had its address before:
-    Postgres has not noticed yet that it is gone."""
+def _age(processes: ProcessTree | Unseen) -> float | None:
+    """Seconds since the replica's first process began, where that is seen."""
     root = None if isinstance(processes, Unseen) else processes.root
-    if root is None or root.age is None or root.age > YOUNG:
-        return held
-    oldest = root.age + APART
-    return tuple(backend for backend in held if backend.age is None or backend.age <= oldest)
+    return root.age if root else None

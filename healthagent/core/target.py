@@ -11,6 +11,10 @@ Supervision = Literal["observe", "restart"]
 Retry = Literal["idempotent", "unsent", "none"]
 
 
+LEAST_STALE = 10.0
+"""Seconds that the last known state holds at least, however short the interval."""
+
+
 @dataclass(frozen=True, slots=True)
 class Timing:
     """When to look and how often to look before believing it. Seconds, and counts of looks."""
@@ -24,7 +28,8 @@ class Timing:
     @property
     def stale_after(self) -> float:
         """How long the last known state holds when nothing new can be seen."""
-        return max(10.0, 5 * self.interval)
+        some_looks = 5 * self.interval
+        return some_looks if some_looks > LEAST_STALE else LEAST_STALE
 
 
 @dataclass(frozen=True, slots=True)

@@ -388,18 +388,26 @@ def stay(_: Replica) -> None:
     """There is nothing to heal."""
 
 
+LIVED = 4.0
+"""Seconds after a start from which the connections that it leaves are told by their age from those
+of the next container at its address."""
+
+
 def not_launched(replica: Replica) -> None:
     """It answers, and would be ready but for its executor. For as long as that is awaited it is
     *starting*; then it is served all the same, since its service has no other replica."""
+    time.sleep(max(0.0, LIVED - replica.age))
     replica.replace(
         environment=replica.environment(LAUNCHES="when asked"), labels=replica.labels(grace="8s")
     )
     replica.wait_until_up()
     agent, phases = replica.stack.agent, set()
+    made = replica.stack.inspect(replica.name)["Id"]
 
     def look() -> Seen:
         target = agent.targets().get(replica.name, {})
-        if agent.check(replica.name, "http").get("status") == "ok":
+        answers = {"name": "http", "status": "ok"}.items()
+        if target.get("id") == made and any(answers <= c.items() for c in target["checks"]):
             phases.add(target["phase"])
         return Seen("degraded" in phases, str(phases))
 

@@ -189,6 +189,12 @@ def test_behind_a_pooler_without_a_declared_id_it_is_unknown_and_says_what_to_de
     assert "healthagent.dbos.executor" in verdict.reason
 
 
+def test_a_container_that_does_not_run_has_no_executor_behind_a_pooler_either() -> None:
+    """One of its name that was removed a moment ago may be seen still, at an address of nobody."""
+    created = replace(APP, addresses=())
+    assert judged(*executor(address=ONE), target=created).code == "not_registered"
+
+
 OF_APP = replace(AGENT, role="app", application="", client_address=POOLER, idle_for=0.1)
 """A connection of the app's role from an address that is no replica's, without a name."""
 
