@@ -203,8 +203,9 @@ def exhausted(replica: Replica) -> None:
     replica.server.shut_out("healthagent", by="server")
 
 
-def between(upstream: str, act: Act) -> Act:
-    """What ``between.ts`` is started beside the replica, as host *between*, before the act."""
+def between(host: str, upstream: str, act: Act) -> Act:
+    """What ``between.ts`` is started beside the replica, as a host of that name, before the act. No
+    two modes share one, since they may be tried at a time."""
 
     def start(replica: Replica) -> None:
         replica.beside(
@@ -212,7 +213,7 @@ def between(upstream: str, act: Act) -> Act:
             watched=False,
             command=("bun", "/modes/between.ts"),
             environment={"UPSTREAM": upstream and f"{replica.server.host}:5432"},
-            options=("--network-alias", "between"),
+            options=("--network-alias", host),
         )
 
     return one_after_another(start, act)
@@ -251,8 +252,9 @@ POSTGRES = (
          "postgres", "name"),
     Mode("something else listens there", "address", url("address", port=9180, host="agent"),
          restore, "postgres", "rejected"),
-    Mode("who listens there hangs up", "address", between("", url("address", host="between")),
-         alone(restore), "postgres", "lost"),
+    Mode("who listens there hangs up", "address",
+         between("hangs-up", "", url("address", host="hangs-up")), alone(restore),
+         "postgres", "lost"),
     Mode("no such database", "address", url("missing"), restore, "postgres", "absent"),
     Mode("pools beyond the server's limit", "server", with_labels(pool__prisma="500"), restore,
          "pool", "over_planned"),
@@ -333,12 +335,12 @@ def pooled(replica: Replica) -> None:
         replica.server.wait_until_left("identity")  # or these were the ones that nobody owns
         replica.replace(
             environment=replica.environment(
-                DATABASE_URL=replica.server.url("identity", host="between")
+                DATABASE_URL=replica.server.url("identity", host="pooler")
             ),
             labels=unnamed(replica),
         )
 
-    between("postgres", change)(replica)
+    between("pooler", "postgres", change)(replica)
 
 
 def unnamed(replica: Replica) -> dict[str, str]:
