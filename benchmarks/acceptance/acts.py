@@ -25,10 +25,10 @@ from benchmarks.acceptance.desk import (
     ask,
     held,
     orders,
+    routed_by,
     stocked,
 )
 from benchmarks.acceptance.traffic import Traffic
-from examples.quickstart.tour import web
 from examples.quickstart.tour.condition import Seen, until
 from provision import desk as images
 
@@ -169,13 +169,13 @@ def processes(desk: Desk) -> list[str]:
 def frozen(desk: Desk) -> Frozen:
     """Freeze a replica, wait until it is out, and let users work without it."""
     victim = desk.replicas()[0]
-    agent, url = desk.agent_url, desk.url
-    server = f"http://{desk.address(victim)}:3000"
+    api, url = desk.traefik_api, desk.url
+    server = f"{desk.address(victim)}:3000"
     desk.kill(victim, signal.SIGSTOP)
     try:
         taken = until(
             "the frozen replica is out",
-            lambda: Seen(server not in web.routed(agent), "routed"), within=60,
+            lambda: Seen(server not in routed_by(api), "routed"), within=60,
         )  # fmt: skip
         taken += until("Traefik has heard of it", partial(_all_served, url), within=60)
         with Traffic(desk, url, 4) as traffic:

@@ -22,6 +22,8 @@ PM2: Final = "compose.pm2.yaml"
 PM2_BUN: Final = "compose.pm2-bun.yaml"
 WORKERS: Final = (1, 2, 4)
 _READY: Final = 180.0
+_ROUNDS: Final = 3
+"""How often each of PM2's workers is asked, or nearly, before all of them count as ready."""
 _IN_HAND: Final = 64
 """Orders, of which 16 at most are worked on at a time, for 1.6 s each."""
 _NPM_WAS_HERE: Final = ".package-lock.json"
@@ -74,11 +76,13 @@ def bring_up(desk: Desk, *overrides: str, workers: int = WORKERS[-1]) -> None:
     (container,) = desk.replicas()
     url = _own_url(desk, container)
 
-    def serves() -> Seen:
-        answer = ask(f"{url}/readyz")
-        return Seen(answer.status == 200, answer.body)
+    def all_serve() -> Seen:
+        """PM2 deals requests out in turn, and says of no worker by itself whether it is ready."""
+        answers = [ask(f"{url}/readyz") for _ in range(_ROUNDS * workers)]
+        told = {f"{answer.status} {answer.body}" for answer in answers}
+        return Seen(all(answer.status == 200 for answer in answers), str(told))
 
-    until("the app behind PM2 answers", serves, within=_READY)
+    until("every worker behind PM2 answers", all_serve, within=_READY)
 
 
 def at_work(desk: Desk) -> Behind:

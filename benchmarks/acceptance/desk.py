@@ -18,6 +18,7 @@ import psycopg
 
 from examples.quickstart.tour import web
 from examples.quickstart.tour.condition import Seen, until
+from healthagent.core.rotation import served
 from provision import desk, projects
 from provision.command import run
 from provision.engine import Engine
@@ -169,15 +170,15 @@ class Desk:
         until(f"{container} is removed", look, within=30)
 
     def wait_until_ready(self, replicas: int, *, within: float) -> None:
-        """Until the agent knows exactly so many, and holds all of them ready."""
-        agent = self.agent_url
+        """Until the agent knows exactly so many, holds all of them ready, and Traefik has them."""
+        agent, api = self.agent_url, self.traefik_api
 
         def look() -> Seen:
             said = web.get(f"{agent}/health").body
             targets = json.loads(said).get("targets", []) if said.startswith("{") else []
             states = [f"{t['name']} {t['phase']} {t['reason']}" for t in targets]
             ready = sum(target["phase"] == "ready" for target in targets)
-            routed = len(web.routed(agent)) if ready else 0
+            routed = len(routed_by(api)) if ready else 0
             return Seen(ready == len(targets) == routed == replicas, "; ".join(states) or said)
 
         until(f"{replicas} replicas are ready and routed", look, within=within)
@@ -207,6 +208,13 @@ class Desk:
     def query(self, sql: str) -> list[tuple[Any, ...]]:
         with self.connect() as connection:
             return connection.execute(sql.encode()).fetchall()
+
+
+def routed_by(traefik_api: str) -> set[str]:
+    """The servers that Traefik sends requests to, each a host with its port, by its own word: who
+    asks the agent for them is one more router to it, which drains then wait for."""
+    answer = ask(f"{traefik_api}/api/http/services")
+    return served(json.loads(answer.body)) if answer.status == 200 else set()
 
 
 def held(connection: psycopg.Connection[tuple[Any, ...]]) -> dict[str, int]:

@@ -121,7 +121,7 @@ def reversible(_app: App, _code: Code, package: Package) -> Finding:
             f"the start installs packages: {start}", start.place,
             remedy="install while the image is built, not when it starts",
         )  # fmt: skip
-    return met("any package manager can install package.json as it is", package.place)
+    return met("nothing in package.json is for Bun alone", package.place)
 
 
 def _short(text: Text) -> str:

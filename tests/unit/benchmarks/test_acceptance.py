@@ -160,9 +160,9 @@ def test_a_fault_costs_the_criterion_that_it_is_about_alone(
             "another runtime came with Bun's packages",
         ),
         (
-            replace(GOOD, with_npm=replace(behind(4), load=replace(loaded(32, 9), failed=1))),
+            replace(GOOD, with_npm=replace(behind(4), load=replace(loaded(32, 9), accepted=()))),
             AFTER,
-            "users of the app with Bun's packages, or with npm's again, got no answer",
+            "the app with Bun's packages, or with npm's again, took no order",
         ),
     ],
     ids=lambda value: value if isinstance(value, str) else "",
@@ -206,7 +206,7 @@ def test_the_report_names_what_failed_and_what_is_open() -> None:
 def test_the_report_shows_how_connections_grow_with_pm2s_workers() -> None:
     text = markdown(GOOD, AFTER)
     for workers, held in ((1, 8), (2, 16), (4, 32)):
-        assert f"| {workers} | {held} | 9 |" in text.splitlines()
+        assert f"| {workers} | {held} | 9 | 100 | 0 |" in text.splitlines()
 
 
 def test_the_report_tells_whose_work_waited_for_whom() -> None:
