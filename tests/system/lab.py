@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import signal
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -82,11 +82,17 @@ class Lab:
         for name in replicas:
             os.kill(self.inspect(name)["State"]["Pid"], signal.SIGSTOP)
 
-    def was_told_to_end(self, replica: str) -> bool:
+    def told_to_end(self, replica: str) -> Callable[[], Seen]:
         """Whether SIGTERM waits for a process that is stopped (ShdPnd in proc_pid_status(5))."""
-        status = Path(f"/proc/{self.inspect(replica)['State']['Pid']}/status").read_text()
-        pending = next(line for line in status.splitlines() if line.startswith("ShdPnd:"))
-        return bool(int(pending.split()[1], 16) & 1 << (signal.SIGTERM - 1))
+        status = Path(f"/proc/{self.inspect(replica)['State']['Pid']}/status")
+
+        def look() -> Seen:
+            lines = status.read_text().splitlines()
+            pending = next(line for line in lines if line.startswith("ShdPnd:"))
+            waits = int(pending.split()[1], 16) & 1 << (signal.SIGTERM - 1)
+            return Seen(bool(waits), "no SIGTERM yet")
+
+        return look
 
     def thaw(self) -> None:
         """Let all go on that are stopped."""

@@ -144,8 +144,7 @@ def test_an_agent_that_dies_in_between_leaves_nothing_stopped(
     with start() as healer:
         made.freeze(sick)
         act = healer.wait_for_act(sick, "going on", "SIGTERM")
-        asked = lambda: Seen(made.was_told_to_end(sick), "no SIGTERM yet")  # noqa: E731
-        until("the Engine has begun", asked, within=WITHIN)
+        until("the Engine has begun", made.told_to_end(sick), within=WITHIN)
         os.kill(healer.process.pid, signal.SIGKILL)
     made.wait_until_serving(sick)
     assert made.began(sick) != before
@@ -168,6 +167,7 @@ def test_an_agent_that_dies_while_it_replaces_one_has_it_started_by_the_next(
         healer.wait_until_dead(slow)
         with asked(healer, "roll", "lab", "--env", "A=1", "--socket", socket):
             act = healer.wait_for_act(slow, "going on", "SIGTERM")
+            until("the Engine has begun", made.told_to_end(slow), within=WITHIN)
             os.kill(healer.process.pid, signal.SIGKILL)
     stopped = lambda: Seen(not made.inspect(slow)["State"]["Running"], "it runs")  # noqa: E731
     until("the Engine has stopped it", stopped, within=WITHIN)

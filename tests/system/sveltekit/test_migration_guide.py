@@ -14,8 +14,9 @@ from provision import desk as images
 from tests.migration_guide import COMMANDS, commands, phase
 from tests.system.sveltekit.conftest import HEALED, REPLICAS
 
-PROJECT = "desk"
-"""As compose.yaml names it, and the guide its containers."""
+FIRST = "desk-app-1"
+"""What the guide calls a replica. Here the first of those there are is meant: tests that scaled the
+same stack before may have left others than number 1."""
 
 LOOKS = re.compile(
     r"docker compose (top|logs) |docker inspect |docker compose exec --user postgres |"
@@ -27,7 +28,7 @@ LOOKS = re.compile(
 
 def typed(stack: Desk, command: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        ["sh", "-c", command.replace(f"{PROJECT}-app-", f"{stack.project}-app-")],
+        ["sh", "-c", command.replace(FIRST, stack.replicas()[0])],
         cwd=images.SOURCE,
         stdin=subprocess.DEVNULL,
         env=os.environ | stack.environment | {"COMPOSE_PROJECT_NAME": stack.project},
@@ -47,7 +48,7 @@ def test_a_look_of_the_guides_works_as_it_stands(stack: Desk, command: str) -> N
 def test_between_stop_and_continue_a_replica_gets_no_request(stack: Desk) -> None:
     (block,) = [part for part in phase("5.").split("```") if "kill -STOP" in part]
     freeze, explain, count, thaw = commands(block.removeprefix("sh\n"))
-    victim = f"{stack.project}-app-1"
+    victim = stack.replicas()[0]
     assert typed(stack, freeze).returncode == 0
     try:
 

@@ -2,6 +2,7 @@
 
 import pytest
 
+from examples.quickstart.tour.condition import Seen, until
 from provision.command import run
 from provision.errors import CommandFailed
 from provision.process import Process
@@ -36,5 +37,6 @@ def test_a_late_program_is_ended_with_its_children() -> None:
     assert caught.value.status is None
     pids = caught.value.output.split()
     assert len(pids) == 2, "what it wrote before the deadline belongs to the error"
-    for pid in pids:
-        assert Process.of(int(pid)) is None, f"process {pid} was left behind"
+    for pid in map(int, pids):
+        gone = lambda pid=pid: Seen(Process.of(pid) is None, f"process {pid}")  # noqa: E731
+        until("whoever adopts an orphan has seen its end", gone, within=30)
