@@ -28,9 +28,9 @@ ON_THE_SECOND = ("operations", "supervisor_stack", "never_the_outage", "dbos", "
 they would all take longer than everything else."""
 
 SLOWEST_FIRST = (
+    "order desk",
     SECOND,
     "quickstart",
-    "order desk",
     "tests/system/test_supervisor.py",
     "tests/system/modes/test_modes.py",
     "tests/system/test_readme.py",
