@@ -303,12 +303,18 @@ def natural(name: str) -> tuple[str | int, ...]:
 
 
 def _target(subject: Subject, checks: Sequence[Check], now: float) -> TargetReport:
-    timelines, target = subject.timelines, subject.target
+    timelines, timing = subject.timelines, subject.target.timing
     reports = tuple(
         [
-            _check(each, timelines[each.name], target, now)
-            for each in checks
-            if each.name in timelines
+            CheckReport(
+                check,
+                timeline,
+                timeline.read(now, timing),
+                not timeline.ever_passed and _awaited(check, timeline),
+                check.shared and timeline.fails,
+            )
+            for check in checks
+            if (timeline := timelines.get(check.name)) is not None
         ]
     )
     starting = (
@@ -316,20 +322,15 @@ def _target(subject: Subject, checks: Sequence[Check], now: float) -> TargetRepo
         and any(report.awaited for report in reports)
         and not any(report.conclusive and report.blocks for report in reports)
     )
-    return TargetReport(target, reports, starting, subject.container, subject.drain)
-
-
-def _check(check: Check, timeline: Timeline, target: Target, now: float) -> CheckReport:
-    awaited, excused = _awaited(check, timeline), check.shared and timeline.fails
-    return CheckReport(check, timeline, timeline.read(now, target.timing), awaited, excused)
+    return TargetReport(subject.target, reports, starting, subject.container, subject.drain)
 
 
 def _awaited(check: Check, timeline: Timeline) -> bool:
-    """Whether the replica still owes this check its first success.
+    """Whether the replica, which never passed this check, must do so first.
 
     Where only the agent can see, its blindness is not held against the replica.
     """
-    if timeline.ever_passed or Group.STARTUP not in check.groups:
+    if Group.STARTUP not in check.groups:
         return False
     blind = timeline.standing is None and timeline.decided
     return not (blind and check.witness is Witness.AGENT)
