@@ -55,6 +55,13 @@ def order_desk(engine: Engine, collector: Collector) -> Iterator[Desk]:
         found.down()
 
 
+@pytest.fixture(scope="session")
+def node(engine: Engine) -> str:
+    """The image of the way back."""
+    desk.ensure(engine, wanted=(desk.NODE,))
+    return desk.NODE
+
+
 @pytest.fixture
 def stack(order_desk: Desk) -> Desk:
     """Three replicas, all ready, whatever the test before did to them."""

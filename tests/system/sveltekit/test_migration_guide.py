@@ -38,6 +38,7 @@ def typed(stack: Desk, command: str) -> subprocess.CompletedProcess[str]:
     )
 
 
+@pytest.mark.usefixtures("node")
 @pytest.mark.parametrize("command", dict.fromkeys(c for c in COMMANDS if LOOKS.match(c)))
 def test_a_look_of_the_guides_works_as_it_stands(stack: Desk, command: str) -> None:
     result = typed(stack, command)

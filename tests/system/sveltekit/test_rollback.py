@@ -5,12 +5,9 @@ from __future__ import annotations
 import uuid
 from collections import Counter
 
-import pytest
-
 from benchmarks.acceptance.desk import Desk, orders
 from examples.quickstart.tour.condition import Seen, until
 from provision import desk as images
-from provision.engine import Engine
 from tests.system.acting import act
 from tests.system.client import AgentClient
 from tests.system.load import Load
@@ -19,12 +16,6 @@ REPLICAS = 2
 LONGEST = 90.0
 PAGES, ORDERS = 5.0, 1.0
 """A second: a page costs a busy machine more than /livez, and an order is worked on for 1.6 s."""
-
-
-@pytest.fixture(scope="module")
-def node(engine: Engine) -> str:
-    images.ensure(engine, wanted=(images.NODE,))
-    return images.NODE
 
 
 def test_a_service_goes_back_to_node_and_forward_again_and_loses_nothing(
