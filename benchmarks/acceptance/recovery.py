@@ -12,7 +12,7 @@ from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import partial
-from typing import Final
+from typing import Any, Final
 
 from benchmarks.acceptance.acts import Outcome, outcome, placed
 from benchmarks.acceptance.desk import STEPS, Desk
@@ -177,17 +177,19 @@ def _pending(desk: Desk) -> dict[str, str]:
 
 def _rests(desk: Desk, executor: str) -> Seen:
     """Nothing waits, and the executor has nothing in hand."""
-    open_ = desk.query(
-        "SELECT status, executor_id, count(*) FROM dbos.workflow_status"
-        " WHERE status IN ('ENQUEUED', 'PENDING') GROUP BY 1, 2"
-    )
+    open_ = _open(desk)
     busy = [row for row in open_ if row[0] == "ENQUEUED" or row[1] == executor]
     return Seen(not busy, str(open_))
 
 
 def _idle(desk: Desk) -> Seen:
-    open_ = desk.query(
-        "SELECT status, count(*) FROM dbos.workflow_status"
-        " WHERE status IN ('ENQUEUED', 'PENDING') GROUP BY 1"
-    )
+    open_ = _open(desk)
     return Seen(not open_, str(open_))
+
+
+def _open(desk: Desk) -> list[tuple[Any, ...]]:
+    """Workflows that are not done: status, executor, and how many."""
+    return desk.query(
+        "SELECT status, executor_id, count(*) FROM dbos.workflow_status"
+        " WHERE status IN ('ENQUEUED', 'PENDING') GROUP BY 1, 2"
+    )

@@ -10,6 +10,7 @@ import logging
 import secrets
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Set
+from functools import partial
 
 from healthagent.core.action import Outcome, Plan, Step
 from healthagent.core.report import Report
@@ -21,7 +22,7 @@ from healthagent.supervisor import plan as planning
 from healthagent.supervisor.act import INTERRUPTED, Act, Ended
 from healthagent.supervisor.passage import Former, Passage
 from healthagent.supervisor.ports import Recorder, Router, Runtime, Traffic
-from healthagent.supervisor.recovery import CutShort, cut_short
+from healthagent.supervisor.recovery import cut_short
 from healthagent.supervisor.rolling import Rolling
 from healthagent.supervisor.rotation import Drains
 from healthagent.supervisor.watched import Watched, how
@@ -129,11 +130,7 @@ class ReplicaOperations:
         """End what an earlier life of the agent cut short, by its steps, and bring back what it had
         stopped. Such an act goes by the id and the name that it began under."""
         for cut in cut_short(earlier):
-
-            async def work(act: Act, cut: CutShort = cut) -> str:
-                return await cut.recovered(act, self._runtime, self._clock())
-
-            step = cut.last
+            step, work = cut.last, partial(cut.recovered, self._runtime, self._clock())
             self._begin(step.verb, step.service, step.target, step.by, work, step.act)
 
     def _begin(

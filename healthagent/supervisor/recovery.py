@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from typing import NoReturn
 
 from healthagent.core.action import Outcome, Step
 from healthagent.errors import ActionError
@@ -28,20 +29,25 @@ class CutShort:
     stop: Step | None
     over: bool
 
-    async def recovered(self, act: Act, runtime: Runtime, now: float) -> str:
-        """Bring back what it had stopped. Always raises :class:`Ended`, for the act has failed:
-        the text says how far it had come, how its replica is, and how to go on."""
-        so_far = f"the agent ended while this was {self.last.outcome} ({self.last.text})"
-        way_on = f"see `healthagent status`, and {act.verb} again if need be"
-        if self.stop is None or now - self.last.at > RECENT:
-            raise Ended(Outcome.FAILED, f"{so_far}; {way_on}", self.last.target)
-        id_, name = str(self.stop.evidence[STOPPED]), self.stop.target
-        try:
-            found = await runtime.recover(id_, name)
-        except ActionError as error:
-            raise Ended(Outcome.FAILED, f"{so_far}; {error}; {way_on}", name) from error
-        which = "was started again as it was" if found == id_ else "runs as its successor"
-        raise Ended(Outcome.FAILED, f"{so_far}; {name} {which} ({found[:12]}); {way_on}", name)
+    async def recovered(self, runtime: Runtime, now: float, act: Act) -> NoReturn:
+        """Bring back what it had stopped. Raises :class:`Ended`, for the act has failed: the text
+        says how far it had come, how its replica is, and how to go on."""
+        told = [f"the agent ended while this was {self.last.outcome} ({self.last.text})"]
+        if self.stop is not None and now - self.last.at <= RECENT:
+            told.append(await _brought_back(self.stop, runtime))
+        told.append(f"see `healthagent status`, and {act.verb} again if need be")
+        raise Ended(Outcome.FAILED, "; ".join(told), (self.stop or self.last).target)
+
+
+async def _brought_back(stop: Step, runtime: Runtime) -> str:
+    """What came of that, in words. ``stop`` is the step that told which container was stopped."""
+    id_ = str(stop.evidence[STOPPED])
+    try:
+        found = await runtime.recover(id_, stop.target)
+    except ActionError as error:
+        return str(error)
+    which = "was started again as it was" if found == id_ else "runs as its successor"
+    return f"{stop.target} {which} ({found[:12]})"
 
 
 def cut_short(steps: Iterable[Step]) -> Sequence[CutShort]:

@@ -11,6 +11,7 @@ from healthagent.audit.evidence import (
     Container,
     Dockerfile,
     Evidence,
+    Healthcheck,
     Image,
     Place,
     Replica,
@@ -80,9 +81,7 @@ def has_healthcheck(app: App) -> Finding:
             "neither the Dockerfile nor the Compose file has a HEALTHCHECK",
             app.dockerfile.place, app.service.place, remedy=_PASTE,
         )  # fmt: skip
-    if not own.enabled:
-        return not_met("the HEALTHCHECK is switched off", own.place, remedy=_PASTE)
-    return met("there is a HEALTHCHECK", own.place)
+    return _is_enabled(own)
 
 
 def image_has_healthcheck(app: App, image: Image) -> Finding:
@@ -92,6 +91,10 @@ def image_has_healthcheck(app: App, image: Image) -> Finding:
             "the image has no HEALTHCHECK, and the Compose file gives it none", image.place,
             remedy=f"{_PASTE}, and build the image anew",
         )  # fmt: skip
+    return _is_enabled(own)
+
+
+def _is_enabled(own: Healthcheck) -> Finding:
     if not own.enabled:
         return not_met("the HEALTHCHECK is switched off", own.place, remedy=_PASTE)
     return met("there is a HEALTHCHECK", own.place)

@@ -68,11 +68,16 @@ async def problems(request: web.Request, handler: Handler) -> web.StreamResponse
         return Problem(HTTPStatus.METHOD_NOT_ALLOWED, detail, headers=headers).response()
     except web.HTTPException as error:
         return Problem(HTTPStatus(error.status), error.text or error.reason).response()
-    except ConnectionError:
-        # The client is gone, and nobody reads this. Raised further, aiohttp would log a fault.
-        return web.Response(status=HTTPStatus.BAD_REQUEST)
-    except Exception:
+    except Exception as error:
+        if isinstance(error, ConnectionError) and _is_gone(request):
+            # Nobody reads this. Raised further, aiohttp would log a fault.
+            return web.Response(status=HTTPStatus.BAD_REQUEST)
         # The last wall before the client: what gets here is a fault of the agent itself.
         _log.exception("cannot answer %s %s", request.method, request.path)
         detail = "a fault of the agent itself; its log says more"
         return Problem(HTTPStatus.INTERNAL_SERVER_ERROR, detail).response()
+
+
+def _is_gone(request: web.Request) -> bool:
+    """Whether the client has closed its connection."""
+    return request.transport is None or request.transport.is_closing()

@@ -30,9 +30,7 @@ def test_the_table_is_long_enough_and_no_mode_stands_in_it_twice() -> None:
 def test_a_fault_is_named_on_its_replica_alone_and_clears_when_healed(
     mode: Mode, outcomes: dict[str, Outcome]
 ) -> None:
-    outcome = outcomes[mode.name]
-
-    assert outcome.wrong == "", f"{mode.check} {mode.code}: {outcome.wrong}"
+    assert_right(outcomes[mode.name])
 
 
 @pytest.mark.timeout(600)
@@ -40,6 +38,9 @@ def test_a_fault_is_named_on_its_replica_alone_and_clears_when_healed(
 def test_an_executor_is_registered_once_it_is_launched_whatever_it_is_called(
     mode: Mode, outcomes: dict[str, Outcome]
 ) -> None:
-    outcome = outcomes[mode.name]
+    assert_right(outcomes[mode.name])
 
+
+def assert_right(outcome: Outcome) -> None:
+    mode = outcome.mode
     assert outcome.wrong == "", f"{mode.check} {mode.code}: {outcome.wrong}"
