@@ -150,9 +150,10 @@ class Course:
             "healthagent.readyz": "none",
         }
         flags = [word for key, value in labels.items() for word in ("--label", f"{key}={value}")]
-        # No network: nothing here needs one, and Engine 20.10 was seen to lock itself up for good
-        # when many containers joined and left its bridge at once.
-        flags += ["--network", "none"]
+        # Nothing here needs a network, one of its own takes as long to start as the rest of the
+        # container, and Engine 20.10 was seen to lock itself up for good when many joined and left
+        # its bridge at once.
+        flags += ["--network", row.network]
         command = shlex.split(row.command)
         with suppress(CommandFailed):  # some cannot start, and the table says how that reads
             self.engine.docker(

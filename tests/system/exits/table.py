@@ -40,7 +40,7 @@ class Seen:
 class Row:
     """``command`` runs; ``before`` is seen; ``act`` is done; each of ``after`` is seen, one behind
     the other; Docker's exit code is ``exit_code``. What is ``None`` is left out. It is tried up to
-    ``attempts`` times."""
+    ``attempts`` times. One that listens needs a ``network`` that nobody shares, "none"."""
 
     what: str
     command: str
@@ -51,6 +51,7 @@ class Row:
     options: str = ""
     runtime: str = "bun"
     attempts: int = 1
+    network: str = "host"
 
 
 def stop(box: Box) -> None:
@@ -264,7 +265,7 @@ PROCESSES = (
     Row("a second process", "bun app.js second", (Seen("process", "second_process"),)),
     Row("a cluster of node", "node app.js cluster", (Seen("process", "cluster"),), runtime="node"),
     Row("a cluster of bun", "bun app.js cluster", (Seen("process", "cluster"),)),
-    Row("a port that bun shares", "bun app.js reuse", (Seen("process", "cluster"),)),
+    Row("a port that bun shares", "bun app.js reuse", (Seen("process", "cluster"),), network="none"),
     Row("orphans of bun", "bun app.js orphans", (Seen("process", "zombies", "6 ended"),)),
     Row("orphans of node", "node app.js orphans", (Seen("process", "zombies", "6 ended"),),
         runtime="node"),
