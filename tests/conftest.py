@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 from collections.abc import Generator
 from pathlib import Path
@@ -27,7 +28,13 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if TESTS / "system" in item.path.parents:
             item.add_marker(pytest.mark.system)
-    items.sort(key=lambda item: side_by_side.turn(item.path.relative_to(ROOT)))
+    turns = {path: side_by_side.turn(path.relative_to(ROOT)) for path in {i.path for i in items}}
+    items.sort(key=lambda item: turns[item.path])
+
+
+def pytest_collection_finish() -> None:
+    """The tests themselves stay until the end: the garbage collector need not go through them."""
+    gc.freeze()
 
 
 @pytest.hookimpl(optionalhook=True)

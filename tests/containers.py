@@ -22,7 +22,7 @@ from provision.progress import Progress
 
 IMAGE = "healthagent/test-shell:local"
 SLEEP = ("/bin/sleep", "3600")
-HEARS_SIGTERM = ("/bin/dash", "-c", "trap 'exit 7' TERM; while :; do sleep 0.1; done")
+HEARS_SIGTERM = ("/bin/dash", "-c", "trap 'exit 7' TERM; sleep 3600 & wait")
 
 ON_THE_HOST = "--network host"
 """For the many that no test asks for an address: a network of its own is most of what it takes the

@@ -112,7 +112,9 @@ def play(stack: Desk, progress: Progress) -> Run:
         with progress.step(f"{replicas} replicas under load") as step:
             loads[replicas] = load = acts.scaled(stack, replicas)
             accepted += load.accepted
-            ids[replicas] = frozenset(stack.inspect(name)["Image"] for name in stack.replicas())
+            ids[replicas] = frozenset(
+                stack.engine.inspect(name)["Image"] for name in stack.replicas()
+            )
             step.outcome = f"{load.held} connections of {load.declared}, {load.requests} requests"
     with progress.step("a frozen replica") as step:
         frozen = acts.frozen(stack)

@@ -112,15 +112,15 @@ class Desk:
     @property
     def url(self) -> str:
         """Where Traefik takes the users' requests."""
-        return f"http://{self.compose('port', 'traefik', '8000').strip()}"
+        return self.engine.published(f"{self.project}-traefik-1", 8000)
 
     @property
     def agent_url(self) -> str:
-        return f"http://{self.compose('port', 'agent', '9180').strip()}"
+        return self.engine.published(f"{self.project}-agent-1", 9180)
 
     @property
     def traefik_api(self) -> str:
-        return f"http://{self.compose('port', 'traefik', '8080').strip()}"
+        return self.engine.published(f"{self.project}-traefik-1", 8080)
 
     def replicas(self) -> list[str]:
         """The names of the replicas there are now."""
@@ -133,11 +133,8 @@ class Desk:
             ).split()
         )  # fmt: skip
 
-    def inspect(self, container: str) -> dict[str, Any]:
-        return dict(json.loads(self.engine.docker("inspect", container))[0])
-
     def address(self, container: str) -> str:
-        networks = self.inspect(container)["NetworkSettings"]["Networks"]
+        networks = self.engine.inspect(container)["NetworkSettings"]["Networks"]
         return str(networks[f"{self.project}_default"]["IPAddress"])
 
     def logs(self, container: str) -> str:
@@ -151,7 +148,7 @@ class Desk:
         then starts the container again no more.
         """
         with suppress(ProcessLookupError, subprocess.SubprocessError):
-            pid = self.inspect(container)["State"]["Pid"]
+            pid = self.engine.inspect(container)["State"]["Pid"]
             if pid:
                 os.kill(pid, number)
 
@@ -170,18 +167,15 @@ class Desk:
         until(f"{container} is removed", look, within=30)
 
     def wait_until_ready(self, replicas: int, *, within: float) -> None:
-        """Until the agent knows exactly so many, holds all of them ready, and Traefik has them."""
+        """Until :meth:`is_ready`."""
         agent, api = self.agent_url, self.traefik_api
+        what = f"{replicas} replicas are ready and routed"
+        until(what, lambda: _ready(agent, api, replicas), within=within)
 
-        def look() -> Seen:
-            said = web.get(f"{agent}/health").body
-            targets = json.loads(said).get("targets", []) if said.startswith("{") else []
-            states = [f"{t['name']} {t['phase']} {t['reason']}" for t in targets]
-            ready = sum(target["phase"] == "ready" for target in targets)
-            routed = len(routed_by(api)) if ready else 0
-            return Seen(ready == len(targets) == routed == replicas, "; ".join(states) or said)
-
-        until(f"{replicas} replicas are ready and routed", look, within=within)
+    def is_ready(self, replicas: int) -> bool:
+        """Whether the agent knows exactly so many, holds all of them ready, and Traefik has
+        them."""
+        return _ready(self.agent_url, self.traefik_api, replicas).holds
 
     # What its users do
 
@@ -208,6 +202,15 @@ class Desk:
     def query(self, sql: str) -> list[tuple[Any, ...]]:
         with self.connect() as connection:
             return connection.execute(sql.encode()).fetchall()
+
+
+def _ready(agent: str, traefik_api: str, replicas: int) -> Seen:
+    said = web.get(f"{agent}/health").body
+    targets = json.loads(said).get("targets", []) if said.startswith("{") else []
+    states = [f"{t['name']} {t['phase']} {t['reason']}" for t in targets]
+    ready = sum(target["phase"] == "ready" for target in targets)
+    routed = len(routed_by(traefik_api)) if ready else 0
+    return Seen(ready == len(targets) == routed == replicas, "; ".join(states) or said)
 
 
 def routed_by(traefik_api: str) -> set[str]:

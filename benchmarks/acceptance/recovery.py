@@ -86,19 +86,19 @@ def healed(desk: Desk) -> Healed:
     replicas = desk.replicas()
     accepted = _everybody_works(desk)
     victim = replicas[0]
-    before, begun = desk.inspect(victim), time.monotonic()
+    before, begun = desk.engine.inspect(victim), time.monotonic()
     desk.kill(victim)
     held = Counter(_pending(desk).values())[victim]
 
     def started_again() -> Seen:
-        state = desk.inspect(victim)
+        state = desk.engine.inspect(victim)
         again = state["RestartCount"] > before["RestartCount"] and state["State"]["Running"]
         return Seen(again, str(state["State"]))
 
     until("Docker has started it again", started_again, within=_READY)
     desk.wait_until_ready(len(replicas), within=_READY)
     seconds = time.monotonic() - begun
-    after = desk.inspect(victim)
+    after = desk.engine.inspect(victim)
     return Healed(
         held=held,
         same_container=after["Id"] == before["Id"],

@@ -98,7 +98,7 @@ class Healing:
         self._until_ready()
         with self._starts() as starts:
             victim = self._containers()[0]
-            os.kill(self._inspect(victim)["State"]["Pid"], signal.SIGSTOP)
+            os.kill(self._engine.inspect(victim)["State"]["Pid"], signal.SIGSTOP)
             fault = time.monotonic()
             self._until("healed", lambda: self._answers(victim, "/livez"), _HEALED)
             healed = time.monotonic() - fault
@@ -128,9 +128,6 @@ class Healing:
         )  # fmt: skip
         return sorted(told.split())
 
-    def _inspect(self, container: str) -> dict[str, Any]:
-        return dict(json.loads(self._engine.docker("inspect", container))[0])
-
     @contextmanager
     def _starts(self) -> Iterator[list[str]]:
         """The names of replicas that are started during the block, once for each start.
@@ -156,7 +153,7 @@ class Healing:
             found += events.stdout.read().split()
 
     def _answers(self, container: str, path: str) -> bool:
-        networks = self._inspect(container)["NetworkSettings"]["Networks"].values()
+        networks = self._engine.inspect(container)["NetworkSettings"]["Networks"].values()
         address = next((network["IPAddress"] for network in networks), "")
         with suppress(OSError):
             url = f"http://{address}:3000{path}"
@@ -169,7 +166,7 @@ class Healing:
 
         def all_ready() -> bool:
             return all(
-                self._inspect(name)["State"]["Health"]["Status"] == "healthy"
+                self._engine.inspect(name)["State"]["Health"]["Status"] == "healthy"
                 and self._answers(name, "/readyz")
                 for name in self._containers()
             )

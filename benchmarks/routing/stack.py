@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import shutil
 import signal
@@ -14,7 +13,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Final, Self
+from typing import Final, Self
 
 from benchmarks.routing.observed import look, until
 from provision import owner, projects
@@ -101,11 +100,11 @@ class Stack:
         return [line.split()[1] for line in sorted(told.splitlines())]
 
     def name(self, container: str) -> str:
-        return str(self._inspect(container)["Name"]).lstrip("/")
+        return str(self._engine.inspect(container)["Name"]).lstrip("/")
 
     def lives(self, service: str) -> set[tuple[str, str]]:
         """What is another when a replica was restarted or replaced."""
-        found = map(self._inspect, self.containers(service))
+        found = map(self._engine.inspect, self.containers(service))
         return {(container["Id"], container["State"]["StartedAt"]) for container in found}
 
     def server(self, container: str) -> str:
@@ -121,18 +120,15 @@ class Stack:
         [container] = self.containers("agent")
         return f"http://{self._address(container)}:9180"
 
-    def _inspect(self, container: str) -> dict[str, Any]:
-        return dict(json.loads(self._engine.docker("inspect", container))[0])
-
     def _address(self, container: str) -> str:
-        networks = self._inspect(container)["NetworkSettings"]["Networks"].values()
+        networks = self._engine.inspect(container)["NetworkSettings"]["Networks"].values()
         return next((str(network["IPAddress"]) for network in networks), "")
 
     # What can be done
 
     def signal(self, container: str, number: signal.Signals) -> None:
         """Signal a replica's first process past Docker, as the kernel's OOM killer would."""
-        os.kill(self._inspect(container)["State"]["Pid"], number)
+        os.kill(self._engine.inspect(container)["State"]["Pid"], number)
 
     def tell(self, containers: Iterable[str], what: str) -> None:
         """Have replicas turn ``sick`` or ``well``, or ``block`` their event loop."""
@@ -156,7 +152,7 @@ class Stack:
         for service in ("app", "checked"):
             for container in self.containers(service):
                 with suppress(ProcessLookupError, PermissionError):
-                    if pid := self._inspect(container)["State"]["Pid"]:
+                    if pid := self._engine.inspect(container)["State"]["Pid"]:
                         os.kill(pid, signal.SIGCONT)
 
     @property

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import json
 import os
 import signal
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
 from examples.quickstart.tour import web
 from examples.quickstart.tour.condition import Seen, until
@@ -64,27 +62,24 @@ class Lab:
                 images.BUN.tag, "bun", "-e", APP,
             )  # fmt: skip
 
-    def inspect(self, replica: str) -> dict[str, Any]:
-        return dict(json.loads(self.engine.docker("inspect", replica))[0])
-
     def began(self, *replicas: str) -> dict[str, str]:
         """By replica what changes with each restart."""
-        return {name: self.inspect(name)["State"]["StartedAt"] for name in replicas}
+        return {name: self.engine.inspect(name)["State"]["StartedAt"] for name in replicas}
 
     def others(self, replica: str) -> list[str]:
         return [name for name in self.replicas if name != replica]
 
     def get(self, replica: str, path: str = "/") -> web.Answer:
-        networks = self.inspect(replica)["NetworkSettings"]["Networks"]
+        networks = self.engine.inspect(replica)["NetworkSettings"]["Networks"]
         return web.get(f"http://{networks[self.project]['IPAddress']}:{PORT}{path}")
 
     def freeze(self, *replicas: str) -> None:
         for name in replicas:
-            os.kill(self.inspect(name)["State"]["Pid"], signal.SIGSTOP)
+            os.kill(self.engine.inspect(name)["State"]["Pid"], signal.SIGSTOP)
 
     def told_to_end(self, replica: str) -> Callable[[], Seen]:
         """Whether SIGTERM waits for a process that is stopped (ShdPnd in proc_pid_status(5))."""
-        status = Path(f"/proc/{self.inspect(replica)['State']['Pid']}/status")
+        status = Path(f"/proc/{self.engine.inspect(replica)['State']['Pid']}/status")
 
         def look() -> Seen:
             lines = status.read_text().splitlines()
@@ -97,7 +92,7 @@ class Lab:
     def thaw(self) -> None:
         """Let all go on that are stopped."""
         for name in self.replicas:
-            state = self.inspect(name)["State"]
+            state = self.engine.inspect(name)["State"]
             if state["Running"]:
                 os.kill(state["Pid"], signal.SIGCONT)
 

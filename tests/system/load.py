@@ -26,7 +26,7 @@ class Load:
     """
 
     def __init__(
-        self, url: str, rate: float = 40.0, body: Callable[[], Mapping[str, Any]] | None = None
+        self, url: str, rate: float = 20.0, body: Callable[[], Mapping[str, Any]] | None = None
     ) -> None:
         self.answers: Counter[str] = Counter()
         self._url = url

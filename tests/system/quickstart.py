@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import signal
 import subprocess
@@ -57,11 +56,8 @@ class Quickstart:
 
     # What there is to see
 
-    def inspect(self, container: str) -> dict[str, Any]:
-        return dict(json.loads(self.engine.docker("inspect", container))[0])
-
     def address(self, container: str) -> str:
-        networks = self.inspect(container)["NetworkSettings"]["Networks"]
+        networks = self.engine.inspect(container)["NetworkSettings"]["Networks"]
         return str(networks[f"{self.project}_default"]["IPAddress"])
 
     def server(self, replica: str) -> str:
@@ -73,7 +69,7 @@ class Quickstart:
 
     def lives(self) -> dict[str, tuple[str, int]]:
         """By replica what changes when it is restarted."""
-        states = {replica: self.inspect(replica) for replica in self.replicas}
+        states = {replica: self.engine.inspect(replica) for replica in self.replicas}
         return {name: (s["State"]["StartedAt"], s["RestartCount"]) for name, s in states.items()}
 
     def logs(self, container: str) -> str:
@@ -130,7 +126,7 @@ class Quickstart:
 
     def signal(self, container: str, number: signal.Signals) -> None:
         """Signal a container's first process past Docker."""
-        os.kill(self.inspect(container)["State"]["Pid"], number)
+        os.kill(self.engine.inspect(container)["State"]["Pid"], number)
 
     @contextmanager
     def frozen(self, replica: str) -> Iterator[None]:
@@ -147,7 +143,7 @@ class Quickstart:
     ) -> Iterator[str]:
         """With one more container of the app; its name. Labels and variables are those of the
         first replica but for what is given."""
-        first = self.inspect(self.replicas[0])
+        first = self.engine.inspect(self.replicas[0])
         model = first["Config"]
         told = {
             key: value
@@ -173,7 +169,7 @@ class Quickstart:
         """Undo whatever a failed test left, and wait for nothing."""
         mine = f"label={PROJECT_LABEL}={self.project}"
         for id_ in self.engine.docker("ps", "--all", "--quiet", "--filter", mine).split():
-            found = self.inspect(id_)
+            found = self.engine.inspect(id_)
             if NUMBER_LABEL not in found["Config"]["Labels"]:
                 self.engine.docker("rm", "--force", id_)
             elif found["State"]["Paused"]:

@@ -119,7 +119,7 @@ def test_containers_that_die_while_they_are_inspected_leave_nothing_behind(
 def burst(stack: Quickstart, count: int) -> None:
     """Start that many watched containers, of which half end at once and half are killed."""
     labels = {PROJECT_LABEL: stack.project, SERVICE_LABEL: "burst", "healthagent.enable": "true"}
-    image = stack.inspect(stack.replicas[0])["Image"]
+    image = stack.engine.inspect(stack.replicas[0])["Image"]
 
     def live_and_die(number: int) -> None:
         name = stack.container("burst", number)

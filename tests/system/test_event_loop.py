@@ -219,6 +219,6 @@ async def test_a_queue_that_grows_is_overloaded_with_the_number_of_those_that_wa
 async def test_one_that_blocks_in_the_middle_of_a_crowd_is_blocked(replica: Replica) -> None:
     await replica.until("ok")
     async with replica.crowd():
-        await replica.until("overloaded")
+        await replica.until("overloaded", times=1)
         await replica.ask("/block")
         await replica.until("blocked")

@@ -11,7 +11,7 @@ from tests.system.quickstart import Quickstart
 
 def probe(stack: Quickstart, container: str) -> tuple[int, str]:
     """Run the command of the container's HEALTHCHECK; its exit code and its line."""
-    _, *command = stack.inspect(container)["Config"]["Healthcheck"]["Test"]
+    _, *command = stack.engine.inspect(container)["Config"]["Healthcheck"]["Test"]
     result = subprocess.run(
         ["docker", "--host", stack.engine.host, "exec", container, *command],
         capture_output=True, text=True, timeout=20,
@@ -21,12 +21,12 @@ def probe(stack: Quickstart, container: str) -> tuple[int, str]:
 
 def test_docker_calls_the_replicas_healthy_by_the_probe(stack: Quickstart) -> None:
     def look() -> Seen:
-        healths = {r: stack.inspect(r)["State"]["Health"] for r in stack.replicas}
+        healths = {r: stack.engine.inspect(r)["State"]["Health"] for r in stack.replicas}
         return Seen(all(h["Status"] == "healthy" for h in healths.values()), str(healths))
 
     until("Docker calls every replica healthy", look, within=WITHIN)
     for replica in stack.replicas:
-        newest = stack.inspect(replica)["State"]["Health"]["Log"][-1]
+        newest = stack.engine.inspect(replica)["State"]["Health"]["Log"][-1]
         assert newest["ExitCode"] == 0
         assert newest["Output"].startswith("ok "), newest["Output"]
 

@@ -51,7 +51,7 @@ def do(stack: Quickstart, *command: str) -> Acted:
 
 def ids(stack: Quickstart) -> dict[str, str]:
     """The container of each replica, which changes when it is replaced."""
-    return {replica: str(stack.inspect(replica)["Id"]) for replica in stack.replicas}
+    return {replica: str(stack.engine.inspect(replica)["Id"]) for replica in stack.replicas}
 
 
 def executors(stack: Quickstart) -> set[str]:
@@ -148,7 +148,9 @@ def test_a_roll_stops_at_what_does_not_come_back_and_gone_on_with_loses_no_reque
     assert (acted.code, acted.last) == (0, "3 of 3 replicas are done"), str(acted)
     promised = {likened(line) for line in ROLL.prints if "1 in flight" not in line}
     assert shown(acted, stack) >= promised
-    assert {stack.inspect(replica)["Config"]["Image"] for replica in stack.replicas} == {image}
+    assert {stack.engine.inspect(replica)["Config"]["Image"] for replica in stack.replicas} == {
+        image
+    }
     assert (second.code, second.steps[-1]["outcome"]) == (1, "refused"), str(second)
     assert f"is at app already (roll of app, act {acted.steps[0]['act']})" in second.last
     lost = load.lost_in_spite_of(stack.agent.since(mark))

@@ -128,7 +128,7 @@ def test_a_wrong_password_of_the_agents_own_takes_nobody_out(
 def cut_off(stack: Quickstart) -> Iterator[None]:
     """With whatever the stack's own agent sends to Postgres answered by a reset. It is done in the
     agent's own network namespace, so that the replicas go on as ever."""
-    agent = stack.inspect(stack.container("agent"))["State"]["Pid"]
+    agent = stack.engine.inspect(stack.container("agent"))["State"]["Pid"]
     postgres = stack.address(stack.container("postgres"))
 
     def iptables(do: str) -> None:

@@ -68,7 +68,7 @@ def test_a_killed_replica_is_out_within_half_a_second_of_dockers_event(stack: Qu
 
     def kill_it() -> float:
         mark, begun = agent.mark(), time.time()
-        restarts = stack.inspect(killed)["RestartCount"]
+        restarts = stack.engine.inspect(killed)["RestartCount"]
         seen = Watch(agent, server, killed)
 
         stack.signal(killed, signal.SIGKILL)
@@ -81,7 +81,7 @@ def test_a_killed_replica_is_out_within_half_a_second_of_dockers_event(stack: Qu
         out = [change["reason"] for change in lived if change["after"] == "not live"]
         assert "137" in out[0], "the reason names the exit code of a killed process"
         assert seen.early == [], "it got traffic before it had shown ready"
-        assert stack.inspect(killed)["RestartCount"] == restarts + 1
+        assert stack.engine.inspect(killed)["RestartCount"] == restarts + 1
         agent.wait_until_ready(stack.replicas, within=WITHIN)
         return out_at - died_at(stack, killed, begun)
 

@@ -156,15 +156,15 @@ def test_a_sidecar_ends_with_its_replica_and_serves_again_once_it_is_started(way
     """It shares the replica's pid namespace, which ends with the replica. Docker then mostly fails
     to start it, as the container that it joins is just being restarted, and never tries again."""
     [solo], [sidecar] = ways.ids("solo"), ways.ids("sidecar")
-    died = ways.inspect(solo)["RestartCount"]
-    os.kill(ways.inspect(solo)["State"]["Pid"], signal.SIGKILL)
+    died = ways.engine.inspect(solo)["RestartCount"]
+    os.kill(ways.engine.inspect(solo)["State"]["Pid"], signal.SIGKILL)
     until("Docker restarted the replica", lambda: _restarted(ways, solo, died), within=SOON)
     ways.engine.docker("start", sidecar)
     ways.old.wait("solo.test", {solo})
 
 
 def _restarted(ways: Ways, container: str, before: int) -> Seen:
-    found = ways.inspect(container)
+    found = ways.engine.inspect(container)
     state = found["State"]["Status"]
     return Seen(found["RestartCount"] > before and state == "running", state)
 

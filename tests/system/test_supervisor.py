@@ -160,7 +160,7 @@ def test_an_agent_that_dies_while_it_replaces_one_has_it_started_by_the_next(
     made: Lab, start: StartHealer, socket: str
 ) -> None:
     slow = made.replicas[0]
-    before = made.inspect(slow)["Id"]
+    before = made.engine.inspect(slow)["Id"]
     observes = {"HEALTHAGENT_DEFAULTS_SUPERVISE": "observe", "HEALTHAGENT_ADMIN_SOCKET": socket}
     with start(**observes) as healer:
         made.freeze(slow)  # it is rolled first then, and ends only after its grace
@@ -169,7 +169,7 @@ def test_an_agent_that_dies_while_it_replaces_one_has_it_started_by_the_next(
             act = healer.wait_for_act(slow, "going on", "SIGTERM")
             until("the Engine has begun", made.told_to_end(slow), within=WITHIN)
             os.kill(healer.process.pid, signal.SIGKILL)
-    stopped = lambda: Seen(not made.inspect(slow)["State"]["Running"], "it runs")  # noqa: E731
+    stopped = lambda: Seen(not made.engine.inspect(slow)["State"]["Running"], "it runs")  # noqa: E731
     until("the Engine has stopped it", stopped, within=WITHIN)
 
     with start(**observes) as healer:

@@ -19,6 +19,7 @@ def test_without_postgres_nobody_is_restarted_and_with_it_the_frozen_one_is(
     agent = start_agent(
         HEALTHAGENT_DEFAULTS_SUPERVISE="restart",
         HEALTHAGENT_SUPERVISOR_STATE=str(tmp_path),
+        HEALTHAGENT_SUPERVISOR_PATIENCE="1s",
         HEALTHAGENT_TRAEFIK_POLL="100ms",
         HEALTHAGENT_TRAEFIK_THROTTLE="100ms",
     )

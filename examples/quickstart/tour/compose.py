@@ -51,11 +51,11 @@ class ComposeStack:
 
     @property
     def url(self) -> str:
-        return f"http://{self._compose('port', 'traefik', '8000').strip()}"
+        return self._engine.published(f"{self._project}-traefik-1", 8000)
 
     @property
     def agent_url(self) -> str:
-        return f"http://{self._compose('port', 'agent', '9180').strip()}"
+        return self._engine.published(f"{self._project}-agent-1", 9180)
 
     @property
     def incarnations(self) -> dict[str, str]:
@@ -102,7 +102,7 @@ class ComposeStack:
         `docker kill --signal STOP` marks the container as stopped by hand (seen with Engine
         20.10): were it to crash later, its restart policy would not bring it back.
         """
-        pid = int(self._engine.docker("inspect", "--format", "{{.State.Pid}}", replica))
+        pid = self._engine.inspect(replica)["State"]["Pid"]
         if pid == 0:
             return
         try:

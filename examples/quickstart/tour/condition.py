@@ -5,8 +5,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
 
-_POLL: Final = 0.05
-_REST: Final = 2.0
+_POLL: Final = 0.1
+_REST: Final = 4.0
 """Times as long as a look took are none: what is waited for needs the machine more than it does."""
 
 

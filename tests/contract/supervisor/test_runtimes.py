@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -210,7 +209,7 @@ async def test_a_successor_that_waits_for_its_name_is_its_or_goes(
         boxes.docker("rm", "--force", old)
     found = await DockerRuntime(boxes.engine.host).recover(old, name)
     assert found == (new if gone else old)
-    assert _inspect(boxes, name)["Id"] == found
+    assert boxes.engine.inspect(name)["Id"] == found
     assert boxes.docker("ps", "--all", "--quiet", "--filter", f"name={old[:12]}_").split() == []
 
 
@@ -229,7 +228,7 @@ async def test_a_successor_has_all_that_the_old_one_had(boxes: Containers) -> No
         "--stop-timeout 3 --read-only --cap-drop ALL --publish 127.0.0.1:0:3000 --user 65534",
     )
     boxes.docker("network", "connect", "--alias", "other", second, id_)
-    before = _inspect(boxes, id_)
+    before = boxes.engine.inspect(id_)
     runtime = DockerRuntime(boxes.engine.host)
     assert (await runtime.inspect(id_)).grace == 3.0
     await runtime.stop(id_, 0)
@@ -237,7 +236,7 @@ async def test_a_successor_has_all_that_the_old_one_had(boxes: Containers) -> No
     boxes.docker("tag", IMAGE, other)
     new = await runtime.replace(id_, Plan(other, {"CHANGED": "new"}, {"more": "1"}))
     await runtime.start(new)
-    after = _inspect(boxes, new)
+    after = boxes.engine.inspect(new)
     assert after["Name"] == before["Name"] == f"/{name}"
     assert after["Config"]["Labels"] == before["Config"]["Labels"] | {"more": "1"}
     assert set(after["Config"]["Env"]) >= {"KEPT=1", "CHANGED=new"}
@@ -262,7 +261,7 @@ async def test_what_came_from_the_old_image_does_not_outlive_it(boxes: Container
     runtime = DockerRuntime(boxes.engine.host)
     assert (await runtime.inspect(id_)).healthcheck == ("CMD", "/old")
     await runtime.stop(id_, 0)
-    successor = _inspect(boxes, await runtime.replace(id_, Plan(new)))["Config"]
+    successor = boxes.engine.inspect(await runtime.replace(id_, Plan(new)))["Config"]
     assert successor["Cmd"] == ["/bin/sleep", "7200"]
     assert {"VERSION=2", "OWN=1"} <= set(successor["Env"])
     assert "ONLY_OLD=1" not in successor["Env"]
@@ -277,14 +276,14 @@ async def test_a_tag_that_moved_on_is_not_followed_unasked(boxes: Containers) ->
         "run", "--detach", "--label", f"com.docker.compose.project={boxes.project}", tag,
         "/bin/sleep", "3600",
     )  # fmt: skip
-    before = _inspect(boxes, id_)["Image"]
+    before = boxes.engine.inspect(id_)["Image"]
     boxes.docker("tag", _derived(boxes, "moved", "ENV A=1"), tag)
     runtime = DockerRuntime(boxes.engine.host)
     await runtime.stop(id_, 0)
     same = await runtime.replace(id_, Plan(variables={"B": "1"}))
-    assert _inspect(boxes, same)["Image"] == before
+    assert boxes.engine.inspect(same)["Image"] == before
     moved = await runtime.replace(same, Plan(image=tag))
-    assert _inspect(boxes, moved)["Image"] != before
+    assert boxes.engine.inspect(moved)["Image"] != before
 
 
 def _images(boxes: Containers) -> str:
@@ -312,10 +311,6 @@ def _derived(boxes: Containers, which: str, *instructions: str) -> str:
     boxes.docker("commit", *changes, made, tag)
     boxes.docker("rm", made)
     return tag
-
-
-def _inspect(boxes: Containers, id_: str) -> dict[str, Any]:
-    return dict(json.loads(boxes.docker("inspect", id_))[0])
 
 
 def _aliases(document: dict[str, Any]) -> dict[str, set[str]]:

@@ -19,6 +19,9 @@ from healthagent.surfaces.traefik.policy import NAME
 from tests.unit.surfaces.world import Replica, World
 
 SOON = 20.0
+REST = 0.02
+"""Seconds between two looks: the machine has other tests to run."""
+
 RULE = {"traefik.http.routers.app.rule": "PathPrefix(`/`)"}
 
 
@@ -64,11 +67,11 @@ class Stack:
             return found
 
     async def until(self, condition: Callable[[], Any], what: str) -> None:
-        """Wait for a condition that is asked over HTTP, which paces it; else show Traefik's log."""
+        """Wait for a condition that is asked over HTTP; else show Traefik's log."""
         try:
             async with asyncio.timeout(SOON):
-                while not await condition():
-                    pass
+                while not await condition():  # noqa: ASYNC110 - asked over HTTP, it tells no event
+                    await asyncio.sleep(REST)
         except TimeoutError:
             pytest.fail(f"never came: {what}\n{self.log.read_text()[-2000:]}")
 

@@ -122,12 +122,12 @@ class Replica:
     @property
     def age(self) -> float:
         """Seconds since it was started."""
-        started = self.stack.inspect(self.name)["State"]["StartedAt"]
+        started = self.stack.engine.inspect(self.name)["State"]["StartedAt"]
         return time.time() - datetime.fromisoformat(started[:19] + "+00:00").timestamp()
 
     @property
     def pid(self) -> int:
-        return int(self.stack.inspect(self.name)["State"]["Pid"])
+        return int(self.stack.engine.inspect(self.name)["State"]["Pid"])
 
     # Healing
 

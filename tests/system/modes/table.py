@@ -404,7 +404,7 @@ def not_launched(replica: Replica) -> None:
     )
     replica.wait_until_up()
     agent, phases = replica.stack.agent, set()
-    made = replica.stack.inspect(replica.name)["Id"]
+    made = replica.stack.engine.inspect(replica.name)["Id"]
 
     def look() -> Seen:
         target = agent.targets().get(replica.name, {})

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from functools import cache
@@ -16,7 +15,7 @@ from tests.system.probe import leaks
 from tests.system.probe.images import BASES, CONFINED, Made, built
 
 CHECKED_WITHIN = 120.0
-SOME_RUNS = 40
+SOME_RUNS = 20
 
 Build = Callable[[str], Made]
 
@@ -29,9 +28,7 @@ def build(engine: Engine) -> Iterator[Build]:
 
 
 def health(image: Made, container: str) -> dict[str, Any]:
-    told = image.engine.docker("inspect", "--format", "{{json .State.Health}}", container)
-    found: dict[str, Any] = json.loads(told)
-    return found
+    return dict(image.engine.inspect(container)["State"]["Health"])
 
 
 @pytest.mark.parametrize("kind", BASES)

@@ -49,7 +49,11 @@ CREATE TRIGGER hold BEFORE INSERT ON dbos.operation_outputs
 FOR EACH ROW EXECUTE FUNCTION hold('workflow_uuid', 'function_name', 'True');
 """
 
-REMOVE = "DROP TABLE held CASCADE; DROP FUNCTION hold CASCADE;"
+REMOVE = """
+LOCK TABLE effect, dbos.operation_outputs;  -- first, as whoever inserts there does
+DROP TABLE held CASCADE;
+DROP FUNCTION hold CASCADE;
+"""
 
 ASLEEP = f"""
 SELECT held.id FROM held JOIN pg_locks ON held.number = pg_locks.objid

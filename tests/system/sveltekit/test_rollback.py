@@ -78,7 +78,7 @@ def test_a_service_goes_back_to_node_and_forward_again_and_loses_nothing(
 
 def runtimes(order_desk: Desk) -> dict[str, str]:
     """By replica what its first process is."""
-    command = {name: order_desk.inspect(name)["Path"] for name in order_desk.replicas()}
-    args = {name: order_desk.inspect(name)["Args"] for name in command}
+    command = {name: order_desk.engine.inspect(name)["Path"] for name in order_desk.replicas()}
+    args = {name: order_desk.engine.inspect(name)["Args"] for name in command}
     return {name: next(w for w in [command[name], *args[name]] if w in ("bun", "node"))
             for name in command}  # fmt: skip

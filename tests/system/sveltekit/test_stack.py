@@ -16,7 +16,7 @@ from examples.quickstart.tour.condition import Seen, until
 from provision import desk as images
 from tests.system.client import AgentClient, told
 
-LOAD = 2.0
+LOAD = 1.0
 """The least seconds under load while connections are counted."""
 
 
@@ -42,13 +42,13 @@ def test_three_replicas_pass_every_check_and_serve_the_page(stack: Desk) -> None
 
 def test_an_executor_is_the_same_after_its_container_was_made_anew(stack: Desk) -> None:
     name = stack.replicas()[-1]  # the last one: only it gets its number again after `docker rm`
-    before = stack.inspect(name)["Id"]
+    before = stack.engine.inspect(name)["Id"]
 
     stack.engine.docker("rm", "--force", name)
     stack.scale(3)
     stack.wait_until_ready(3, within=60)
 
-    assert stack.inspect(name)["Id"] != before
+    assert stack.engine.inspect(name)["Id"] != before
     executors = stack.query(
         "SELECT DISTINCT application_name FROM pg_stat_activity"
         " WHERE application_name LIKE 'dbos\\_transact%' ORDER BY 1"
@@ -108,12 +108,12 @@ def test_connections_under_load_are_what_was_declared(order_desk: Desk, replicas
 
 def test_a_replica_that_is_stopped_under_traffic_fails_nobody_and_exits_0(stack: Desk) -> None:
     name = stack.replicas()[-1]
-    with Traffic(stack, stack.url, 4) as traffic:
+    with Traffic(stack, stack.url, 2) as traffic:
         until("the replica serves", lambda: Seen(traffic.served[name] > 0, ""), within=20)
         stack.engine.docker("stop", "--time", "30", name, timeout=60)
 
     assert traffic.failures == []
-    state = stack.inspect(name)["State"]
+    state = stack.engine.inspect(name)["State"]
     assert (state["ExitCode"], state["OOMKilled"]) == (0, False)
     said = [json.loads(line)["message"] for line in stack.logs(name).splitlines()]
     assert said[-2:] == ["stopping", "stopped"], "each line on stdout is JSON; drained in order"
@@ -121,7 +121,7 @@ def test_a_replica_that_is_stopped_under_traffic_fails_nobody_and_exits_0(stack:
 
 
 def test_sigterm_reaches_the_app_behind_bun_run_start(stack: Desk) -> None:
-    variables = stack.inspect(stack.replicas()[0])["Config"]["Env"]
+    variables = stack.engine.inspect(stack.replicas()[0])["Config"]["Env"]
     name = f"{stack.project}-by-script"
     stack.engine.docker(
         "run", "--detach", "--name", name, "--network", f"{stack.project}_default",
@@ -131,7 +131,7 @@ def test_sigterm_reaches_the_app_behind_bun_run_start(stack: Desk) -> None:
     try:
         until("it listens", lambda: Seen('"listening"' in stack.logs(name), ""), within=30)
         stack.engine.docker("stop", "--time", "30", name, timeout=60)
-        assert stack.inspect(name)["State"]["ExitCode"] == 0
+        assert stack.engine.inspect(name)["State"]["ExitCode"] == 0
         assert '"stopped"' in stack.logs(name)
     finally:
         stack.engine.docker("rm", "--force", name)

@@ -149,9 +149,6 @@ class Ways:
             "--project-name", self.project, "--file", COMPOSE, *arguments, timeout=UP
         )
 
-    def inspect(self, container: str) -> dict[str, Any]:
-        return dict(json.loads(self.engine.docker("inspect", container))[0])
-
     def ids(self, service: str) -> list[str]:
         """The containers of a service by their short ids, which are their host names."""
         found = self.engine.docker(
@@ -161,7 +158,7 @@ class Ways:
         return sorted(found.split())
 
     def address(self, container: str) -> str:
-        networks = self.inspect(container)["NetworkSettings"]["Networks"].values()
+        networks = self.engine.inspect(container)["NetworkSettings"]["Networks"].values()
         [address] = [network["IPAddress"] for network in networks]
         return str(address)
 
@@ -186,7 +183,7 @@ class Ways:
 
     @contextmanager
     def frozen(self, container: str) -> Iterator[None]:
-        pid = self.inspect(container)["State"]["Pid"]
+        pid = self.engine.inspect(container)["State"]["Pid"]
         os.kill(pid, signal.SIGSTOP)
         try:
             yield
