@@ -46,6 +46,13 @@ else
     changed=1
 fi
 
+# The distribution's own Python where it is new enough: what a version manager built here without
+# its profile-guided optimisation runs a third slower.
+if [ -z "${UV_PYTHON:-}" ] && /usr/bin/python3 -c \
+    'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; then
+    export UV_PYTHON=/usr/bin/python3
+fi
+
 if ! "$uv" sync --frozen --check --quiet 2>/dev/null; then
     say "installing what uv.lock names"
     "$uv" sync --frozen --quiet --compile-bytecode

@@ -123,7 +123,7 @@ class Course:
         name = self._name(row)
         async with gate:
             await asyncio.to_thread(self._start, row, name)
-        box = Box(name, self.engine.docker)
+        box = Box(name, self.engine)
         if row.before is not None:
             outcome.missed = await record.until(name, row.before)
         if row.act is not None and not outcome.missed:
@@ -161,4 +161,4 @@ class Course:
             )
 
     def _exit_code(self, name: str) -> int:
-        return int(self.engine.docker("inspect", "--format", "{{.State.ExitCode}}", name))
+        return int(self.engine.inspect(name)["State"]["ExitCode"])

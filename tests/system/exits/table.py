@@ -8,20 +8,24 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Literal
 
+from provision.engine import Engine
 from tests.system.exits.image import BASH
 
 
 @dataclass(frozen=True, slots=True)
 class Box:
-    """One container, and the Docker client."""
+    """One container, and the Engine that runs it."""
 
     name: str
-    docker: Callable[..., str]
+    engine: Engine
+
+    def docker(self, *arguments: str) -> str:
+        return self.engine.docker(*arguments)
 
     @property
     def pid(self) -> int:
         """Its first process', as the host counts."""
-        return int(self.docker("inspect", "--format", "{{.State.Pid}}", self.name))
+        return int(self.engine.inspect(self.name)["State"]["Pid"])
 
 
 Act = Callable[[Box], object]
@@ -63,7 +67,7 @@ def kill(box: Box) -> None:
 
 
 def pause(box: Box) -> None:
-    box.docker("pause", box.name)
+    box.engine.pause(box.name)
 
 
 def unpause(box: Box) -> None:
