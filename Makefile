@@ -6,8 +6,8 @@ PYTHON := .venv/bin/python
 # What Python compiles it keeps, whatever the shell says: the tests start it some hundred times.
 unexport PYTHONDONTWRITEBYTECODE
 
-# Three whatever the machine has: much of what a test does is waiting, see tests/side_by_side.py.
-PROCESSES := 3
+# Four whatever the machine has: much of what a test does is waiting, see tests/side_by_side.py.
+PROCESSES := 4
 
 .PHONY: help
 help: ## this list

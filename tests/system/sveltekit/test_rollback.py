@@ -14,7 +14,7 @@ from tests.system.load import Load
 
 REPLICAS = 2
 LONGEST = 90.0
-PAGES, ORDERS = 5.0, 1.0
+PAGES, ORDERS = 3.0, 1.0
 """A second: a page costs a busy machine more than /livez, and an order is worked on for 1.6 s."""
 
 
