@@ -116,9 +116,9 @@ def test_a_replica_that_is_stopped_under_traffic_fails_nobody_and_exits_0(stack:
     state = stack.engine.inspect(name)["State"]
     assert (state["ExitCode"], state["OOMKilled"]) == (0, False)
     said = [json.loads(line)["message"] for line in stack.logs(name).splitlines()]
-    # In between DBOS may name a workflow that goes on elsewhere.
-    assert "stopping" in said, "each line on stdout is JSON; drained in order"
-    assert said[-1] == "stopped", said
+    # In between DBOS may name workflows that go on elsewhere.
+    own = [line for line in said if not line.startswith("Shutting down while ")]
+    assert own[-2:] == ["stopping", "stopped"], "each line on stdout is JSON; drained in order"
     stack.engine.docker("start", name)
 
 
