@@ -115,7 +115,8 @@ class Watcher:
             for sighting in self._sightings.values()
             for target in sighting.targets
         }
-        self._fleet = Fleet(tuple(sorted(targets.values(), key=lambda t: natural(t.name))))
+        in_order = tuple(sorted(targets.values(), key=lambda t: natural(t.name)))
+        self._fleet = self._fleet.followed_by(in_order, self._clock())
         for id_ in self._replicas.keys() - targets.keys():
             self._stop(self._replicas.pop(id_))
         for target in targets.values():
@@ -225,6 +226,7 @@ class Watcher:
             except TimeoutError:
                 pass
             self._changed.clear()
+            self._fleet = self._fleet.followed_by(self._fleet.targets, self._clock())
             before, self._report = self._report, self._assess()
             changes = transitions(before, self._report)
             for surface in self._surfaces:

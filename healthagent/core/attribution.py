@@ -31,10 +31,13 @@ class Ledger:
 
     It is made once for a round of the database and serves every replica that shares it: what is
     true of all is worked out once, and a replica's own part costs no more with more replicas.
+    What comes from an address that a replica ``left`` a moment ago was that replica's, and is
+    nobody's now.
     """
 
     database: Database
     sharing: tuple[Target, ...]
+    left: Set[str] = frozenset()
 
     def held_by(self, target: Target, ports: ClientPorts | Unseen) -> Held:
         """What ``target`` holds, the agent's own connections left out.
@@ -91,7 +94,7 @@ class Ledger:
         return tuple(
             backend
             for address, backends in self._by_address.items()
-            if address not in self._seen_under
+            if address not in self._seen_under and address not in self.left
             for backend in backends
             if backend.visible
         )
@@ -120,7 +123,7 @@ class Ledger:
 @lru_cache(maxsize=4)
 def ledger(database: Database, fleet: Fleet) -> Ledger:
     """The ledger of a round: the same one for all who ask with the same round and fleet."""
-    return Ledger(database, fleet.sharing(database))
+    return Ledger(database, fleet.sharing(database), fleet.left.keys())
 
 
 def _is_loopback(address: str) -> bool:

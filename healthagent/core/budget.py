@@ -235,7 +235,7 @@ def strangers(ledger: Ledger, held: Mapping[str, Held]) -> tuple[Backend, ...]:
     """The backends that are known to be nobody's that is watched, and not the agent's.
 
     One that may be a replica's, but cannot be told from others', is not among them: it is in that
-    replica's declared share already.
+    replica's declared share already. Nor is one that a replica has just left behind.
     """
     known = {
         backend.pid
@@ -243,7 +243,7 @@ def strangers(ledger: Ledger, held: Mapping[str, Held]) -> tuple[Backend, ...]:
         if not isinstance(holding, Unseen)
         for backend in holding
     }
-    unclear = {
+    unclear = ledger.left | {
         address
         for target in ledger.sharing
         if isinstance(held[target.id], Unseen)

@@ -13,6 +13,10 @@ from typing import Literal, TypeVar, cast
 
 from healthagent.core.target import DatabaseRef, Target
 
+LEFT = 10.0
+"""Seconds for which Postgres, or a round with it that began before, may still show connections from
+an address that no replica has any more."""
+
 Want = Literal["unseen", "password", "not_admitted", "not_granted", "role_limit"]
 """What keeps the agent from looking: its password; pg_hba.conf, NOLOGIN or a pooler; a GRANT; its
 role's CONNECTION LIMIT; or something else."""
@@ -295,10 +299,20 @@ class DatabaseSession(Fact):
 class Fleet(Fact):
     """All targets that are watched now, in the order of their names, the judged one included.
 
-    Like a round of a database it is compared by identity.
+    ``left`` are addresses that were a target's until a moment ago, and when they ceased to be, in
+    seconds since the epoch. Like a round of a database it is compared by identity.
     """
 
     targets: tuple[Target, ...]
+    left: Mapping[str, float] = field(default_factory=dict)
+
+    def followed_by(self, targets: tuple[Target, ...], now: float) -> Fleet:
+        """The fleet of these targets, after this one: itself where nothing is different."""
+        there = {address for target in targets for address in target.addresses}
+        were = {address for target in self.targets for address in target.addresses}
+        left = {**self.left, **dict.fromkeys(were - there, now)}
+        left = {a: at for a, at in left.items() if a not in there and now - at < LEFT}
+        return self if (targets, left) == (self.targets, self.left) else Fleet(targets, left)
 
     def sharing(self, database: Database) -> tuple[Target, ...]:
         """Those whose connections go to the same server, by whatever name."""

@@ -8,7 +8,17 @@ from dataclasses import replace
 import pytest
 
 from healthagent.core.attribution import Held, Ledger, Ports
-from healthagent.core.observation import Backend, ClientPorts, Database, ServerLimits, Unseen
+from healthagent.core.attribution import ledger as ledger_of
+from healthagent.core.budget import budget
+from healthagent.core.observation import (
+    LEFT,
+    Backend,
+    ClientPorts,
+    Database,
+    Fleet,
+    ServerLimits,
+    Unseen,
+)
 from healthagent.core.target import DatabaseRef, Target
 
 NO_PORTS = Unseen("its ports are hidden", "run the agent with pid: host")
@@ -29,10 +39,16 @@ def backend(pid: int, address: str | None, port: int = 0) -> Backend:
     )
 
 
-def ledger(backends: Sequence[Backend], sharing: Sequence[Target]) -> Ledger:
+REF = DatabaseRef("db", 5432, "app")
+
+
+def database(backends: Sequence[Backend]) -> Database:
     limits = ServerLimits(max_connections=40, superuser_reserved=3)
-    ref = DatabaseRef("db", 5432, "app")
-    return Ledger(Database(ref, 0.01, 1, "healthagent", limits, tuple(backends)), tuple(sharing))
+    return Database(REF, 0.01, 1, "healthagent", limits, tuple(backends))
+
+
+def ledger(backends: Sequence[Backend], sharing: Sequence[Target]) -> Ledger:
+    return Ledger(database(backends), tuple(sharing))
 
 
 def backends_of(
@@ -113,6 +129,31 @@ def test_the_agents_own_connections_are_nobodys_in_whichever_database_they_are()
 def test_outsiders_come_from_no_address_of_a_watched_replica() -> None:
     backends = [backend(11, "172.20.0.3"), backend(2, "10.0.0.9"), backend(3, None)]
     assert [each.pid for each in ledger(backends, [ONE]).outsiders] == [2, 3]
+
+
+@pytest.mark.parametrize(
+    "remaining", [(TWO,), (replace(ONE, addresses=()), TWO)], ids=["removed", "stopped"]
+)
+def test_what_a_replica_leaves_behind_is_nobodys_for_a_moment(
+    remaining: tuple[Target, ...],
+) -> None:
+    """Postgres notices late, and a round may have begun before."""
+    backends = database([backend(11, "172.20.0.3"), backend(2, "10.0.0.9")])
+
+    def seen_after(seconds: float) -> tuple[list[int], int]:
+        fleet = Fleet((ONE, TWO)).followed_by(remaining, 50).followed_by(remaining, 50 + seconds)
+        account = ledger_of(backends, fleet)
+        return pids(account.outsiders), budget(account, account.owners({})).others
+
+    assert seen_after(LEFT / 2) == ([2], 1)
+    assert seen_after(LEFT) == ([11, 2], 2), "a stranger has the address now, or Postgres is wrong"
+
+
+def test_an_address_that_somebody_has_again_is_not_left() -> None:
+    gone = Fleet((ONE, TWO)).followed_by((TWO,), 50)
+    assert gone.left.keys() == set(ONE.addresses)
+    assert gone.followed_by((ONE, TWO), 51).left == {}
+    assert gone.followed_by((TWO,), 51) is gone, "rounds are joined with it by identity"
 
 
 def test_a_container_that_does_not_run_has_no_address_and_holds_nothing() -> None:
