@@ -17,8 +17,7 @@ from tests.system.quickstart import Quickstart
 from tests.system.readme import SHOWN
 
 SLOW_MS = 3000
-"""As long as this request takes, so long at least a drain must take. Bun ends a connection that is
-silent for 10 s, and a busy machine takes its time for the rest of the drain."""
+"""As long as this request takes, so long at least a drain must take."""
 
 SOON = "healthagent.grace=500ms"
 """With this a replica that does not come back is given up soon."""

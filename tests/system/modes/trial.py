@@ -85,6 +85,7 @@ class _Trial:
                 if not outcome.may_be_chance or attempt + 1 == ATTEMPTS:
                     break
             outcomes.append(outcome)
+        replica.remove()  # what is over takes no part of the machine any more
         return outcomes
 
     def _outcome(self, replica: Replica, mode: Mode, mark: int) -> Outcome:

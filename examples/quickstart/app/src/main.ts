@@ -11,6 +11,9 @@ import { log } from "./log";
 
 /** Docker kills 10 s after SIGTERM unless `stop_grace_period` says more; be done before. */
 const SHUTDOWN_LIMIT_MS = 8_000;
+/** Longer than Traefik keeps a connection that nobody uses (90 s): were the app to close it first, a
+ * request could just be on its way down it. Bun's own default is 10. */
+const IDLE_S = 120;
 
 const config = configOrExit();
 const replica = await executorId(process.env);
@@ -31,6 +34,7 @@ async function notReady(): Promise<string | undefined> {
 const server = Bun.serve({
   hostname: config.host,
   port: config.port,
+  idleTimeout: IDLE_S,
   routes: {
     "/": () => Response.json({ replica, version: config.appVersion, pid: process.pid }),
 
@@ -44,7 +48,7 @@ const server = Bun.serve({
         : new Response(`${reason}\n`, { status: 503 });
     },
 
-    // A slow page, to see that a drain waits for it. Bun ends what is silent for 10 s.
+    // A slow page, to see that a drain waits for it.
     "/wait/:ms": async (request) => {
       await Bun.sleep(Math.min(Number(request.params.ms) || 0, 9_000));
       return new Response("ok\n");
