@@ -17,18 +17,23 @@ PATIENCE = 10.0
 """Seconds after which a request counts as lost. Longer than a user has, since a test may share a
 busy machine: what is asked is whether it is answered."""
 
+FIRST_WORDS = 80
+"""Characters of an answer that was no success."""
+
 
 class Load:
     """GETs ``url`` ``rate`` times a second for as long as the block goes on; or POSTs to it, each
     time what ``body`` returns, as JSON.
 
-    ``answers`` counts what came, once it is over: a status, or the error in its place.
+    ``answers`` counts what came, once it is over: a status, or the error in its place. ``said``
+    counts how what was no success began, which tells a replica's own 503 from Traefik's.
     """
 
     def __init__(
         self, url: str, rate: float = 20.0, body: Callable[[], Mapping[str, Any]] | None = None
     ) -> None:
         self.answers: Counter[str] = Counter()
+        self.said: Counter[str] = Counter()
         self._url = url
         self._rate = rate
         self._body = body
@@ -85,7 +90,9 @@ class Load:
     async def _ask(self, session: aiohttp.ClientSession) -> None:
         try:
             async with self._request(session) as response:
-                await response.read()
+                body = await response.text()
                 self.answers[str(response.status)] += 1
+                if not response.ok:
+                    self.said[body[:FIRST_WORDS]] += 1
         except (aiohttp.ClientError, TimeoutError, OSError) as error:
             self.answers[repr(error)] += 1

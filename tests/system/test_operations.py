@@ -164,7 +164,7 @@ def test_a_roll_stops_at_what_does_not_come_back_and_gone_on_with_loses_no_reque
     assert (second.code, second.steps[-1]["outcome"]) == (1, "refused"), str(second)
     assert f"is at app already (roll of app, act {acted.steps[0]['act']})" in second.last
     lost = load.lost_in_spite_of(stack.agent.since(mark))
-    assert lost == {}, f"{load.answers}\n{broken}\n{acted}"
+    assert lost == {}, f"{load.answers} {load.said}\n{broken}\n{acted}"
     assert load.answers["200"] > 0
 
     after = ids(stack)

@@ -60,7 +60,8 @@ def test_a_service_goes_back_to_node_and_forward_again_and_loses_nothing(
     assert runtimes(order_desk) == dict.fromkeys(names, "bun") == before
     transitions = client.since(mark)
     for load, answer in ((pages, "200"), (ready, "200"), (ordered, "202")):
-        assert load.lost_in_spite_of(transitions) == {}, f"{load.answers}\n{gone_back}\n{forward}"
+        what = f"{load.answers} {load.said}\n{gone_back}\n{forward}"
+        assert load.lost_in_spite_of(transitions) == {}, what
         assert load.answers[answer] > 0
 
     executors = "SELECT DISTINCT application_name FROM pg_stat_activity WHERE application_name LIKE"
