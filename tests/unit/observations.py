@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from math import inf, nan
 
 from hypothesis import strategies as st
@@ -177,7 +178,11 @@ FACTS: dict[type[Fact], st.SearchStrategy[Fact]] = {
     Livez: livez,
     Readyz: readyz,
     DatabaseSession: sessions,
-    Fleet: st.lists(targets, max_size=4).map(tuple).map(Fleet),
+    Fleet: st.builds(
+        Fleet,
+        st.lists(targets, max_size=4).map(tuple),
+        st.dictionaries(st.sampled_from(ADDRESSES), SECONDS, max_size=2),
+    ),
     ClientPorts: st.builds(ClientPorts, st.frozensets(st.integers(-1, 3))),
 }
 """A strategy for each kind of fact."""
@@ -204,5 +209,5 @@ def observations(draw: st.DrawFn) -> Observation:
             facts[kind] = seen
     if isinstance(fleet := facts.get(Fleet), Fleet):
         others = tuple(other for other in fleet.targets if other.id != target.id)
-        facts[Fleet] = Fleet((*others, target))
+        facts[Fleet] = replace(fleet, targets=(*others, target))
     return Observation(target, facts)
