@@ -6,7 +6,6 @@ import json
 import logging
 import os
 from collections.abc import Callable, Iterator
-from contextlib import suppress
 from typing import Any
 
 import pytest
@@ -36,18 +35,16 @@ def restored() -> Iterator[None]:
 def lines(restored: None) -> Iterator[Lines]:
     """Sets logging up on a pipe; called, it ends the log and gives what was written."""
     reading, writing = os.pipe()
-    handler = log.setup("info", writing)
+    with os.fdopen(reading) as pipe, os.fdopen(writing, "wb", buffering=0) as end:
+        handler = log.setup("info", end.fileno())
 
-    def read() -> list[dict[str, Any]]:
-        handler.close()
-        os.close(writing)
-        with os.fdopen(reading) as pipe:
+        def read() -> list[dict[str, Any]]:
+            handler.close()
+            end.close()
             return [json.loads(line) for line in pipe]
 
-    yield read
-    for fd in (reading, writing):
-        with suppress(OSError):
-            os.close(fd)
+        yield read
+        handler.close()
 
 
 def test_a_transition_is_one_line_with_all_that_is_known(world: World, lines: Lines) -> None:
