@@ -9,6 +9,8 @@ from provision.progress import Progress
 from tests.fuzz import fuzzer
 
 SECONDS = 30
+MOST_ROUNDS = 4
+"""A busy machine may give the fuzzer little of half a minute: then it goes on."""
 
 
 @pytest.mark.system
@@ -20,7 +22,11 @@ def test_no_input_makes_a_reader_leave_its_buffers() -> None:
     except Unavailable as error:
         pytest.skip(f"no clang: {error}")
 
-    result = fuzzer.run(program, SECONDS)
-
-    assert not result.crashed, result.said
-    assert result.runs >= fuzzer.MINIMUM_RUNS, result.said
+    runs = 0
+    for _ in range(MOST_ROUNDS):
+        result = fuzzer.run(program, SECONDS)
+        assert not result.crashed, result.said
+        runs += result.runs
+        if runs >= fuzzer.MINIMUM_RUNS:
+            break
+    assert runs >= fuzzer.MINIMUM_RUNS, f"{runs} runs, {result.said}"
