@@ -22,25 +22,23 @@ from tests import side_by_side
 TESTS = Path(__file__).parent
 IN_CI = os.environ.get("CI") == "true"
 SESSION = Path("/proc/self/autogroup")
-GIVES_WAY, AS_EVER = "5", "0"
+GIVES_WAY = "5"
 
 
-def pytest_sessionstart(session: pytest.Session) -> None:
+@pytest.hookimpl(wrapper=True)
+def pytest_cmdline_main(config: pytest.Config) -> Generator[None, object, object]:
     """Let the stacks go first: where systemd keeps no slices, Linux gives all containers together
-    no more of the processors than one session (sched(7), autogroup), and this one has four
+    no more of the processors than one session (sched(7), autogroup), and this one has several
     processes that compute. Only root may take that back in the end."""
-    if _leads(session) and os.geteuid() == 0 and SESSION.exists():
-        SESSION.write_text(GIVES_WAY)
-
-
-def pytest_sessionfinish(session: pytest.Session) -> None:
-    if _leads(session) and os.geteuid() == 0 and SESSION.exists():
-        SESSION.write_text(AS_EVER)
-
-
-def _leads(session: pytest.Session) -> bool:
-    """Whether this process gives the tests to others."""
-    return bool(session.config.getoption("numprocesses", None))
+    shared = config.getoption("numprocesses", None) and os.geteuid() == 0 and SESSION.exists()
+    if not shared:
+        return (yield)
+    before = SESSION.read_text().split()[-1]  # such as "/autogroup-25 nice 0"
+    SESSION.write_text(GIVES_WAY)
+    try:
+        return (yield)
+    finally:
+        SESSION.write_text(before)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
