@@ -87,13 +87,18 @@ def _leaves(stack: Stack, say: Callable[[str], None], frozen: str) -> None:
     reason = ""
 
     def unrouted() -> Seen:
-        nonlocal reason
-        servers, reason = web.routed(agent), web.reason(agent, frozen)
-        gone = len(servers) == _REPLICAS - 1 and reason != ""
-        return Seen(gone, f"routed: {', '.join(servers)}; reason: {reason or 'none'}")
+        servers = web.routed(agent)
+        return Seen(len(servers) == _REPLICAS - 1, f"routed: {', '.join(servers)}")
 
-    taken = until(f"{frozen} leaves the rotation, with a reason", unrouted, within=_LEAVE)
+    def named() -> Seen:
+        nonlocal reason
+        reason = web.reason(agent, frozen)
+        return Seen("is stopped" in reason, f"reason: {reason or 'none'}")
+
+    taken = until(f"{frozen} leaves the rotation", unrouted, within=_LEAVE)
     say(f"  out of Traefik's rotation after {taken:.1f} s")
+    # A page that was asked for in that very moment may be told first, as late.
+    until(f"{frozen} is told to be stopped", named, within=_LEAVE)
     say(f"  because: {reason}")
     answers: Counter[str] = Counter()
 
