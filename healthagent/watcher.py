@@ -226,7 +226,8 @@ class Watcher:
             except TimeoutError:
                 pass
             self._changed.clear()
-            self._fleet = self._fleet.followed_by(self._fleet.targets, self._clock())
+            if self._fleet.left:  # until they are forgotten
+                self._fleet = self._fleet.followed_by(self._fleet.targets, self._clock())
             before, self._report = self._report, self._assess()
             changes = transitions(before, self._report)
             for surface in self._surfaces:

@@ -18,7 +18,7 @@ PATIENCE = 10.0
 busy machine: what is asked is whether it is answered."""
 
 FIRST_WORDS = 80
-"""Characters of an answer that was no success."""
+"""Bytes of an answer that was no success."""
 
 
 class Load:
@@ -90,9 +90,9 @@ class Load:
     async def _ask(self, session: aiohttp.ClientSession) -> None:
         try:
             async with self._request(session) as response:
-                body = await response.text()
+                body = await response.read()
                 self.answers[str(response.status)] += 1
                 if not response.ok:
-                    self.said[body[:FIRST_WORDS]] += 1
+                    self.said[body[:FIRST_WORDS].decode(errors="replace")] += 1
         except (aiohttp.ClientError, TimeoutError, OSError) as error:
             self.answers[repr(error)] += 1

@@ -16,7 +16,7 @@ from tests.system.load import Load
 from tests.system.quickstart import Quickstart
 from tests.system.readme import SHOWN
 
-SLOW_MS = 3000
+SLOW_MS = 5000
 """As long as this request takes, so long at least a drain must take."""
 
 SOON = "healthagent.grace=500ms"
