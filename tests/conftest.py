@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 import os
 from collections.abc import Generator
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -21,25 +22,14 @@ from tests import side_by_side
 
 TESTS = Path(__file__).parent
 IN_CI = os.environ.get("CI") == "true"
-SESSION = Path("/proc/self/autogroup")
-GIVES_WAY = "5"
-"""A nice value: a third of the weight that a session has by itself."""
 
 
 @pytest.hookimpl(wrapper=True)
 def pytest_cmdline_main(config: pytest.Config) -> Generator[None, object, object]:
-    """Let the stacks go first: where systemd keeps no slices, Linux gives all containers together
-    no more of the processors than one session (sched(7), autogroup), and this one has several
-    processes that compute. Only root may take that back in the end."""
-    shared = config.getoption("numprocesses", None) and os.geteuid() == 0 and SESSION.exists()
-    if not shared:
+    """Several processes that compute let the stacks go first."""
+    shared = config.getoption("numprocesses", None)
+    with side_by_side.giving_way() if shared else nullcontext():
         return (yield)
-    before = SESSION.read_text().split()[-1]  # such as "/autogroup-25 nice 0"
-    SESSION.write_text(GIVES_WAY)
-    try:
-        return (yield)
-    finally:
-        SESSION.write_text(before)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -7,6 +7,9 @@ that harms the same one.
 
 from __future__ import annotations
 
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from functools import cache
 from pathlib import Path
 
@@ -51,6 +54,10 @@ would each take twice as long on a machine with two processors, and three that w
 KINDS = ("system", "contract", "unit")
 """Then these; what is quick fills the gaps at the end."""
 
+SESSION = Path("/proc/self/autogroup")
+NICE = 5
+"""A third of the weight that a session has by itself."""
+
 
 class Scheduling(LoadScopeScheduling):  # type: ignore[misc] # pytest-xdist has no types
     """pytest-xdist's scheduling by groups, with these groups and in this order."""
@@ -78,3 +85,25 @@ def turn(file: Path) -> int:
         return LONG.index(name)
     kind = file.parts[1]
     return len(LONG) + (KINDS.index(kind) if kind in KINDS else 0)
+
+
+@contextmanager
+def giving_way(session: Path = SESSION) -> Iterator[None]:
+    """Give this session less weight than the containers, then what it had before.
+
+    Where systemd keeps no slices, Linux gives all containers together no more of the processors
+    than one session (sched(7), autogroup). Only root may take the weight back in the end, so
+    nobody else gives it away. The file says nothing where a control group decides instead.
+    """
+    before = []
+    if os.geteuid() == 0:
+        with suppress(OSError):  # a kernel without it, a /proc that can only be read
+            before = session.read_text().split()  # such as "/autogroup-25 nice 0"
+            if before:
+                session.write_text(str(NICE))
+    try:
+        yield
+    finally:
+        if before:
+            with suppress(OSError):
+                session.write_text(before[-1])
