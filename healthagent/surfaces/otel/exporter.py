@@ -73,9 +73,16 @@ class OtelSurface:
         for exporter in (self._metrics, self._logs):
             if exporter is not None:
                 exporter.shutdown()
-        self._collector.close()
 
     def _run(self) -> None:
+        """Until closed. An exporter that is shut down amid a request says so, so the collector is
+        listened to until the very end."""
+        try:
+            self._export()
+        finally:
+            self._collector.close()
+
+    def _export(self) -> None:
         pause = min(self._log_delay, self._metric_interval)
         due = time.monotonic() + self._metric_interval
         while not self._stopping.wait(pause):

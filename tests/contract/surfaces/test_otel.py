@@ -337,7 +337,11 @@ def test_a_collector_that_refuses_is_told_with_its_own_words(
 
 @pytest.mark.parametrize("protocol", ["http/protobuf", "grpc"])
 def test_a_collector_that_hangs_delays_neither_reports_nor_the_end(
-    environ: dict[str, str], world: World, protocol: str, capfd: pytest.CaptureFixture[str]
+    environ: dict[str, str],
+    world: World,
+    protocol: str,
+    capfd: pytest.CaptureFixture[str],
+    caplog: pytest.LogCaptureFixture,
 ) -> None:
     well, sick = world.report(world.replica("app-1")), world.report(world.frozen("app-1"))
     with socket.create_server(("127.0.0.1", 0)) as silent:
@@ -354,6 +358,10 @@ def test_a_collector_that_hangs_delays_neither_reports_nor_the_end(
                 surface.publish(sick, transitions(well, sick))
             surface.close()
             assert time.monotonic() - began < 15, "it waited for the collector's 30 s"
+    sender = next((t for t in threading.enumerate() if t.name == "otel"), None)
+    if sender is not None:
+        sender.join(SOON)
+    assert {r.name for r in caplog.records if r.name.startswith("opentelemetry")} == set()
     assert "Traceback" not in capfd.readouterr().err
 
 
