@@ -23,6 +23,9 @@ BUSY = (
 ALL_KEPT = 1000
 """As many transitions as an agent keeps."""
 
+ALL_HISTORY = 10_000
+"""More than any test makes, and the most that /history tells at a time."""
+
 
 @dataclass(frozen=True, slots=True)
 class AgentClient:
@@ -53,6 +56,11 @@ class AgentClient:
     def routed(self) -> list[str]:
         """The servers that Traefik is given now, by URL."""
         return web.routed(self.url)
+
+    def history(self, name: str = "") -> list[Document]:
+        """What /history tells of one replica, or of all; nothing where there was no answer."""
+        about = f"&name={name}" if name else ""
+        return list(self.document(f"/history?most={ALL_HISTORY}{about}").get("entries", []))
 
     def mark(self) -> str:
         """Where the feed of transitions stands now: for :meth:`since`."""

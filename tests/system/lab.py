@@ -35,8 +35,6 @@ Bun.serve({
 });
 """
 
-ALL_KEPT = 10_000
-
 
 class Lab:
     """Three replicas of the service ``lab``, under a Compose project's label of their own."""
@@ -136,15 +134,11 @@ class Healer:
         self.process = AgentProcess(folder, settings | variables)
         self.client = self.process.client
 
-    def entries(self, name: str = "") -> list[Document]:
-        path = f"/history?most={ALL_KEPT}" + (f"&name={name}" if name else "")
-        return list(self.client.document(path)["entries"])
-
     def acts(self, replica: str, *outcomes: str) -> list[Document]:
         """The steps about a replica, those with these outcomes alone where some are named."""
         return [
             entry
-            for entry in self.entries(replica)
+            for entry in self.client.history(replica)
             if entry["event"] == "act" and (not outcomes or entry["outcome"] in outcomes)
         ]
 

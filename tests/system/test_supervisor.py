@@ -186,7 +186,7 @@ def test_where_all_are_dead_nobody_is_restarted(made: Lab, start: StartHealer) -
         for replica in made.replicas:
             healer.wait_for_act(replica, "refused", "service")
         assert made.began(*made.replicas) == before
-        assert {e["outcome"] for e in healer.entries() if e["event"] == "act"} == {"refused"}
+        assert {e["outcome"] for e in healer.client.history() if e["event"] == "act"} == {"refused"}
 
 
 def test_without_the_label_it_only_says_what_it_would_do(made: Lab, start: StartHealer) -> None:

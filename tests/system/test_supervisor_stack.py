@@ -27,8 +27,7 @@ def test_without_postgres_nobody_is_restarted_and_with_it_the_frozen_one_is(
     before = stack.lives()
 
     def steps(outcome: str) -> list[str]:
-        entries = agent.client.document(f"/history?name={sick}")["entries"]
-        return [f"{e['evidence'].get('code')} {e['text']}" for e in entries
+        return [f"{e['evidence'].get('code')} {e['text']}" for e in agent.client.history(sick)
                 if e["event"] == "act" and e["outcome"] == outcome]  # fmt: skip
 
     def said(outcome: str) -> None:
@@ -50,7 +49,7 @@ def test_without_postgres_nobody_is_restarted_and_with_it_the_frozen_one_is(
     assert [name for name in stack.replicas if after[name] != before[name]] == [sick]
     agent.client.wait_until_ready(stack.replicas, within=WITHIN)
 
-    [act] = {e["act"] for e in agent.client.document(f"/history?name={sick}")["entries"]
+    [act] = {e["act"] for e in agent.client.history(sick)
              if e["event"] == "act" and e["outcome"] == "done"}  # fmt: skip
     evidence = agent.client.document(f"/history/{act}")
     assert evidence["database"]["sessions"] == [], "frozen, it could not come back to Postgres"
