@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 from pathlib import Path
 
 import click
@@ -27,9 +28,12 @@ def watch(
     Settings come from the file, then variables, then these flags: the later wins. `healthagent
     config check` says what is wrong with them, docs/configuration.md what there is.
     """
+    gc.disable()  # all that is imported stays: the collector would search it for nothing
     from healthagent import app  # the whole agent: not for the commands that only ask it
     from healthagent.config import Settings
 
+    gc.freeze()
+    gc.enable()
     given = {"listen": listen, "public_listen": public_listen, "log.level": log_level}
     flags = {key: value for key, value in given.items() if value is not None}
     ctx.exit(app.run(Settings.load(config, flags)))

@@ -39,6 +39,7 @@ verdicts = st.builds(
     status=st.sampled_from(Status),
     code=st.sampled_from(["ok", "a", "b"]),
     reason=st.just("because"),
+    evidence=st.just({}),
     conclusive=st.booleans(),
 )
 folds = st.lists(st.tuples(st.floats(0, 100), verdicts), max_size=20)
