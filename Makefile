@@ -6,9 +6,9 @@ PYTHON := .venv/bin/python
 # What Python compiles it keeps, whatever the shell says: the tests start it some hundred times.
 unexport PYTHONDONTWRITEBYTECODE
 
-# One more than there are processors, eight at most: a test waits, and what it waits for computes. With
+# Two more than there are processors, eight at most: a test waits, and what it waits for computes. With
 # more of them stacks would stand for longer, and take what they take at rest. See tests/side_by_side.py.
-PROCESSES := $(shell n=$$(nproc); echo $$((n < 7 ? n + 1 : 8)))
+PROCESSES := $(shell n=$$(nproc); echo $$((n < 6 ? n + 2 : 8)))
 
 .PHONY: help
 help: ## this list

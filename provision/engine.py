@@ -82,8 +82,11 @@ class Engine:
     def published(self, container: str, port: int) -> str:
         """Where a port of a container is on this machine, as ``http://HOST:PORT``; the next start
         may change it. Raises CommandFailed where it is not published, or does not run."""
-        lines = self.docker("port", container, str(port)).splitlines()
-        return f"http://{lines[0]}"
+        ports = self.inspect(container)["NetworkSettings"]["Ports"]
+        if not (bound := ports.get(f"{port}/tcp")):
+            told = f"port {port} is not published, or the container does not run"
+            raise CommandFailed(["docker", "port", container, str(port)], 1, told)
+        return f"http://{bound[0]['HostIp']}:{bound[0]['HostPort']}"
 
     def pause(self, container: str) -> None:
         """Freeze a container. Under cgroup v1 the kernel may fail to freeze one whose processes

@@ -73,7 +73,7 @@ async def case(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[
         bound = await running.enter_async_context(surface.serve())
         web_port, api_port = free_ports(2)
         start = traefik(bound.listen[1], web_port, api_port, tmp_path / "log", "traefik")
-        await running.enter_async_context(start)
+        running.enter_context(start)
         api = f"http://127.0.0.1:{api_port}" if request.param == "asked" else None
         router = TraefikRouter(lambda: surface.told, api, THROTTLE)
         yield Case(

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
-from pathlib import Path
+from collections.abc import AsyncIterator, Iterator
 
 import pytest
 
-from tests.contract.surfaces.traefik import Stack, stack_in
+from tests.contract.surfaces.traefik import Stack, Traefik, shared, stack_on
 from tests.unit.surfaces.world import World
 
 
@@ -16,7 +15,13 @@ def world() -> World:
     return World()
 
 
+@pytest.fixture(scope="session")
+def traefik(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Traefik]:
+    with shared(tmp_path_factory.mktemp("traefik")) as running:
+        yield running
+
+
 @pytest.fixture
-async def stack(tmp_path: Path) -> AsyncIterator[Stack]:
-    async with stack_in(tmp_path) as running:
+async def stack(traefik: Traefik) -> AsyncIterator[Stack]:
+    async with stack_on(traefik) as running:
         yield running

@@ -1,13 +1,17 @@
-"""A real Traefik that polls a provider of the test's own, and upstreams for it to route to."""
+"""A real Traefik that polls a provider of the tests' own, and upstreams for it to route to."""
 
 from __future__ import annotations
 
 import asyncio
+import json
 import socket
+import subprocess
 import sys
-from collections.abc import AsyncIterator, Callable, Mapping
-from contextlib import AsyncExitStack, asynccontextmanager
+import threading
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
@@ -23,34 +27,87 @@ REST = 0.02
 """Seconds between two looks: the machine has other tests to run."""
 
 RULE = {"traefik.http.routers.app.rule": "PathPrefix(`/`)"}
+NOBODY: Mapping[str, Any] = {"http": {"serversTransports": {NAME: {}}}}
+"""Routes nothing, and is not empty, which Traefik would not take."""
 
 
 @dataclass
 class Provider:
     """Serves Traefik whatever the test says; ``None`` is an error. ``polls`` counts its visits."""
 
-    configuration: Mapping[str, Any] | None = None
+    configuration: Mapping[str, Any] | None = field(default_factory=lambda: NOBODY)
     polls: int = 0
-    visited: asyncio.Event = field(default_factory=asyncio.Event)
 
-    async def answer(self, _request: web.Request) -> web.Response:
-        self.polls += 1
-        self.visited.set()
-        if self.configuration is None:
-            return web.Response(status=503)
-        return web.json_response(self.configuration)
+    @contextmanager
+    def serving(self) -> Iterator[int]:
+        """The port, which a thread serves: each test has an event loop of its own."""
+        provider = self
+
+        class Handler(BaseHTTPRequestHandler):
+            protocol_version = "HTTP/1.1"
+
+            def do_GET(self) -> None:
+                provider.polls += 1
+                told = provider.configuration
+                body = b"" if told is None else json.dumps(told).encode()
+                self.send_response(503 if told is None else 200)
+                self.send_header("Content-Length", str(len(body)))
+                self.end_headers()
+                self.wfile.write(body)
+
+            def log_message(self, *args: object) -> None:
+                pass
+
+        with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
+            thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05})
+            thread.start()
+            try:
+                yield server.server_port
+            finally:
+                server.shutdown()
+                thread.join()
+
+
+@dataclass
+class Traefik:
+    """One that all tests share, after one another: to start is most of what it takes."""
+
+    provider: Provider
+    web: str
+    api: str
+    log: Path
+
+
+@contextmanager
+def shared(folder: Path) -> Iterator[Traefik]:
+    provider, log = Provider(), folder / "log"
+    web_port, api_port = free_ports(2)
+    with provider.serving() as endpoint, traefik(endpoint, web_port, api_port, log):
+        yield Traefik(provider, url(web_port), url(api_port), log)
 
 
 @dataclass
 class Stack:
     """A real Traefik that polls a provider, and the upstreams that it may route to."""
 
-    provider: Provider
+    traefik: Traefik
     client: aiohttp.ClientSession
-    web: str
-    api: str
-    log: Path
+    logged_before: int
+    """Characters of Traefik's log that are other tests'."""
     upstreams: list[int] = field(default_factory=list)
+
+    @property
+    def provider(self) -> Provider:
+        return self.traefik.provider
+
+    @property
+    def web(self) -> str:
+        return self.traefik.web
+
+    @property
+    def said(self) -> str:
+        """What Traefik has logged in this test."""
+        return self.traefik.log.read_text()[self.logged_before :]
 
     def replica(self, world: World, number: int) -> Replica:
         port = self.upstreams[number - 1]
@@ -62,9 +119,16 @@ class Stack:
 
     async def http(self) -> dict[str, Any]:
         """What Traefik runs by, as its API tells."""
-        async with self.client.get(f"{self.api}/api/rawdata") as response:
+        async with self.client.get(f"{self.traefik.api}/api/rawdata") as response:
             found: dict[str, Any] = await response.json()
             return found
+
+    async def routes_nobody(self) -> bool:
+        try:
+            routers = (await self.http()).get("routers", {})
+        except aiohttp.ClientError:  # it has just been started
+            return False
+        return not any(name.endswith("@http") for name in routers)
 
     async def until(self, condition: Callable[[], Any], what: str) -> None:
         """Wait for a condition that is asked over HTTP; else show Traefik's log."""
@@ -73,7 +137,7 @@ class Stack:
                 while not await condition():  # noqa: ASYNC110 - asked over HTTP, it tells no event
                     await asyncio.sleep(REST)
         except TimeoutError:
-            pytest.fail(f"never came: {what}\n{self.log.read_text()[-2000:]}")
+            pytest.fail(f"never came: {what}\n{self.said[-2000:]}")
 
     async def serves(self, *names: str) -> None:
         """Wait until answers come from exactly these upstreams, in turn."""
@@ -96,27 +160,22 @@ class Stack:
         target = self.provider.polls + times
 
         async def visited() -> bool:
-            await asyncio.wait_for(self.provider.visited.wait(), SOON)
-            self.provider.visited.clear()
             return self.provider.polls >= target
 
         await self.until(visited, f"{times} polls")
 
 
 @asynccontextmanager
-async def stack_in(tmp_path: Path) -> AsyncIterator[Stack]:
-    provider, log = Provider({"http": {"serversTransports": {NAME: {}}}}), tmp_path / "log"
+async def stack_on(shared: Traefik) -> AsyncIterator[Stack]:
+    """The Traefik, which routes nothing yet, with upstreams of this test's own."""
+    shared.provider.configuration = NOBODY
     async with AsyncExitStack() as running:
-        endpoint = await running.enter_async_context(served(provider.answer))
         upstreams = [
             await running.enter_async_context(served(named(f"app-{n}"))) for n in (1, 2, 3)
         ]
         client = await running.enter_async_context(aiohttp.ClientSession())
-        web_port, api_port = free_ports(2)
-        await running.enter_async_context(traefik(endpoint, web_port, api_port, log))
-        url, api = (f"http://127.0.0.1:{port}" for port in (web_port, api_port))
-        stack = Stack(provider, client, url, api, log, upstreams)
-        await stack.until(lambda: listens(client, api), "Traefik's API")
+        stack = Stack(shared, client, len(shared.log.read_text()), upstreams)
+        await stack.until(stack.routes_nobody, "a Traefik that routes nothing")
         yield stack
 
 
@@ -140,10 +199,10 @@ def named(name: str) -> Callable[[web.Request], Any]:
     return handler
 
 
-@asynccontextmanager
-async def traefik(
+@contextmanager
+def traefik(
     endpoint: int, web_port: int, api_port: int, log: Path, path: str = ""
-) -> AsyncIterator[None]:
+) -> Iterator[None]:
     """The process, which the kernel ends with the test's own (PR_SET_PDEATHSIG), killed or not."""
     program = Path(sys.executable).with_name("traefik")
     assert program.exists(), "Traefik is missing: run `make venv`"
@@ -159,23 +218,16 @@ async def traefik(
         "log.level": "WARN",
     }
     arguments = [f"--{key}={value}" for key, value in options.items()]
-    with log.open("wb") as sink:
-        process = await asyncio.create_subprocess_exec(
-            "setpriv", "--pdeathsig", "KILL", str(program), *arguments, stdout=sink, stderr=sink
-        )
-    try:
-        yield
-    finally:
-        process.kill()
-        await process.wait()
+    command = ["setpriv", "--pdeathsig", "KILL", str(program), *arguments]
+    with log.open("wb") as sink, subprocess.Popen(command, stdout=sink, stderr=sink) as process:
+        try:
+            yield
+        finally:
+            process.kill()
 
 
-async def listens(client: aiohttp.ClientSession, url: str) -> bool:
-    try:
-        async with client.get(f"{url}/api/rawdata") as response:
-            return response.status == 200
-    except aiohttp.ClientError:
-        return False
+def url(port: int) -> str:
+    return f"http://127.0.0.1:{port}"
 
 
 def free_ports(count: int) -> list[int]:
