@@ -25,6 +25,7 @@ REPOSITORY = Path(__file__).parents[3]
 PROBES = REPOSITORY / "probes"
 QEMU = "qemu-aarch64-static"
 PROBE_SECONDS = 30  # far above any deadline that a test gives a probe
+UNHURRIED_MS = 10_000  # where the deadline is not what ends the probe
 
 Ask = Callable[..., "Said"]
 Serve = Callable[..., "Server"]

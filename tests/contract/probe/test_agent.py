@@ -6,10 +6,14 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from tests.contract.probe.conftest import UNHURRIED_MS
+
 if TYPE_CHECKING:
     from tests.contract.probe.conftest import Ask, Serve
 
 OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
+SHORT_MS = 1000
+"""Long enough for a server that answers, on a machine that is busy."""
 SICK = b"HTTP/1.1 503 Service Unavailable\r\n\r\n[+]process ok\n[-]dbos failed: two replicas\n"
 
 
@@ -31,7 +35,8 @@ SICK = b"HTTP/1.1 503 Service Unavailable\r\n\r\n[+]process ok\n[-]dbos failed: 
 )
 def test_a_probe_that_passes(ask: Ask, serve: Serve, answer: bytes, end: str, fact: str) -> None:
     app, agent = serve(OK), serve(answer, end)
-    said = ask("--http", f"{app.url}/readyz", "--agent", agent.url, "--timeout", "300")
+    deadline = SHORT_MS if fact == "unreachable:timeout" else UNHURRIED_MS
+    said = ask("--http", f"{app.url}/readyz", "--agent", agent.url, "--timeout", str(deadline))
     assert (said.status, said.line) == (0, f"ok pid1=- http=200 agent={fact} ms=N")
 
 
@@ -78,6 +83,6 @@ def test_the_route_that_is_asked(
 def test_both_are_asked_side_by_side(ask: Ask, serve: Serve) -> None:
     """Two silent servers cost one deadline: in sequence the second would not be asked at all."""
     app, agent = serve(b"", "hold"), serve(b"", "hold")
-    said = ask("--http", app.url, "--agent", agent.url, "--timeout", "300")
+    said = ask("--http", app.url, "--agent", agent.url, "--timeout", str(SHORT_MS))
     assert said.line.endswith("; pid1=- http=timeout agent=unreachable:timeout ms=N")
     assert len(app.requests) == len(agent.requests) == 2

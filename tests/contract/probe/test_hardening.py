@@ -20,7 +20,7 @@ import pytest
 
 from provision.errors import Unavailable
 from provision.progress import Progress
-from tests.contract.probe.conftest import asker
+from tests.contract.probe.conftest import UNHURRIED_MS, asker
 from tests.fuzz import fuzzer
 
 if TYPE_CHECKING:
@@ -30,7 +30,6 @@ pytestmark = [pytest.mark.system, pytest.mark.timeout(400)]
 
 OK = b"HTTP/1.1 200 OK\r\n"
 DEADLINE_MS = 400
-UNHURRIED_MS = 10_000  # where the deadline is not what ends the probe
 DEFAULT_DEADLINE_MS = 2000
 MANY_CHILDREN = 10_000
 GIGABYTE = 1 << 30
