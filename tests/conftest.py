@@ -18,7 +18,7 @@ from provision import projects
 from provision.engine import Engine
 from provision.errors import Unavailable
 from provision.paths import ROOT
-from tests import side_by_side
+from tests import side_by_side, standing
 
 TESTS = Path(__file__).parent
 IN_CI = os.environ.get("CI") == "true"
@@ -50,6 +50,31 @@ def pytest_collection_finish() -> None:
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> LoadScopeScheduling:
     """`make test` runs in several processes, and this says which test goes to which."""
     return side_by_side.Scheduling(config, log)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_teardown(
+    item: pytest.Item, nextitem: pytest.Item | None
+) -> Generator[None, object, object]:
+    """After the last test of a group goes what its tests shared."""
+    try:
+        return (yield)
+    finally:
+        if nextitem is None or _group(nextitem) != _group(item):
+            standing.end()
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_sessionfinish() -> Generator[None, object, object]:
+    """However the session ends: an interrupted one leaves no stack behind."""
+    try:
+        return (yield)
+    finally:
+        standing.end()
+
+
+def _group(item: pytest.Item) -> str:
+    return side_by_side.group(item.path.relative_to(ROOT))
 
 
 @pytest.hookimpl(wrapper=True)

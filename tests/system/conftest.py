@@ -12,6 +12,7 @@ from examples.quickstart.tour.condition import NotReached
 from provision import agent as agent_image
 from provision import app, images, owner
 from provision.engine import Engine
+from tests import standing
 from tests.system.agent import AgentProcess, assert_sound
 from tests.system.quickstart import DATABASE, Quickstart
 
@@ -32,11 +33,10 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             item.add_marker(pytest.mark.timeout(BUILT))
 
 
-@pytest.fixture(scope="session")
-def quickstart(engine: Engine) -> Iterator[Quickstart]:
-    """The stack, up once for all tests."""
-    with running(engine) as found:
-        yield found
+@pytest.fixture(scope="module")
+def quickstart(engine: Engine) -> Quickstart:
+    """The stack, up once for all tests of its group."""
+    return standing.for_group(running, engine)
 
 
 @contextmanager

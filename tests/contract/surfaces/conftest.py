@@ -15,7 +15,7 @@ def world() -> World:
     return World()
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def traefik(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Traefik]:
     with shared(tmp_path_factory.mktemp("traefik")) as running:
         yield running

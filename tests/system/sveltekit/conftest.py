@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import contextmanager
 
 import pytest
 
@@ -10,6 +11,7 @@ from benchmarks.acceptance.collector import Collector
 from benchmarks.acceptance.desk import Desk
 from provision import agent, desk, images, owner, projects
 from provision.engine import Engine
+from tests import standing
 
 REPLICAS = 3
 START = 120.0
@@ -25,14 +27,19 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             item.add_marker(pytest.mark.timeout(BUILT))
 
 
-@pytest.fixture(scope="session")
-def collector() -> Iterator[Collector]:
-    with Collector() as found:
-        yield found
+@pytest.fixture(scope="module")
+def collector() -> Collector:
+    return standing.for_group(Collector)
 
 
-@pytest.fixture(scope="session")
-def order_desk(engine: Engine, collector: Collector) -> Iterator[Desk]:
+@pytest.fixture(scope="module")
+def order_desk(engine: Engine, collector: Collector) -> Desk:
+    return standing.for_group(running, engine, collector)
+
+
+@contextmanager
+def running(engine: Engine, collector: Collector) -> Iterator[Desk]:
+    """The stack, up and ready; gone in the end."""
     projects.sweep(engine)
     images.ensure(engine)
     agent.ensure(engine)
