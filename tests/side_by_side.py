@@ -31,24 +31,24 @@ ON_THE_SECOND = ("operations", "supervisor_stack", "never_the_outage", "dbos", "
 they would all take longer than everything else."""
 
 LONG = (
-    "tests/system/test_supervisor.py",
     "order desk",
+    SECOND,
+    "tests/system/modes/test_modes.py",
+    "tests/system/test_supervisor.py",
     "tests/system/probe/test_fragment.py",
     "tests/system/test_readme.py",
     "tests/system/test_routing_ways.py",
+    "quickstart",
     "tests/system/test_event_loop.py",
     "tests/system/test_docker_source.py",
-    SECOND,
     "tests/system/exits/test_exits.py",
-    "quickstart",
     "tests/fuzz/test_fuzz.py",
-    "tests/system/modes/test_modes.py",
     "tests/system/test_local.py",
     "tests/unit/test_laws.py",  # by its name it would be among the very last
 )
-"""These begin first, in an order in which those that mostly wait (the quickstarts, the supervisor)
-stand beside those that compute (the exits, the fuzzer, the modes): three that compute at a time
-would each take twice as long on a machine with two processors, and three that wait would waste it.
+"""These begin first, in an order in which no more than three stacks stand at a time, the two
+quickstarts one after the other, and beside them goes what has none: a stack takes from the others
+for as long as it stands, whether its tests compute or wait.
 """
 
 KINDS = ("system", "contract", "unit")
