@@ -143,6 +143,8 @@ def play(stack: Desk, progress: Progress) -> Run:
     with progress.step("what is left") as step:
         rest = acts.outcome(stack, accepted)
         astray = acts.astray(goods, acts.stock(stack))
+        # The agent may have counted workflows while they waited for heirs, and counts now and then.
+        stack.wait_until_ready(REPLICAS, within=_READY)
         step.outcome = f"{rest.orders} other orders, {rest.lost} lost; {astray} goods astray"
     return Run(
         growth, audit_before, packages, with_bun, with_npm, dict(sorted(loads.items())), ids,
