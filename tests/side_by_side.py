@@ -46,8 +46,8 @@ LONG = (
     "tests/system/test_local.py",
     "tests/unit/test_laws.py",  # by its name it would be among the very last
 )
-"""These begin first, in an order in which no more than three stacks stand at a time, the two
-quickstarts one after the other, and beside them goes what has none: a stack takes from the others
+"""These begin first, in an order that keeps few stacks standing at a time: the two quickstarts come
+about one after the other, and beside the stacks goes what has none. A stack takes from the others
 for as long as it stands, whether its tests compute or wait.
 """
 
