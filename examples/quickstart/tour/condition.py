@@ -8,9 +8,6 @@ from typing import Final
 _POLL: Final = 0.1
 _REST: Final = 4.0
 """Times as long as a look took are none: what is waited for needs the machine more than it does."""
-_PATIENCE: Final = 0.05
-"""This part of the time that has passed is none either: what takes long is asked after less often,
-and seen a twentieth later at most."""
 
 
 class NotReached(Exception):
@@ -40,4 +37,4 @@ def until(expected: str, look: Callable[[], Seen], *, within: float) -> float:
             return taken
         if taken > within:
             raise NotReached(f"{expected}: not within {within:.0f} s; last seen: {seen.what}")
-        time.sleep(max(_POLL, _REST * (now - asked), _PATIENCE * taken))
+        time.sleep(max(_POLL, _REST * (now - asked)))
