@@ -26,6 +26,7 @@ PROBES = REPOSITORY / "probes"
 QEMU = "qemu-aarch64-static"
 PROBE_SECONDS = 30  # far above any deadline that a test gives a probe
 UNHURRIED_MS = 10_000  # where the deadline is not what ends the probe
+SHORT_MS = 1000  # where it is, and others answer before, on a machine that is busy
 
 Ask = Callable[..., "Said"]
 Serve = Callable[..., "Server"]

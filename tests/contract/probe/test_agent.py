@@ -6,14 +6,12 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.contract.probe.conftest import UNHURRIED_MS
+from tests.contract.probe.conftest import SHORT_MS, UNHURRIED_MS
 
 if TYPE_CHECKING:
     from tests.contract.probe.conftest import Ask, Serve
 
 OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
-SHORT_MS = 1000
-"""Long enough for a server that answers, on a machine that is busy."""
 SICK = b"HTTP/1.1 503 Service Unavailable\r\n\r\n[+]process ok\n[-]dbos failed: two replicas\n"
 
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.contract.probe.conftest import run_probe
+from tests.contract.probe.conftest import SHORT_MS, run_probe
 
 if TYPE_CHECKING:
     from tests.contract.probe.conftest import Ask, Serve
@@ -186,7 +186,9 @@ def test_headers_are_sent_and_replace_the_probes_own(ask: Ask, serve: Serve) -> 
 def test_several_checks_are_asked_side_by_side(ask: Ask, serve: Serve, nobody: str) -> None:
     silent = [serve(b"", "hold") for _ in range(3)]
     flags = [word for server in silent for word in ("--http", server.url)]
-    said = ask("--tcp", address(nobody), *flags, "--http", serve(OK).url, "--timeout", "1000")
+    said = ask(
+        "--tcp", address(nobody), *flags, "--http", serve(OK).url, "--timeout", str(SHORT_MS)
+    )
     assert said.status == 1
     assert said.line.startswith("failed tcp: "), "the first that failed, as given, has the word"
     assert said.line.endswith("; pid1=- http=timeout,timeout,timeout,200 tcp=refused agent=- ms=N")

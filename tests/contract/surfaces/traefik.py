@@ -166,15 +166,15 @@ class Stack:
 
 
 @asynccontextmanager
-async def stack_on(shared: Traefik) -> AsyncIterator[Stack]:
+async def stack_on(one: Traefik) -> AsyncIterator[Stack]:
     """The Traefik, which routes nothing yet, with upstreams of this test's own."""
-    shared.provider.configuration = NOBODY
+    one.provider.configuration = NOBODY
     async with AsyncExitStack() as running:
         upstreams = [
             await running.enter_async_context(served(named(f"app-{n}"))) for n in (1, 2, 3)
         ]
         client = await running.enter_async_context(aiohttp.ClientSession())
-        stack = Stack(shared, client, len(shared.log.read_text()), upstreams)
+        stack = Stack(one, client, len(one.log.read_text()), upstreams)
         await stack.until(stack.routes_nobody, "a Traefik that routes nothing")
         yield stack
 
