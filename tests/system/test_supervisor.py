@@ -142,16 +142,18 @@ def test_an_agent_that_dies_in_between_leaves_nothing_stopped(
     sick = made.replicas[2]
     before = made.began(sick)
     with start() as healer:
+        told_to_end = made.told_to_end(sick)
         made.freeze(sick)
-        act = healer.wait_for_act(sick, "going on", "SIGTERM")
-        until("the Engine has begun", made.told_to_end(sick), within=WITHIN)
+        until("the Engine has begun", told_to_end, within=WITHIN)
         os.kill(healer.process.pid, signal.SIGKILL)
     made.wait_until_serving(sick)
     assert made.began(sick) != before
 
     with start() as healer:
-        last = healer.acts(sick)[-1]
-        assert (last["act"], last["outcome"]) == (act["act"], "failed")
+        begun, last = healer.acts(sick)[-2:]
+        assert begun["outcome"] == "going on"
+        assert "SIGTERM" in begun["text"]
+        assert (last["act"], last["outcome"]) == (begun["act"], "failed")
         assert "the agent ended while this was going on" in last["text"]
         assert healer.client.targets()[sick]["drain"] is None
 
@@ -163,19 +165,21 @@ def test_an_agent_that_dies_while_it_replaces_one_has_it_started_by_the_next(
     before = made.engine.inspect(slow)["Id"]
     observes = {"HEALTHAGENT_DEFAULTS_SUPERVISE": "observe", "HEALTHAGENT_ADMIN_SOCKET": socket}
     with start(**observes) as healer:
+        told_to_end = made.told_to_end(slow)
         made.freeze(slow)  # it is rolled first then, and ends only after its grace
         healer.wait_until_dead(slow)
         with asked(healer, "roll", "lab", "--env", "A=1", "--socket", socket):
-            act = healer.wait_for_act(slow, "going on", "SIGTERM")
-            until("the Engine has begun", made.told_to_end(slow), within=WITHIN)
+            until("the Engine has begun", told_to_end, within=WITHIN)
             os.kill(healer.process.pid, signal.SIGKILL)
     stopped = lambda: Seen(not made.engine.inspect(slow)["State"]["Running"], "it runs")  # noqa: E731
     until("the Engine has stopped it", stopped, within=WITHIN)
 
     with start(**observes) as healer:
         made.wait_until_serving(slow)
-        last = healer.acts(slow)[-1]
-        assert (last["act"], last["outcome"]) == (act["act"], "failed")
+        begun, last = healer.acts(slow)[-2:]
+        assert begun["outcome"] == "going on"
+        assert "SIGTERM" in begun["text"]
+        assert (last["act"], last["outcome"]) == (begun["act"], "failed")
         assert f"{slow} was started again as it was ({before[:12]})" in last["text"]
 
 

@@ -119,6 +119,9 @@ class Replica:
         """Signal its first process past Docker."""
         os.kill(self.pid, number)
 
+    def pause(self) -> None:
+        self.stack.engine.pause(self.name)
+
     @property
     def age(self) -> float:
         """Seconds since it was started."""

@@ -82,7 +82,7 @@ start_again = Replica.start_again
 PROCESS = (
     Mode("SIGSTOP", "process", signals(signal.SIGSTOP), signals(signal.SIGCONT),
          "process", "stopped"),
-    Mode("docker pause", "process", docker("pause"), docker("unpause"), "process", "paused"),
+    Mode("docker pause", "process", Replica.pause, docker("unpause"), "process", "paused"),
     Mode("docker stop", "process", docker("stop"), start_again, "process", "exited"),
     Mode("Docker cannot start it", "process",
          with_options("--entrypoint", "/no/such/program"), restore, "process", "created"),

@@ -19,8 +19,8 @@ POINTS = list(itertools.product(STEPS, (False, True)))
 """A step, and whether it had taken effect already when its replica was killed."""
 
 FINISHED = 120.0
-TOGETHER = 2.0
-"""Seconds in which others may come to where they are held, before the first replica is killed."""
+STILL = 2.0
+"""Seconds without a step of any order, after which no more will come to where they are held."""
 
 HOLDS = 1893
 """The first key of the advisory locks by which Postgres shows who is held."""
@@ -136,26 +136,27 @@ class Holds:
         self._connection.execute("DELETE FROM held WHERE id = %s", (id_,))
 
     def wait_for(self, waiting: Iterable[str]) -> dict[str, Order]:
-        """The orders that are where they are held: all of these, or those that are after a while.
+        """The orders that are where they are held: all of these, or those that are once none moves.
 
         One that is held after its effect holds a connection of DBOS's small pool too, for which
         another may have to wait.
         """
-        first: float | None = None
-        held: list[str] = []
         wanted = list(waiting)
+        held: list[str] = []
+        found: dict[str, Order] = {}
+        moved_at = time.monotonic()
 
         def look() -> Seen:
-            nonlocal first, held
+            nonlocal held, found, moved_at
+            before = (held, found)
             held = [id_ for (id_,) in self._connection.execute(ASLEEP) if id_ in wanted]
-            if held and first is None:
-                first = time.monotonic()
-            patience = first is not None and time.monotonic() - first > TOGETHER
-            enough = len(held) == len(wanted) or (bool(held) and patience)
-            return Seen(enough, str(orders(self._connection, wanted)))
+            found = orders(self._connection, wanted)
+            if (held, found) != before:
+                moved_at = time.monotonic()
+            still = time.monotonic() - moved_at > STILL
+            return Seen(len(held) == len(wanted) or (bool(held) and still), str(found))
 
         until("an order is where it is held", look, within=FINISHED)
-        found = orders(self._connection, held)
         return {id_: found[id_] for id_ in held}
 
     def forget(self, address: str) -> None:
