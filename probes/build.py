@@ -21,7 +21,7 @@ import subprocess
 import sys
 import sysconfig
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -78,28 +78,31 @@ def main() -> int:
     )
     arguments = parser.parse_args()
     try:
-        for machine in arguments.machines or MACHINES:
+        for machine in arguments.machines:
             if machine not in MACHINES:
                 raise BuildError(f"unknown machine {machine!r}: choose from {', '.join(MACHINES)}")
-            build(machine, cache=arguments.cache.resolve(), force=arguments.force)
+        machines = arguments.machines or MACHINES
+        build(machines, cache=arguments.cache.resolve(), force=arguments.force)
     except BuildError as error:
         print(f"probes/build.py: {error}", file=sys.stderr)
         return 1
     return 0
 
 
-def build(machine: str, *, cache: Path, force: bool = False) -> Path:
-    """Build the probe for one machine, unless it is up to date, and return its path."""
-    probe = DIST / f"healthprobe-{machine}"
+def build(machines: Iterable[str], *, cache: Path, force: bool = False) -> None:
+    """Build the probe for these machines, those aside where it is up to date, and print each."""
+    probes = {machine: DIST / f"healthprobe-{machine}" for machine in machines}
     with one_at_a_time():
-        if force or not is_up_to_date(probe):
-            generated = generate_c(WORK / "probe-c")
-            fresh = generated / probe.name
-            link(generated, fresh, machine, cache)
-            drop_section_headers(fresh)
-            publish(fresh, probe)
-    print(f"{probe.relative_to(PROBES.parent)}  {probe.stat().st_size} bytes", flush=True)
-    return probe
+        stale = {m: probe for m, probe in probes.items() if force or not is_up_to_date(probe)}
+        if stale:
+            generated = generate_c(WORK / "probe-c")  # the same for all
+            for machine, probe in stale.items():
+                fresh = generated / probe.name
+                link(generated, fresh, machine, cache)
+                drop_section_headers(fresh)
+                publish(fresh, probe)
+    for probe in probes.values():
+        print(f"{probe.relative_to(PROBES.parent)}  {probe.stat().st_size} bytes", flush=True)
 
 
 @contextmanager

@@ -27,7 +27,7 @@ def ensure(engine: Engine, progress: Progress | None = None) -> str:
     progress = progress or Progress()
     with state.exclusive(progress), progress.step(TAG) as step:
         dependencies = recipe.digest([ROOT / "uv.lock"], _PYTHON, _PLATFORM)
-        base = engine.docker("image", "inspect", "--format", "{{.Id}}", images.PYTHON.tag)
+        base = engine.image_id(images.PYTHON.tag)
         wanted = recipe.digest(_sources(), dependencies, base)
         if (recipe.labels(engine, TAG) or {}).get(recipe.RECIPE) == wanted:
             step.outcome = "unchanged"

@@ -43,7 +43,7 @@ def ensure(engine: Engine, progress: Progress | None = None) -> str:
             step.say("building")
             shutil.copy(healthprobe(), context / "healthprobe")
         with progress.step(TAG) as step:
-            base = engine.docker("image", "inspect", "--format", "{{.Id}}", images.BUN.tag)
+            base = engine.image_id(images.BUN.tag)
             wanted = recipe.digest(_files(context), base)
             if (recipe.labels(engine, TAG) or {}).get(recipe.RECIPE) == wanted:
                 step.outcome = "unchanged"

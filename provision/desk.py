@@ -185,7 +185,7 @@ def _image(engine: Engine, tag: str, made: Path, progress: Progress) -> None:
     with progress.step(tag) as step:
         base = re.match(r"FROM (\S+)", text)
         assert base is not None
-        id_ = engine.docker("image", "inspect", "--format", "{{.Id}}", base[1])
+        id_ = engine.image_id(base[1])
         wanted = recipe.digest([*probe, context / "Dockerfile"], made.name, id_)
         if (recipe.labels(engine, tag) or {}).get(recipe.RECIPE) == wanted:
             step.outcome = "unchanged"

@@ -4,6 +4,8 @@ import os
 import shutil
 import subprocess
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -11,6 +13,7 @@ from typing import Any, Final
 from urllib.parse import urlsplit
 
 from docker import APIClient
+from docker.errors import ImageNotFound
 
 from healthagent import docker_api
 from provision import apt, state, tools
@@ -23,6 +26,9 @@ from provision.progress import Progress, Step
 SOCKET: Final = "unix:///var/run/docker.sock"
 _LOG: Final = STATE / "dockerd.log"
 _ANSWER: Final = 10.0
+_ACT: Final = 60.0
+"""Seconds that the Engine has to say whether it is there, and for what it is told to do."""
+
 _START: Final = 60.0
 _STOP: Final = 30.0
 _GC: Final = "400"
@@ -64,20 +70,57 @@ class Engine:
         parts = urlsplit(self.host)
         return Path(parts.path) if parts.scheme == "unix" else None
 
-    def docker(self, *arguments: str | Path, timeout: float = 60.0) -> str:
+    def docker(self, *arguments: str | Path, timeout: float = _ACT) -> str:
         """Run ``docker ARGUMENTS`` and return its stdout. Raises CommandFailed."""
         return run(["docker", *arguments], timeout=timeout, environment=self.environment)
 
-    def inspect(self, container: str) -> dict[str, Any]:
-        """The Engine's document on a container, by its name or id. Raises CommandFailed.
-
-        Asked for over the API: what waits for a container asks again and again, and the docker
-        program takes ten times as long for it.
-        """
+    @contextmanager
+    def over_api(self, *arguments: str) -> Iterator[APIClient]:
+        """What ``docker ARGUMENTS`` does, done over the API: the docker program takes ten times as
+        long, which counts for what is done again and again. Raises CommandFailed, as that does."""
         try:
-            return dict(_client(self.host).inspect_container(container))
+            yield _client(self.host)
         except docker_api.FAULTS as error:
-            raise CommandFailed(["docker", "inspect", container], 1, str(error)) from error
+            raise CommandFailed(["docker", *arguments], 1, str(error)) from error
+
+    def inspect(self, container: str) -> dict[str, Any]:
+        """The Engine's document on a container, by its name or id. Raises CommandFailed."""
+        with self.over_api("inspect", container) as api:
+            return dict(api.inspect_container(container))
+
+    def start(self, container: str) -> None:
+        """Start a container that exists. Raises CommandFailed."""
+        with self.over_api("start", container) as api:
+            api.start(container)
+
+    def remove(self, container: str) -> None:
+        """Remove a container, whatever it does, and its nameless volumes. Raises CommandFailed."""
+        with self.over_api("rm", "--force", "--volumes", container) as api:
+            api.remove_container(container, force=True, v=True)
+
+    def remove_network(self, network: str) -> None:
+        """Remove a network that no container is on. Raises CommandFailed."""
+        with self.over_api("network", "rm", network) as api:
+            api.remove_network(network)
+
+    def remove_volume(self, volume: str) -> None:
+        """Remove a volume that no container uses. Raises CommandFailed."""
+        with self.over_api("volume", "rm", "--force", volume) as api:
+            api.remove_volume(volume, force=True)
+
+    def image(self, tag: str) -> dict[str, Any] | None:
+        """The Engine's document on a local image; None without one. Raises CommandFailed."""
+        with self.over_api("image", "inspect", tag) as api:
+            try:
+                return dict(api.inspect_image(tag))  # type: ignore[no-untyped-call]
+            except ImageNotFound:
+                return None
+
+    def image_id(self, tag: str) -> str:
+        """The id of a local image, which changes with what is in it. Raises CommandFailed."""
+        if (found := self.image(tag)) is None:
+            raise CommandFailed(["docker", "image", "inspect", tag], 1, f"no such image: {tag}")
+        return str(found["Id"])
 
     def published(self, container: str, port: int) -> str:
         """Where a port of a container is on this machine, as ``http://HOST:PORT``; the next start
@@ -108,7 +151,7 @@ class Engine:
 
 @cache
 def _client(host: str) -> APIClient:
-    return docker_api.connect(host, timeout=_ANSWER)
+    return docker_api.connect(host, timeout=_ACT)
 
 
 def ensure(progress: Progress | None = None) -> Engine:

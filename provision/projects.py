@@ -1,7 +1,10 @@
 """Removes Compose projects by their label: all that they left, however they ended."""
 
-import json
 import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from functools import partial
 from typing import Final
 
 from provision import owner
@@ -9,7 +12,7 @@ from provision.engine import Engine
 from provision.errors import CommandFailed
 
 _LABEL: Final = "com.docker.compose.project"
-_REMOVE: Final = 120.0
+_AT_ONCE: Final = 8
 _SETTLE: Final = 30.0
 """Seconds that the Engine is given until it refuses nothing any more."""
 _MISCOUNT: Final = 5.0
@@ -28,25 +31,31 @@ def remove(engine: Engine, project: str) -> None:
     A network of which the Engine lost count stays until it is started again. Raises CommandFailed.
     """
     begun = time.monotonic()
-    while True:
-        refusal = None
-        for listing, removal in (
-            (("ps", "--all", "--quiet"), ("rm", "--force", "--volumes")),
-            (("network", "ls", "--quiet"), ("network", "rm")),
-            (("volume", "ls", "--quiet"), ("volume", "rm", "--force")),
-        ):
-            found = engine.docker(*listing, "--filter", f"label={_LABEL}={project}").split()
-            try:
-                if found:
-                    engine.docker(*removal, *found, timeout=_REMOVE)
-            except CommandFailed as error:
-                refusal = error
+    while refusal := _refusal(engine, project):
         waited = time.monotonic() - begun
-        if refusal is None or (waited > _MISCOUNT and _are_miscounted(engine, project)):
+        if waited > _MISCOUNT and _are_miscounted(engine, project):
             return
         if waited > _SETTLE:
             raise refusal
         time.sleep(_PAUSE)
+
+
+def _refusal(engine: Engine, project: str) -> CommandFailed | None:
+    """Remove what can be removed; return the last that the Engine refused, if any."""
+    found = _found(engine, project)
+    with ThreadPoolExecutor(_AT_ONCE) as pool:
+        refused = list(pool.map(partial(_refused, engine.remove), found.containers))
+    refused += [_refused(engine.remove_network, id_) for id_ in found.networks]
+    refused += [_refused(engine.remove_volume, name) for name in found.volumes]
+    return next(filter(None, reversed(refused)), None)
+
+
+def _refused(remove: Callable[[str], None], thing: str) -> CommandFailed | None:
+    try:
+        remove(thing)
+    except CommandFailed as error:
+        return error
+    return None
 
 
 def _are_miscounted(engine: Engine, project: str) -> bool:
@@ -56,13 +65,12 @@ def _are_miscounted(engine: Engine, project: str) -> bool:
     connected. It then refuses to remove the network ("has active endpoints") and shows none; its
     next start sets that right ("Fixing inconsistent endpoint_cnt" in its log).
     """
-    label = ("--filter", f"label={_LABEL}={project}", "--quiet")
-    if engine.docker("ps", "--all", *label) or engine.docker("volume", "ls", *label):
+    left = _found(engine, project)
+    if left.containers or left.volumes:
         return False
-    networks = engine.docker("network", "ls", *label).split()
-    count = ("network", "inspect", "--format", "{{len .Containers}}")
     try:
-        return all(engine.docker(*count, network).strip() == "0" for network in networks)
+        with engine.over_api("network", "inspect", *left.networks) as api:
+            return not any(api.inspect_network(id_)["Containers"] for id_ in left.networks)
     except CommandFailed:  # one is gone by now
         return False
 
@@ -72,7 +80,7 @@ def sweep(engine: Engine) -> list[str]:
 
     A project counts as such when ``owner.new_name`` made its name in a process that is gone.
     """
-    abandoned = sorted(filter(owner.is_abandoned, _projects(engine)))
+    abandoned = sorted(filter(owner.is_abandoned, _found(engine).projects))
     for project in abandoned:
         remove(engine, project)
     return abandoned
@@ -80,13 +88,30 @@ def sweep(engine: Engine) -> list[str]:
 
 def in_use(engine: Engine) -> list[str]:
     """The projects of runs that go on, by the same names."""
-    return sorted(filter(owner.is_in_use, _projects(engine)))
+    return sorted(filter(owner.is_in_use, _found(engine).projects))
 
 
-def _projects(engine: Engine) -> set[str]:
-    found: set[str] = set()
-    for listing in (("ps", "--all"), ("network", "ls"), ("volume", "ls")):
-        template = f'{{{{json (.Label "{_LABEL}")}}}}'
-        lines = engine.docker(*listing, "--filter", f"label={_LABEL}", "--format", template)
-        found.update(json.loads(line) for line in lines.splitlines())
-    return found
+@dataclass(frozen=True, slots=True)
+class _Found:
+    """What there is, by id or, of volumes, by name; and the projects that it belongs to."""
+
+    containers: list[str]
+    networks: list[str]
+    volumes: list[str]
+    projects: set[str]
+
+
+def _found(engine: Engine, project: str | None = None) -> _Found:
+    """All that belongs to a project, or to any."""
+    label = _LABEL if project is None else f"{_LABEL}={project}"
+    wanted = {"label": label}
+    with engine.over_api("ps", "--all", "--filter", f"label={label}") as api:
+        containers = api.containers(all=True, filters=wanted)
+        networks = api.networks(filters=wanted)
+        volumes = api.volumes(filters=wanted)["Volumes"] or []
+    return _Found(
+        [container["Id"] for container in containers],
+        [network["Id"] for network in networks],
+        [volume["Name"] for volume in volumes],
+        {thing["Labels"][_LABEL] for thing in (*containers, *networks, *volumes)},
+    )

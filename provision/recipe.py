@@ -34,13 +34,8 @@ def digest(files: Iterable[Path], *words: str) -> str:
 
 def labels(engine: Engine, tag: str) -> Mapping[str, str] | None:
     """The labels of a local image; None when there is no such image."""
-    try:
-        found = engine.docker("image", "inspect", "--format", "{{json .Config.Labels}}", tag)
-    except CommandFailed as error:
-        if "no such image" in error.output.lower():
-            return None
-        raise
-    return dict(json.loads(found) or {})
+    found = engine.image(tag)
+    return None if found is None else dict(found["Config"]["Labels"] or {})
 
 
 def build(

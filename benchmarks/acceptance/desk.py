@@ -157,7 +157,7 @@ class Desk:
 
         def look() -> Seen:
             try:
-                self.engine.docker("rm", "--force", container)
+                self.engine.remove(container)
             except CommandFailed as error:
                 if "is not running" not in str(error):
                     raise

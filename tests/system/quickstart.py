@@ -159,10 +159,10 @@ class Quickstart:
         try:
             yield whole
         finally:
-            self.engine.docker("rm", "--force", whole)
+            self.engine.remove(whole)
 
     def start_agent(self) -> None:
-        self.engine.docker("start", self.container("agent"))
+        self.engine.start(self.container("agent"))
         del self.agent
 
     def heal(self) -> None:
@@ -171,11 +171,11 @@ class Quickstart:
         for id_ in self.engine.docker("ps", "--all", "--quiet", "--filter", mine).split():
             found = self.engine.inspect(id_)
             if NUMBER_LABEL not in found["Config"]["Labels"]:
-                self.engine.docker("rm", "--force", id_)
+                self.engine.remove(id_)
             elif found["State"]["Paused"]:
                 self.engine.docker("unpause", id_)
             elif not found["State"]["Running"]:
-                self.engine.docker("start", id_)
+                self.engine.start(id_)
             else:
                 os.kill(found["State"]["Pid"], signal.SIGCONT)
         self.__dict__.pop("agent", None)

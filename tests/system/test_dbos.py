@@ -35,7 +35,7 @@ def test_workflows_of_a_killed_replica_wait_for_it_by_its_id_and_end_once_it_is_
 
     until("the agent reads DBOS's table, which is there since the first start", read, within=WITHIN)
 
-    stack.engine.docker("start", victim)
+    stack.engine.start(victim)
     stack.agent.wait_until_ready(stack.replicas, within=WITHIN)
 
     def ended() -> Seen:

@@ -127,7 +127,7 @@ def burst(stack: Quickstart, count: int) -> None:
         options = ["--rm", "--detach", "--network", "none", *flags("--label", labels)]
         stack.engine.docker("run", *options, "--name", name, image, *command)
         if command != ["true"]:
-            stack.engine.docker("rm", "--force", name)
+            stack.engine.remove(name)
 
     with ThreadPoolExecutor(max_workers=4) as pool:
         list(pool.map(live_and_die, range(count)))

@@ -208,7 +208,7 @@ async def test_a_removed_container_is_a_target_no_more(
 ) -> None:
     id_ = boxes.run()
     await started(follower, id_)
-    boxes.docker("rm", "--force", id_)
+    boxes.engine.remove(id_)
     await follower.until(lambda sighting: sighting.targets == (), "its removal")
     assert isinstance(follower.state(id_), Unseen)
 

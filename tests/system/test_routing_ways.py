@@ -159,7 +159,7 @@ def test_a_sidecar_ends_with_its_replica_and_serves_again_once_it_is_started(way
     died = ways.engine.inspect(solo)["RestartCount"]
     os.kill(ways.engine.inspect(solo)["State"]["Pid"], signal.SIGKILL)
     until("Docker restarted the replica", lambda: _restarted(ways, solo, died), within=SOON)
-    ways.engine.docker("start", sidecar)
+    ways.engine.start(sidecar)
     ways.old.wait("solo.test", {solo})
 
 

@@ -41,10 +41,10 @@ def test_without_postgres_nobody_is_restarted_and_with_it_the_frozen_one_is(
             said("refused")
             assert "database" in steps("refused")[0]
             assert stack.lives() == before
-            stack.engine.docker("start", postgres)
+            stack.engine.start(postgres)
             said("done")  # its database is back: the fault is its own
     finally:
-        stack.engine.docker("start", postgres)
+        stack.engine.start(postgres)
     after = stack.lives()
     assert [name for name in stack.replicas if after[name] != before[name]] == [sick]
     agent.client.wait_until_ready(stack.replicas, within=WITHIN)

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import re
 from bisect import bisect_right
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from functools import cached_property
 
 from healthagent.audit.evidence import Call, Place, Text
 
@@ -42,6 +43,10 @@ _CALL = re.compile(
 _IMPORT = re.compile(r"(?:\bfrom|\bimport|\brequire\s*\(|\bimport\s*\()\s*[\"']([^\"'\n]+)[\"']")
 _PATH = re.compile(r"[\"'`](/[\w./-]*)[\"'`]")
 _QUOTED = re.compile(r"\"(?:\\.|[^\"\\\n])*\"|'(?:\\.|[^'\\\n])*'|`(?:\\.|[^`\\])*`", re.DOTALL)
+_FUNCTION = re.compile(r"\bfunction\s+([A-Za-z_$][\w$]*)\s*\(")
+_ASSIGNED = re.compile(  # it looks ahead, since what a name is assigned may hold another such name
+    r"(?<![\w$.])([A-Za-z_$][\w$]*)(?=\s*(?::\s*[\w<>|\[\] ]+)?\s*(?:=(?![=>])|:)\s*([^\n;]+))"
+)
 _PAIRS = {"(": ")", "[": "]", "{": "}"}
 
 
@@ -88,20 +93,34 @@ class Script:
 
     def definitions(self, name: str) -> Iterator[Text]:
         """What stands behind ``NAME =`` and ``NAME:``, and the body of a function of that name."""
-        if name not in self.text:  # most names are in few files, and the searches below take long
-            return
-        quoted = re.escape(name)
-        for match in re.finditer(rf"\bfunction\s+{quoted}\s*\(", self.text):
+        for match in self._functions.get(name, ()):
             body = self.text.find("{", match.end())
             inside = balanced(self.text, body) if body >= 0 else None
             if inside is not None:
                 yield Text(inside, self.place(match.start()))
-        pattern = rf"(?<![\w$.]){quoted}\s*(?::\s*[\w<>|\[\] ]+)?\s*(?:=(?![=>])|:)\s*([^\n;]+)"
-        for match in re.finditer(pattern, self.text):
-            yield Text(match[1].rstrip(" ,"), self.place(match.start()))
+        for match in self._assigned.get(name, ()):
+            yield Text(match[2].rstrip(" ,"), self.place(match.start()))
+
+    @cached_property
+    def _functions(self) -> dict[str, list[re.Match[str]]]:
+        return _by_name(_FUNCTION.finditer(self.text))
+
+    @cached_property
+    def _assigned(self) -> dict[str, list[re.Match[str]]]:
+        return _by_name(_ASSIGNED.finditer(self.text))
 
     def _declares(self, position: int) -> bool:
         return re.search(r"\bfunction\s*\*?\s*$", self.text[:position][-20:]) is not None
+
+
+def _by_name(matches: Iterable[re.Match[str]]) -> dict[str, list[re.Match[str]]]:
+    """By their first group; one that stands in the last group of one before is a part of that."""
+    found: dict[str, list[re.Match[str]]] = {}
+    for match in matches:
+        before = found.setdefault(match[1], [])
+        if not before or match.start() >= before[-1].end(match.re.groups):
+            before.append(match)
+    return found
 
 
 def _blanked(match: re.Match[str]) -> str:

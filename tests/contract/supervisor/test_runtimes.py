@@ -35,7 +35,7 @@ def boxes(engine: Engine) -> Iterator[Containers]:
     with containers(engine) as made:
         yield made
         for id_ in made.docker("ps", "--all", "--quiet", *_mine(made)).split():
-            made.docker("rm", "--force", "--volumes", id_)
+            made.engine.remove(id_)
         for tag in made.docker("images", "--format", "{{.Tag}}", _images(made)).split():
             made.docker("rmi", "--force", f"{_images(made)}:{tag}")
 
@@ -206,7 +206,7 @@ async def test_a_successor_that_waits_for_its_name_is_its_or_goes(
     old = boxes.run(*HEARS_SIGTERM, options=f"--name {name}")
     new = boxes.create(options=f"--name {old[:12]}_{name}")
     if gone:
-        boxes.docker("rm", "--force", old)
+        boxes.engine.remove(old)
     found = await DockerRuntime(boxes.engine.host).recover(old, name)
     assert found == (new if gone else old)
     assert boxes.engine.inspect(name)["Id"] == found

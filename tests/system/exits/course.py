@@ -135,7 +135,7 @@ class Course:
             outcome.exit_code = await asyncio.to_thread(self._exit_code, box.name)
         if row is not NEIGHBOUR:  # what is over takes no part of the machine any more
             async with gate:
-                await asyncio.to_thread(self.engine.docker, "rm", "--force", box.name)
+                await asyncio.to_thread(self.engine.remove, box.name)
         return outcome
 
     def _name(self, row: Row) -> str:

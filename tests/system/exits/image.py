@@ -25,7 +25,7 @@ def ensure(engine: Engine) -> None:
     """Have the image in the engine. Raises ProvisionError."""
     images.ensure(engine)
     with state.exclusive(Progress()):
-        base = engine.docker("image", "inspect", "--format", "{{.Id}}", images.BUN.tag)
+        base = engine.image_id(images.BUN.tag)
         wanted = recipe.digest(_SOURCE.iterdir(), base)
         if (recipe.labels(engine, TAG) or {}).get(recipe.RECIPE) == wanted:
             return

@@ -67,7 +67,7 @@ class Replica:
         self._run(self._spec, self.name, {"healthagent.enable": "true"})
 
     def remove(self) -> None:
-        self.docker("rm", "--force", "--volumes", self.name)
+        self.stack.engine.remove(self.name)
 
     def docker(self, *arguments: str) -> str:
         return self.stack.engine.docker(*arguments)
@@ -140,7 +140,7 @@ class Replica:
         self.start()
 
     def start_again(self) -> None:
-        self.docker("start", self.name)
+        self.stack.engine.start(self.name)
 
     def _run(self, spec: Spec, name: str, labels: Mapping[str, str]) -> None:
         self._create(spec, name, labels)
@@ -148,7 +148,7 @@ class Replica:
 
     def _start(self, name: str) -> None:
         self.struck_at = time.time()
-        self.docker("start", name)
+        self.stack.engine.start(name)
 
     def _create(self, spec: Spec, name: str, labels: Mapping[str, str]) -> None:
         told = {

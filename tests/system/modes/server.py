@@ -87,7 +87,7 @@ class Server:
         self._docker("stop", "--time", "5", self._name)
 
     def start_again(self) -> None:
-        self._docker("start", self._name)
+        self._stack.engine.start(self._name)
 
     def pause(self) -> None:
         self._stack.engine.pause(self._name)

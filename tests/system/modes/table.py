@@ -221,7 +221,7 @@ def between(host: str, upstream: str, act: Act) -> Act:
 
 def alone(act: Act) -> Act:
     def end(replica: Replica) -> None:
-        replica.docker("rm", "--force", f"{replica.name}-between")
+        replica.stack.engine.remove(f"{replica.name}-between")
 
     return one_after_another(end, act)
 
@@ -298,7 +298,7 @@ def twin(replica: Replica) -> None:
 
 
 def no_twin(replica: Replica) -> None:
-    replica.docker("rm", "--force", f"{replica.name}-twin")
+    replica.stack.engine.remove(f"{replica.name}-twin")
 
 
 def orphan(replica: Replica) -> None:

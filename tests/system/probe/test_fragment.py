@@ -46,7 +46,7 @@ def test_docker_finds_it_healthy_in_the_strictest_container(build: Build, kind: 
     assert newest["Output"].startswith("ok pid1=bun http=200 agent=- ms="), newest
     written = image.engine.docker("diff", container).strip()
     assert written == "", f"the probe writes no file, but there are: {written}"
-    image.engine.docker("rm", "--force", container)
+    image.engine.remove(container)
 
 
 def test_docker_finds_a_silent_application_unhealthy_and_the_log_says_why(build: Build) -> None:
@@ -60,7 +60,7 @@ def test_docker_finds_a_silent_application_unhealthy_and_the_log_says_why(build:
     until("Docker runs a check that fails", look, within=CHECKED_WITHIN)
     said = health(image, container)["Log"][-1]["Output"]
     assert "took the connection and then said nothing within 2000 ms" in said, said
-    image.engine.docker("rm", "--force", container)
+    image.engine.remove(container)
 
 
 @pytest.mark.timeout(600)

@@ -44,7 +44,7 @@ def test_an_executor_is_the_same_after_its_container_was_made_anew(stack: Desk) 
     name = stack.replicas()[-1]  # the last one: only it gets its number again after `docker rm`
     before = stack.engine.inspect(name)["Id"]
 
-    stack.engine.docker("rm", "--force", name)
+    stack.engine.remove(name)
     stack.scale(3)
     stack.wait_until_ready(3, within=60)
 
@@ -119,7 +119,7 @@ def test_a_replica_that_is_stopped_under_traffic_fails_nobody_and_exits_0(stack:
     # In between DBOS may name workflows that go on elsewhere.
     own = [line for line in said if not line.startswith("Shutting down while ")]
     assert own[-2:] == ["stopping", "stopped"], "each line on stdout is JSON; drained in order"
-    stack.engine.docker("start", name)
+    stack.engine.start(name)
 
 
 def test_sigterm_reaches_the_app_behind_bun_run_start(stack: Desk) -> None:
@@ -136,7 +136,7 @@ def test_sigterm_reaches_the_app_behind_bun_run_start(stack: Desk) -> None:
         assert stack.engine.inspect(name)["State"]["ExitCode"] == 0
         assert '"stopped"' in stack.logs(name)
     finally:
-        stack.engine.docker("rm", "--force", name)
+        stack.engine.remove(name)
 
 
 def test_each_replica_sends_metrics_and_spans_of_its_own(stack: Desk, collector: Collector) -> None:
