@@ -14,6 +14,9 @@ const MIGRATION_LOCK = 3_141_592;
 const LONGEST_NAME = 63;
 const FIRST_RETRY_MS = 500;
 const LAST_RETRY_MS = 2_000;
+/** How often DBOS looks whether it has a stream or an event to tell others of; there are none. Its own
+ * 10 ms take a third of what it takes at rest (seen with 5.3.0). */
+const NOTIFY_MS = 1_000;
 
 /** Registers the workflow. DBOS wants that once per process, before it is launched. */
 export function registerOrder(pool: Pool) {
@@ -43,6 +46,7 @@ export function configureDbos(config: Config, executor: string): void {
     name: "quickstart",
     systemDatabaseUrl: config.databaseUrl,
     systemDatabasePoolSize: config.dbosPoolMax,
+    notificationCoalesceMs: NOTIFY_MS,
     executorID: executor,
     applicationVersion: config.appVersion,
     runMigrations: false, // launchDbos() does it, one replica at a time

@@ -188,6 +188,7 @@ if (EXECUTOR) {
     executorID: EXECUTOR === "local" ? undefined : EXECUTOR,
     applicationVersion: APP_VERSION || undefined, // then DBOS computes one
     useListenNotify: LISTENS === "yes",
+    notificationCoalesceMs: 1_000, // for streams and events, of which there are none
     logger: quiet,
   });
   DBOS.registerWorkflow(async () => "done", { name: "work" });

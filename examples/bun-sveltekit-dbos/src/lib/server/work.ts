@@ -17,6 +17,9 @@ const LONGEST_NAME = 63;
 const FIRST_RETRY_MS = 500;
 const LAST_RETRY_MS = 2_000;
 const POLL_MS = 200;
+/** How often DBOS looks whether it has a stream or an event to tell others of; there are none. Its own
+ * 10 ms take a third of what it takes at rest (seen with 5.3.0). */
+const NOTIFY_MS = 1_000;
 
 export class Work {
   readonly #config: Config;
@@ -53,6 +56,7 @@ export class Work {
       systemDatabaseUrl: config.databaseUrl,
       systemDatabasePoolSize: config.dbosPoolMax,
       maxConcurrentQueueDispatches: 1,
+      notificationCoalesceMs: NOTIFY_MS,
       executorID: executor,
       applicationVersion: config.appVersion,
       runMigrations: false, // the service `migrate` does it; this role may not
