@@ -25,20 +25,14 @@ SHARED = {
 }
 """By the stack that several files share: the line in each of these files."""
 
-SECOND = "second quickstart"
-ON_THE_SECOND = ("operations", "supervisor_stack", "never_the_outage", "dbos", "audit")
-"""Tests of the quickstart that get one of their own, about half of them by time: one after another
-they would all take longer than everything else."""
-
 LONG = (
     "order desk",
-    SECOND,
+    "quickstart",
     "tests/system/modes/test_modes.py",
     "tests/system/test_supervisor.py",
     "tests/system/probe/test_fragment.py",
     "tests/system/test_readme.py",
     "tests/system/test_routing_ways.py",
-    "quickstart",
     "tests/system/test_event_loop.py",
     "tests/system/test_docker_source.py",
     "tests/system/exits/test_exits.py",
@@ -46,9 +40,8 @@ LONG = (
     "tests/system/test_local.py",
     "tests/unit/test_laws.py",  # by its name it would be among the very last
 )
-"""These begin first, in an order that keeps few stacks standing at a time: the two quickstarts come
-about one after the other, and beside the stacks goes what has none. A stack takes from the others
-for as long as it stands, whether its tests compute or wait.
+"""These begin first, what takes longest before all else, in an order that keeps few stacks standing
+at a time: one takes from the others for as long as it stands, whether its tests compute or wait.
 """
 
 KINDS = ("system", "contract", "unit")
@@ -74,9 +67,7 @@ class Scheduling(LoadScopeScheduling):  # type: ignore[misc] # pytest-xdist has 
 def group(file: Path) -> str:
     """The group of a test file, which is relative to the project."""
     text = (ROOT / file).read_text()
-    name = next((stack for stack, line in SHARED.items() if line in text), file.as_posix())
-    second = name == "quickstart" and file.stem.removeprefix("test_") in ON_THE_SECOND
-    return SECOND if second else name
+    return next((stack for stack, line in SHARED.items() if line in text), file.as_posix())
 
 
 def turn(file: Path) -> int:
