@@ -8,12 +8,15 @@ from dataclasses import dataclass
 
 from examples.quickstart.tour.condition import Seen
 
+NO_ANSWER = 0
+"""The status where nothing answered in time."""
+
 _TIMEOUT = 2.0
 
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """A status and a body; status 0 where nothing answered in time, the body says why."""
+    """A status and a body, which says why where the status is ``NO_ANSWER``."""
 
     status: int
     body: str
@@ -28,7 +31,7 @@ def get(url: str) -> Answer:
         with error:
             return Answer(error.code, error.read().decode(errors="replace"))
     except OSError as error:
-        return Answer(0, str(error))
+        return Answer(NO_ANSWER, str(error))
 
 
 def readiness(agent_url: str, replica: str) -> Answer:
