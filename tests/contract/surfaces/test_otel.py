@@ -10,6 +10,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
@@ -63,7 +64,9 @@ class Receiver:
         ]
 
 
-def over_http(receiver: Receiver, port: int = 0) -> Callable[[], None]:
+def over_http(receiver: Receiver, bound: socket.socket | None = None) -> Callable[[], None]:
+    """Takes telemetry from now on, at the port of a socket that is bound already or at any."""
+
     class Handler(BaseHTTPRequestHandler):
         def do_POST(self) -> None:
             body = self.rfile.read(int(self.headers["Content-Length"]))
@@ -80,7 +83,11 @@ def over_http(receiver: Receiver, port: int = 0) -> Callable[[], None]:
         def log_message(self, *args: object) -> None:
             pass
 
-    server = ThreadingHTTPServer(("127.0.0.1", port), Handler)
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler, bind_and_activate=bound is None)
+    if bound is not None:
+        server.socket.close()
+        server.socket, server.server_port = bound, bound.getsockname()[1]
+        server.server_activate()
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05})
     thread.start()
     receiver.endpoint = f"http://127.0.0.1:{server.server_port}"
@@ -283,35 +290,33 @@ def test_a_last_word_is_sent_when_the_agent_stops(
 
 
 @pytest.fixture
-def silent_port() -> Iterator[int]:
-    """A port where nobody listens. It is bound, so that nobody else is given it meanwhile; who sets
-    SO_REUSEADDR, as servers do, may listen there all the same (socket(7))."""
+def silent() -> Iterator[socket.socket]:
+    """A port where nobody listens, and where nobody can but by this socket. Without SO_REUSEADDR:
+    else whoever sets that too, as Docker's proxies do, might listen there (socket(7))."""
     with socket.socket() as bound:
-        bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         bound.bind(("127.0.0.1", 0))
-        yield bound.getsockname()[1]
+        yield bound
 
 
 def test_a_dead_collector_costs_one_warning_and_a_line_when_it_is_back(
     environ: dict[str, str],
     world: World,
     caplog: pytest.LogCaptureFixture,
-    silent_port: int,
+    silent: socket.socket,
 ) -> None:
     caplog.set_level(logging.DEBUG)
     receiver = Receiver()
-    environ["OTEL_EXPORTER_OTLP_ENDPOINT"] = f"http://127.0.0.1:{silent_port}"
+    environ["OTEL_EXPORTER_OTLP_ENDPOINT"] = f"http://127.0.0.1:{silent.getsockname()[1]}"
     environ["OTEL_EXPORTER_OTLP_TIMEOUT"] = "2"  # long enough for a second attempt
     well, sick = world.report(world.replica("app-1")), world.report(world.frozen("app-1"))
-    surface = from_environment()
-    surface.publish(sick, transitions(well, sick))
-    heard = Heard(LOGGER)
-    heard.until(1)
-    surface.publish(well, transitions(sick, well))
-    stop = over_http(receiver, silent_port)
-    receiver.until(lambda: len(receiver.changes()) == 6, "all that waited for the collector")
-    heard.until(2)
-    surface.close()
+    with closing(from_environment()) as surface:
+        surface.publish(sick, transitions(well, sick))
+        heard = Heard(LOGGER)
+        heard.until(1)
+        surface.publish(well, transitions(sick, well))
+        stop = over_http(receiver, silent)
+        receiver.until(lambda: len(receiver.changes()) == 6, "all that waited for the collector")
+        heard.until(2)
     stop()
     told = [r for r in caplog.records if r.name.startswith(("opentelemetry", LOGGER))]
     assert [(r.name, r.levelname) for r in told] == [(LOGGER, "WARNING"), (LOGGER, "INFO")]
