@@ -48,7 +48,9 @@ def running(engine: Engine, collector: Collector) -> Iterator[Desk]:
         engine,
         owner.new_name("desk"),
         {
-            "PRISMA_POOL_CONNECT_MS": "8000",  # the machine has other tests to run
+            # The machine has other tests to run.
+            "PRISMA_POOL_CONNECT_MS": "8000",
+            "READY_TIMEOUT_MS": "5000",
             "WORK_MS": "200",
             "ORPHANED_MS": "4000",
             "OTEL_EXPORTER_OTLP_ENDPOINT": collector.url(engine),
