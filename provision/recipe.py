@@ -51,7 +51,7 @@ def build(
     RUN lines share the host's network: Debian's packages are then reached as on the host. The
     image that had the tag before is removed, unless a container uses it.
     """
-    before = engine.docker("image", "ls", "--quiet", "--no-trunc", tag).strip()
+    before = engine.image(tag)
     marks = ["--label", f"{RECIPE}={recipe}"]
     if lookalike:
         marks += ["--label", f"{LOOKALIKE}=true"]
@@ -61,9 +61,9 @@ def build(
         "build", "--quiet", "--force-rm", "--network", "host", "--tag", tag, *marks, context,
         timeout=_BUILD,
     )  # fmt: skip
-    if before and before != engine.docker("image", "ls", "--quiet", "--no-trunc", tag).strip():
+    if before is not None and before["Id"] != engine.image_id(tag):
         with contextlib.suppress(CommandFailed):
-            engine.docker("image", "rm", before)
+            engine.docker("image", "rm", before["Id"])
 
 
 def remove(engine: Engine, tags: Iterable[str], progress: Progress) -> list[str]:

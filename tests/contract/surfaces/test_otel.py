@@ -65,7 +65,11 @@ class Receiver:
 
 
 def over_http(receiver: Receiver, bound: socket.socket | None = None) -> Callable[[], None]:
-    """Takes telemetry from now on, at the port of a socket that is bound already or at any."""
+    """Takes telemetry from now on, at the port of a socket that is bound already, or at any."""
+    if bound is None:
+        bound = socket.socket()
+        bound.bind(("127.0.0.1", 0))
+    host, port = bound.getsockname()
 
     class Handler(BaseHTTPRequestHandler):
         def do_POST(self) -> None:
@@ -83,14 +87,13 @@ def over_http(receiver: Receiver, bound: socket.socket | None = None) -> Callabl
         def log_message(self, *args: object) -> None:
             pass
 
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler, bind_and_activate=bound is None)
-    if bound is not None:
-        server.socket.close()
-        server.socket, server.server_port = bound, bound.getsockname()[1]
-        server.server_activate()
+    server = ThreadingHTTPServer((host, port), Handler, bind_and_activate=False)
+    server.socket.close()  # its own, which is bound to nothing
+    server.socket = bound
+    server.server_activate()
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05})
     thread.start()
-    receiver.endpoint = f"http://127.0.0.1:{server.server_port}"
+    receiver.endpoint = f"http://{host}:{port}"
 
     def stop() -> None:
         server.shutdown()
