@@ -13,6 +13,13 @@ from healthagent.supervisor.ports import Recorder
 STOPPED = "container"
 """The key in a step's evidence under which the id of the container stands that is stopped next."""
 
+ADDED = "one_more"
+"""The key under which the id of the container stands that is added for as long as the act goes on.
+"""
+
+RECOVERED = "recovered"
+"""The key that marks the step of the agent's next life after which nothing is stopped any more."""
+
 INTERRUPTED = "interrupted"
 """The key in the evidence of an act's last step that marks one that the agent's own end ended."""
 

@@ -25,6 +25,7 @@ from healthagent.supervisor.ports import Recorder, Router, Runtime, Traffic
 from healthagent.supervisor.recovery import cut_short
 from healthagent.supervisor.rolling import Rolling
 from healthagent.supervisor.rotation import Drains
+from healthagent.supervisor.surge import Surge
 from healthagent.supervisor.watched import Watched, how
 
 _log = logging.getLogger(__name__)
@@ -54,7 +55,8 @@ class ReplicaOperations:
         self._clock = clock
         self._watched = Watched()
         self._passage = Passage(router, traffic, drains, self._watched, patience, clock)
-        self._rolling = Rolling(runtime, self._passage)
+        self._surge = Surge(runtime, self._passage)
+        self._rolling = Rolling(runtime, self._passage, self._surge)
         self._acts: dict[str, Act] = {}
         self._tasks: set[asyncio.Task[None]] = set()
 
@@ -127,10 +129,12 @@ class ReplicaOperations:
         return self._begin(plan.verb, service, "", by, work)
 
     def take_up(self, earlier: Iterable[Step]) -> None:
-        """End what an earlier life of the agent cut short, by its steps, and bring back what it had
-        stopped. Such an act goes by the id and the name that it began under."""
+        """End what an earlier life of the agent cut short, by its steps: bring back what it had
+        stopped, remove what it had added. Such an act goes by the id and the name that it began
+        under."""
         for cut in cut_short(earlier):
-            step, work = cut.last, partial(cut.recovered, self._runtime, self._clock())
+            step = cut.last
+            work = partial(cut.recovered, self._runtime, self._surge, self._clock())
             self._begin(step.verb, step.service, step.target, step.by, work, step.act)
 
     def _begin(

@@ -17,6 +17,7 @@ from healthagent.core.report import CheckReport, TargetReport
 from healthagent.core.rotation import Drain
 from healthagent.core.target import Target
 from healthagent.core.verdict import Status
+from healthagent.supervisor import plan as planning
 from healthagent.supervisor.act import Act, Ended
 from healthagent.supervisor.ports import Router, Traffic
 from healthagent.supervisor.rotation import Drains
@@ -158,6 +159,24 @@ class Passage:
         except TimeoutError:
             act.say(f"{count} still in flight after {self.patience:g} s", target)
         return Left(router, "requests are still in flight", quiet=False)
+
+    async def spared(self, act: Act, target: Target) -> TargetReport:
+        """Wait until the others are enough without it: for as long as one may take to start. Raises
+        :class:`Ended` where they are not by then."""
+        loop = asyncio.get_running_loop()
+        until = loop.time() + target.timing.grace + BACK_WITHIN
+        said = False
+        while True:
+            service, report = self.watched.find(target)
+            why = planning.spared(service, target)
+            if not why:
+                return report
+            if not said:
+                act.say(f"waiting: {why}", target)
+                said = True
+            if loop.time() > until:
+                raise Ended(Outcome.FAILED, why)
+            await self.watched.next(until - loop.time())
 
     async def back(self, act: Act, id_: str, former: Former) -> None:
         """Wait until it is ready in its new life, its executor registered as before. Raises

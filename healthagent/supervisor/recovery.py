@@ -1,8 +1,8 @@
-"""What the end of the agent cut short: found in the history by the next one, and brought back.
+"""What the end of the agent cut short: found in the history by the next one, and put right.
 
 To restart a replica is one request to the Engine, which ends it by itself. To replace one is
 several: should the agent end in between, the Engine takes the replica for stopped on purpose, and
-nobody else would start it.
+nobody else would start it. And nobody else would remove the one more that a roll had added.
 """
 
 from __future__ import annotations
@@ -13,8 +13,9 @@ from typing import NoReturn
 
 from healthagent.core.action import Outcome, Step
 from healthagent.errors import ActionError
-from healthagent.supervisor.act import INTERRUPTED, STOPPED, Act, Ended
+from healthagent.supervisor.act import ADDED, INTERRUPTED, RECOVERED, STOPPED, Act, Ended
 from healthagent.supervisor.ports import Runtime
+from healthagent.supervisor.surge import Surge
 
 RECENT = 600.0
 """Seconds after which a replica is left as it is found: by then a person may have stopped it."""
@@ -22,19 +23,27 @@ RECENT = 600.0
 
 @dataclass(frozen=True, slots=True)
 class CutShort:
-    """An act that did not come to its end: its last step before the agent's own end, and the last
-    one that told of a stop. ``over`` is true where it came to its end after all."""
+    """An act that did not come to its end: its last step before the agent's own end, the last one
+    that told of a stop, and the one that told of one more replica. ``over`` is true where it came
+    to its end after all."""
 
     last: Step
     stop: Step | None
+    added: Step | None
     over: bool
 
-    async def recovered(self, runtime: Runtime, now: float, act: Act) -> NoReturn:
-        """Bring back what it had stopped. Raises :class:`Ended`, for the act has failed: the text
-        says how far it had come, how its replica is, and how to go on."""
+    async def recovered(self, runtime: Runtime, surge: Surge, now: float, act: Act) -> NoReturn:
+        """Bring back what it had stopped, then remove what it had added. Raises :class:`Ended`, for
+        the act has failed: the text says how far it had come, how its replicas are, and how to go
+        on."""
         told = [f"the agent ended while this was {self.last.outcome} ({self.last.text})"]
-        if self.stop is not None and now - self.last.at <= RECENT:
+        recent = now - self.last.at <= RECENT
+        if self.stop is not None and recent:
             told.append(await _brought_back(self.stop, runtime))
+        if self.added is not None and recent:
+            act.say("; ".join(told), evidence={RECOVERED: True})  # the rest may take a while
+            id_, name = str(self.added.evidence[ADDED]), self.added.target
+            told.append(await surge.left_over(act, id_, name))
         told.append(f"see `healthagent status`, and {act.verb} again if need be")
         raise Ended(Outcome.FAILED, "; ".join(told), (self.stop or self.last).target)
 
@@ -59,5 +68,7 @@ def cut_short(steps: Iterable[Step]) -> Sequence[CutShort]:
         if known is not None and INTERRUPTED in step.evidence:
             continue
         stop = step if STOPPED in step.evidence else known.stop if known else None
-        acts[step.act] = CutShort(step, stop, step.outcome.final)
+        stop = None if RECOVERED in step.evidence else stop
+        added = step if ADDED in step.evidence else known.added if known else None
+        acts[step.act] = CutShort(step, stop, added, step.outcome.final)
     return [each for each in acts.values() if not each.over]

@@ -54,6 +54,14 @@ class Watched:
     def seen(self, id_: str) -> TargetReport | None:
         return next((report for report in self._report.targets if report.target.id == id_), None)
 
+    async def settles(self, timeout: float) -> bool:
+        """Wait until every replica that there is was judged once; whether they were in time."""
+        loop = asyncio.get_running_loop()
+        until = loop.time() + timeout
+        while not self._report.settled and loop.time() < until:
+            await self.next(until - loop.time())
+        return self._report.settled
+
     async def next(self, timeout: float) -> None:
         """Until there is a newer report, or so many seconds have passed."""
         with suppress(TimeoutError):

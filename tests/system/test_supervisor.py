@@ -158,29 +158,30 @@ def test_an_agent_that_dies_in_between_leaves_nothing_stopped(
         assert healer.client.targets()[sick]["drain"] is None
 
 
-def test_an_agent_that_dies_while_it_replaces_one_has_it_started_by_the_next(
+def test_an_agent_that_dies_while_it_replaces_one_leaves_all_as_it_was_to_the_next(
     made: Lab, start: StartHealer, socket: str
 ) -> None:
-    slow = made.replicas[0]
+    slow, one_more = made.replicas[0], f"{made.project}-lab-4"
     before = made.engine.inspect(slow)["Id"]
     observes = {"HEALTHAGENT_DEFAULTS_SUPERVISE": "observe", "HEALTHAGENT_ADMIN_SOCKET": socket}
     with start(**observes) as healer:
         told_to_end = made.told_to_end(slow)
         made.freeze(slow)  # it is rolled first then, and ends only after its grace
         healer.wait_until_dead(slow)
-        with asked(healer, "roll", "lab", "--env", "A=1", "--socket", socket):
+        with asked(healer, "roll", "lab", "--env", "A=1", "--surge", "--socket", socket):
             until("the Engine has begun", told_to_end, within=WITHIN)
+            assert made.engine.inspect(one_more)["State"]["Running"]
             os.kill(healer.process.pid, signal.SIGKILL)
     stopped = lambda: Seen(not made.engine.inspect(slow)["State"]["Running"], "it runs")  # noqa: E731
     until("the Engine has stopped it", stopped, within=WITHIN)
 
     with start(**observes) as healer:
         made.wait_until_serving(slow)
-        begun, last = healer.acts(slow)[-2:]
-        assert begun["outcome"] == "going on"
-        assert "SIGTERM" in begun["text"]
-        assert (last["act"], last["outcome"]) == (begun["act"], "failed")
+        last = healer.wait_for_act(slow, "failed", f"{one_more}, the one more, was removed")
         assert f"{slow} was started again as it was ({before[:12]})" in last["text"]
+        begun = [act["text"] for act in healer.acts(slow) if act["act"] == last["act"]]
+        assert "SIGTERM" in begun, "it is the act that the agent's end cut short"
+        healer.wait_until_ready(made.replicas)
 
 
 def test_where_all_are_dead_nobody_is_restarted(made: Lab, start: StartHealer) -> None:

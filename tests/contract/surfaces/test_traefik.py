@@ -10,6 +10,7 @@ from contextlib import ExitStack, contextmanager
 import pytest
 
 from healthagent.core.report import Report
+from healthagent.core.target import Traffic
 from healthagent.surfaces.traefik import Routing
 from healthagent.surfaces.traefik.labels import read
 from healthagent.surfaces.traefik.schema import KINDS, Indexed, Leaf, Named, Shape, Switch
@@ -54,6 +55,16 @@ async def test_with_none_ready_the_answer_is_not_now_and_never_not_found(
 
     stack.provider.configuration = routing.after(world.report(one)).configuration
     await stack.serves("app-1")
+
+
+async def test_who_has_just_become_ready_starts_slowly(stack: Stack, world: World) -> None:
+    slow = Traffic(slowstart=30.0)
+    old, new = (stack.replica(world, n).but(traffic=slow) for n in (1, 2))
+    routing = Routing().after(world.report(old))
+    for age, shares in (0.0, (10, 1)), (15.0, (10, 5)), (30.0, (10, 10)):
+        routing = routing.after(world.report(old, new, at=NOW + 100.0 + age))
+        stack.provider.configuration = routing.configuration
+        await stack.shares({"app-1": shares[0], "app-2": shares[1]})
 
 
 async def test_an_error_of_the_agent_freezes_routing(stack: Stack, world: World) -> None:

@@ -8,6 +8,7 @@ import socket
 import subprocess
 import sys
 import threading
+from collections import Counter
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
@@ -147,6 +148,15 @@ class Stack:
             return set(answers) == {(200, name) for name in names}
 
         await self.until(spread, f"answers from {', '.join(names)} alone")
+
+    async def shares(self, wanted: Mapping[str, int]) -> None:
+        """Wait until this many of as many requests come from each upstream."""
+
+        async def shared() -> bool:
+            answers = [(await self.status())[1] for _ in range(sum(wanted.values()))]
+            return Counter(answers) == wanted
+
+        await self.until(shared, f"requests shared as {dict(wanted)}")
 
     async def answers(self, status: int, text: str = "") -> None:
         async def answered() -> bool:

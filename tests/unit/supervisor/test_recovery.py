@@ -8,21 +8,24 @@ from dataclasses import replace
 
 import pytest
 
-from healthagent.core.action import Outcome, Step
-from healthagent.supervisor.act import STOPPED
+from healthagent.core.action import Outcome, Plan, Step
+from healthagent.supervisor.act import RECOVERED, STOPPED
 from healthagent.supervisor.fake import FakeRuntime
 from healthagent.supervisor.recovery import RECENT
 from tests.unit.supervisor.stage import AMPLE, Stage, plan, steps, told
 from tests.unit.supervisor.test_operations import three, until_idle
 
 BY_IMAGE = plan(image="shop:2")
+WITH_ONE_MORE = plan(image="shop:2", surge=True)
 
 Earlier = tuple[Step, ...]
 
 
-async def rolled_until(stage: Stage, call: str, monkeypatch: pytest.MonkeyPatch) -> Earlier:
-    """The steps of a roll by another image, of an agent that is asked to stop while the Engine does
-    what it was first called for by ``call``."""
+async def rolled_until(
+    stage: Stage, call: str, monkeypatch: pytest.MonkeyPatch, asked_for: Plan = BY_IMAGE
+) -> Earlier:
+    """The steps of a roll, of an agent that is asked to stop while the Engine does what it was
+    first called for by ``call``."""
     done = asyncio.Event()
     whole = getattr(FakeRuntime, call)
 
@@ -34,7 +37,7 @@ async def rolled_until(stage: Stage, call: str, monkeypatch: pytest.MonkeyPatch)
     with monkeypatch.context() as patch:
         patch.setattr(FakeRuntime, call, does_not_return)
         async with stage.played() as operations, asyncio.timeout(AMPLE):
-            operations.roll("app", "ops", BY_IMAGE)
+            operations.roll("app", "ops", asked_for)
             await done.wait()
     return tuple(stage.recorder.steps)
 
@@ -117,3 +120,60 @@ async def test_an_act_that_ended_is_none() -> None:
     async with stage.played() as operations:
         await steps(operations.roll("app", "ops", BY_IMAGE))
     assert await next_life(stage, tuple(stage.recorder.steps)) == []
+
+
+class TestTheOneMoreOfARoll:
+    async def test_is_removed_once_the_others_are_enough(
+        self, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        stage = Stage()
+        stage.put("app-1")
+        earlier = await rolled_until(stage, "stop", monkeypatch, WITH_ONE_MORE)
+        assert running(stage) == {"app-2"}, "the agent ended while the only other one was stopped"
+        *_, last = await next_life(stage, earlier)
+        assert running(stage) == {"app-1"}
+        assert stage.lowest == 1, told(stage.recorder.steps)
+        assert "app-1 was started again as it was" in last.text
+        assert "app-2, the one more, was removed" in last.text
+
+    async def test_is_removed_where_it_had_not_begun_to_serve(
+        self, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        stage = three()
+        earlier = await rolled_until(stage, "start", monkeypatch, WITH_ONE_MORE)
+        assert running(stage) == {*ALL, "app-4"}
+        (*_, last) = await next_life(stage, earlier)
+        assert running(stage) == ALL
+        assert "app-4, the one more, was removed" in last.text
+
+    async def test_stays_where_the_others_are_not_enough(
+        self, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        stage = Stage(grace=-9.9)
+        stage.put("app-1")
+        earlier = await rolled_until(stage, "stop", monkeypatch, WITH_ONE_MORE)
+        stage.sick.add("app-1")
+        *_, last = await next_life(stage, earlier)
+        assert "app-2" in running(stage)
+        assert "app-2, the one more, is there still (without app-2 0 of 2 replicas" in last.text
+        assert "docker rm -f app-2" in last.text
+
+    async def test_that_somebody_removed_is_told(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        stage = three()
+        earlier = await rolled_until(stage, "stop", monkeypatch, WITH_ONE_MORE)
+        (added,) = [each for each in stage.runtime.containers.values() if each.name == "app-4"]
+        del stage.runtime.containers[added.id]
+        *_, last = await next_life(stage, earlier)
+        assert "app-4, the one more, is gone already" in last.text
+
+    async def test_is_dealt_with_by_the_life_after_where_the_next_ends_too(
+        self, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        stage = three()
+        earlier = await rolled_until(stage, "replace", monkeypatch, WITH_ONE_MORE)
+        dealt_with = await next_life(stage, earlier)
+        brought_back = next(n for n, step in enumerate(dealt_with) if RECOVERED in step.evidence)
+        stage.runtime.acts.clear()
+        *_, last = await next_life(stage, (*earlier, *dealt_with[: brought_back + 1]))
+        assert "app-4, the one more, is gone already" in last.text
+        assert stage.runtime.acts == [], "what was brought back once is left in peace"

@@ -1,0 +1,80 @@
+"""The one more of a roll: it serves before any other replica goes, and is removed at the end."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from healthagent.core.action import Outcome, Plan
+from healthagent.core.report import TargetReport
+from healthagent.core.target import Target
+from healthagent.errors import ActionError
+from healthagent.supervisor import plan as planning
+from healthagent.supervisor.act import ADDED, Act, Ended
+from healthagent.supervisor.passage import Former, Passage
+from healthagent.supervisor.ports import Runtime
+
+FOUND_WITHIN = 30.0
+"""Seconds after the agent's start within which it has found the replicas that there are."""
+
+
+class Surge:
+    def __init__(self, runtime: Runtime, passage: Passage) -> None:
+        self._runtime = runtime
+        self._passage = passage
+        self._watched = passage.watched
+
+    async def add(self, act: Act, replicas: Sequence[TargetReport], plan: Plan) -> Target:
+        """Start one more, and wait until it serves. One that does not come to that is removed
+        again, since the next roll would take it for one of the service."""
+        like = replicas[-1].target
+        name, number = planning.one_more([report.target.name for report in replicas])
+        id_ = await self._runtime.add(like.id, name, number, plan)
+        try:
+            act.say("one more is started before the first goes", name, evidence={ADDED: id_})
+            await self._runtime.start(id_)
+            await self._passage.back(act, id_, Former.of(replicas[-1]))
+            target = self._watched.by_id(id_).target
+            act.say(await self._passage.again(id_), target)
+        except (Ended, ActionError) as error:
+            gone = await self._taken_back(act, id_, name)
+            way_on = f"nothing else was touched; to go on, roll {like.service} again once that is"
+            raise Ended(Outcome.FAILED, f"{error}. {gone}, {way_on} cured", name) from error
+        return target
+
+    async def remove(self, act: Act, id_: str) -> int:
+        """Take it out again, as carefully as any other; its exit code."""
+        with self._passage.kept_out(act, id_):
+            report = self._watched.seen(id_)
+            if report is not None:
+                await self._passage.out(act, report)
+            code = await self._runtime.stop(id_)
+            await self._runtime.remove(id_)
+        return code
+
+    async def left_over(self, act: Act, id_: str, name: str) -> str:
+        """Remove the one that an earlier life of the agent added, once the others are enough
+        without it; what came of that, in words."""
+        if not await self._watched.settles(FOUND_WITHIN):
+            return _stays(name, f"replicas were not found within {FOUND_WITHIN:g} s")
+        report = self._watched.seen(id_)
+        if report is None:
+            return f"{name}, the one more, is gone already"
+        try:
+            await self._passage.spared(act, report.target)
+        except Ended as error:
+            return _stays(name, str(error))
+        return await self._taken_back(act, id_, name)
+
+    async def _taken_back(self, act: Act, id_: str, name: str) -> str:
+        report = self._watched.seen(id_)
+        if report is not None:
+            await act.preserve(report.target)
+        try:
+            await self.remove(act, id_)
+        except (Ended, ActionError) as error:
+            return _stays(name, str(error))
+        return f"{name}, the one more, was removed"
+
+
+def _stays(name: str, why: str) -> str:
+    return f"{name}, the one more, is there still ({why}): docker rm -f {name}"
