@@ -24,6 +24,10 @@ from provision.process import Process
 from provision.progress import Progress, Step
 
 SOCKET: Final = "unix:///var/run/docker.sock"
+PROJECT: Final = "com.docker.compose.project"
+SERVICE: Final = "com.docker.compose.service"
+"""Compose's labels on what it made."""
+
 _LOG: Final = STATE / "dockerd.log"
 _ANSWER: Final = 10.0
 _ACT: Final = 60.0
@@ -87,6 +91,22 @@ class Engine:
         """The Engine's document on a container, by its name or id. Raises CommandFailed."""
         with self.over_api("inspect", container) as api:
             return dict(api.inspect_container(container))
+
+    def containers(self, project: str, service: str = "") -> dict[str, str]:
+        """The containers of a Compose project, or of one of its services, running or not: their ids
+        by their names, in the order of these. Raises CommandFailed."""
+        labels = [f"{PROJECT}={project}", *([f"{SERVICE}={service}"] if service else [])]
+        told = (word for label in labels for word in ("--filter", f"label={label}"))
+        with self.over_api("ps", "--all", *told) as api:
+            found = api.containers(all=True, filters={"label": labels})
+        return dict(sorted((each["Names"][0].lstrip("/"), each["Id"]) for each in found))
+
+    def address(self, container: str, network: str = "") -> str:
+        """A container's IPv4 address on a network, by default on the first that it is on; empty
+        where it has none. Raises CommandFailed."""
+        networks = self.inspect(container)["NetworkSettings"]["Networks"]
+        attached = networks.get(network) if network else next(iter(networks.values()), None)
+        return str((attached or {}).get("IPAddress", ""))
 
     def start(self, container: str) -> None:
         """Start a container that exists. Raises CommandFailed."""

@@ -8,10 +8,9 @@ from functools import partial
 from typing import Final
 
 from provision import owner
-from provision.engine import Engine
+from provision.engine import PROJECT, Engine
 from provision.errors import CommandFailed
 
-_LABEL: Final = "com.docker.compose.project"
 _AT_ONCE: Final = 8
 _SETTLE: Final = 30.0
 """Seconds that the Engine is given until it refuses nothing any more."""
@@ -103,7 +102,7 @@ class _Found:
 
 def _found(engine: Engine, project: str | None = None) -> _Found:
     """All that belongs to a project, or to any."""
-    label = _LABEL if project is None else f"{_LABEL}={project}"
+    label = PROJECT if project is None else f"{PROJECT}={project}"
     wanted = {"label": label}
     with engine.over_api("ps", "--all", "--filter", f"label={label}") as api:
         containers = api.containers(all=True, filters=wanted)
@@ -113,5 +112,5 @@ def _found(engine: Engine, project: str | None = None) -> _Found:
         [container["Id"] for container in containers],
         [network["Id"] for network in networks],
         [volume["Name"] for volume in volumes],
-        {thing["Labels"][_LABEL] for thing in (*containers, *networks, *volumes)},
+        {thing["Labels"][PROJECT] for thing in (*containers, *networks, *volumes)},
     )

@@ -17,7 +17,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from provision import owner, projects, recipe, state
-from provision.engine import Engine
+from provision.engine import PROJECT, Engine
 from provision.progress import Progress
 
 IMAGE = "healthagent/test-shell:local"
@@ -49,7 +49,7 @@ class Containers:
     def network(self, name: str) -> str:
         """Make a network; return its whole name."""
         whole = f"{self.project}-{name}"
-        label = f"com.docker.compose.project={self.project}"
+        label = f"{PROJECT}={self.project}"
         self.engine.docker("network", "create", "--label", label, whole)
         return whole
 
@@ -60,7 +60,7 @@ class Containers:
         self, *verb: str, command: tuple[str, ...], labels: dict[str, str] | None, options: str
     ) -> str:
         told = {
-            "com.docker.compose.project": self.project,
+            PROJECT: self.project,
             "healthagent.enable": "true",
             **(labels or {}),
         }

@@ -124,18 +124,10 @@ class Desk:
 
     def replicas(self) -> list[str]:
         """The names of the replicas there are now."""
-        label = "com.docker.compose"
-        return sorted(
-            self.engine.docker(
-                "ps", "--all", "--format", "{{.Names}}",
-                "--filter", f"label={label}.project={self.project}",
-                "--filter", f"label={label}.service=app",
-            ).split()
-        )  # fmt: skip
+        return list(self.engine.containers(self.project, "app"))
 
     def address(self, container: str) -> str:
-        networks = self.engine.inspect(container)["NetworkSettings"]["Networks"]
-        return str(networks[f"{self.project}_default"]["IPAddress"])
+        return self.engine.address(container, f"{self.project}_default")
 
     def logs(self, container: str) -> str:
         """What a container wrote to stdout."""

@@ -15,6 +15,8 @@ from typing import Final, Self
 from docker import APIClient
 from docker.errors import APIError
 
+from provision.engine import PROJECT
+
 INTERVAL: Final = 5.0
 STOP_TIMEOUT: Final = 10
 LABEL: Final = "autoheal=true"
@@ -26,7 +28,7 @@ class Autoheal:
 
     def __init__(self, host: str, project: str) -> None:
         self._client = APIClient(base_url=host, version="auto", timeout=_ANSWER)
-        self._labels = [LABEL, f"com.docker.compose.project={project}"]
+        self._labels = [LABEL, f"{PROJECT}={project}"]
         self._over = threading.Event()
         self._thread = threading.Thread(target=self._run, name="autoheal", daemon=True)
 

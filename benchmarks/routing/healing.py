@@ -22,7 +22,7 @@ from typing import Any, Final
 from benchmarks.routing.autoheal import Autoheal
 from provision import agent, app, engine, images, owner, projects
 from provision.command import run
-from provision.engine import Engine
+from provision.engine import PROJECT, SERVICE, Engine
 from provision.errors import ProvisionError
 from provision.progress import Progress
 
@@ -32,7 +32,6 @@ OUTAGE: Final = 45.0
 """Seconds without Postgres: Docker calls a replica unhealthy after some 15 s of them."""
 
 _COMPOSE: Final = Path(__file__).with_name("healing.yaml")
-_PROJECT: Final = "com.docker.compose.project"
 _UP: Final = 180.0
 _READY: Final = 90.0
 _HEALED: Final = 120.0
@@ -121,12 +120,7 @@ class Healing:
         return run([*command, *arguments], timeout=_UP, environment=variables)
 
     def _containers(self) -> list[str]:
-        told = self._engine.docker(
-            "ps", "--all", "--format", "{{.Names}}",
-            "--filter", f"label={_PROJECT}={self.project}",
-            "--filter", "label=com.docker.compose.service=app",
-        )  # fmt: skip
-        return sorted(told.split())
+        return list(self._engine.containers(self.project, "app"))
 
     @contextmanager
     def _starts(self) -> Iterator[list[str]]:
@@ -137,8 +131,8 @@ class Healing:
         """
         command = [
             "docker", "events", "--format", "{{.Actor.Attributes.name}}", "--filter", "event=start",
-            "--filter", f"label={_PROJECT}={self.project}",
-            "--filter", "label=com.docker.compose.service=app",
+            "--filter", f"label={PROJECT}={self.project}",
+            "--filter", f"label={SERVICE}=app",
         ]  # fmt: skip
         found: list[str] = []
         with subprocess.Popen(
@@ -153,8 +147,7 @@ class Healing:
             found += events.stdout.read().split()
 
     def _answers(self, container: str, path: str) -> bool:
-        networks = self._engine.inspect(container)["NetworkSettings"]["Networks"].values()
-        address = next((network["IPAddress"] for network in networks), "")
+        address = self._engine.address(container)
         with suppress(OSError):
             url = f"http://{address}:3000{path}"
             with urllib.request.urlopen(url, timeout=_ANSWER) as answer:

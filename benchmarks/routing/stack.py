@@ -21,8 +21,6 @@ from provision.command import run
 from provision.engine import Engine
 
 _COMPOSE: Final = Path(__file__).with_name("compose.yaml")
-_PROJECT: Final = "com.docker.compose.project"
-_SERVICE: Final = "com.docker.compose.service"
 _UP: Final = 180.0
 _ANSWER: Final = 3.0
 _ALL_IN: Final = 90.0
@@ -75,7 +73,7 @@ class Stack:
     def _entries(self, service: str) -> tuple[str, str]:
         """Traefik past Docker's userland proxy, which would be measured too."""
         [container] = self.containers(service)
-        address = self._address(container)
+        address = self._engine.address(container)
         return f"http://{address}:8000", f"http://{address}:8080"
 
     def settle(self, front: Front, replicas: int = 3) -> None:
@@ -92,12 +90,7 @@ class Stack:
 
     def containers(self, service: str) -> list[str]:
         """The ids of a service's containers, in the order of their names."""
-        told = self._engine.docker(
-            "ps", "--all", "--format", "{{.Names}} {{.ID}}",
-            "--filter", f"label={_PROJECT}={self._project}",
-            "--filter", f"label={_SERVICE}={service}",
-        )  # fmt: skip
-        return [line.split()[1] for line in sorted(told.splitlines())]
+        return list(self._engine.containers(self._project, service).values())
 
     def name(self, container: str) -> str:
         return str(self._engine.inspect(container)["Name"]).lstrip("/")
@@ -109,7 +102,7 @@ class Stack:
 
     def server(self, container: str) -> str:
         """A replica as Traefik names it."""
-        return f"http://{self._address(container)}:3000"
+        return f"http://{self._engine.address(container)}:3000"
 
     def servers(self, service: str) -> set[str]:
         return {self.server(container) for container in self.containers(service)}
@@ -118,11 +111,7 @@ class Stack:
     def agent_url(self) -> str:
         """Where the agent answers; a start may change its address."""
         [container] = self.containers("agent")
-        return f"http://{self._address(container)}:9180"
-
-    def _address(self, container: str) -> str:
-        networks = self._engine.inspect(container)["NetworkSettings"]["Networks"].values()
-        return next((str(network["IPAddress"]) for network in networks), "")
+        return f"http://{self._engine.address(container)}:9180"
 
     # What can be done
 

@@ -11,7 +11,7 @@ from pathlib import Path
 from examples.quickstart.tour import web
 from examples.quickstart.tour.condition import Seen, until
 from provision import images, owner, projects
-from provision.engine import Engine
+from provision.engine import PROJECT, SERVICE, Engine
 from tests.system.agent import AgentProcess
 from tests.system.client import Document
 
@@ -45,7 +45,7 @@ class Lab:
         self.replicas = [f"{project}-lab-{number}" for number in (1, 2, 3)]
 
     def start(self) -> None:
-        project = f"com.docker.compose.project={self.project}"
+        project = f"{PROJECT}={self.project}"
         self.engine.docker("network", "create", "--label", project, self.project)
         for name in self.replicas:
             self.engine.docker(
@@ -53,7 +53,7 @@ class Lab:
                 "--restart", "unless-stopped", "--stop-timeout", "2",
                 "--env", f"API_TOKEN={SECRET}",
                 "--label", project,
-                "--label", "com.docker.compose.service=lab",
+                "--label", f"{SERVICE}=lab",
                 "--label", "healthagent.enable=true",
                 "--label", f"healthagent.port={PORT}",
                 "--label", "healthagent.interval=500ms",
@@ -68,8 +68,7 @@ class Lab:
         return [name for name in self.replicas if name != replica]
 
     def get(self, replica: str, path: str = "/") -> web.Answer:
-        networks = self.engine.inspect(replica)["NetworkSettings"]["Networks"]
-        return web.get(f"http://{networks[self.project]['IPAddress']}:{PORT}{path}")
+        return web.get(f"http://{self.engine.address(replica)}:{PORT}{path}")
 
     def freeze(self, *replicas: str) -> None:
         for name in replicas:

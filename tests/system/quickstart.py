@@ -16,14 +16,12 @@ import psycopg
 from examples.quickstart.tour import web
 from examples.quickstart.tour.compose import HERE, ComposeStack
 from examples.quickstart.tour.condition import Seen, until
-from provision.engine import Engine
+from provision.engine import PROJECT, SERVICE, Engine
 from tests.system.client import WITHIN, AgentClient
 
 OVERRIDE = Path(__file__).with_suffix(".yaml")
 REPLICAS = 3
 DATABASE = "quickstart"
-PROJECT_LABEL = "com.docker.compose.project"
-SERVICE_LABEL = "com.docker.compose.service"
 ROUNDS = 12
 """Requests enough for Traefik's round robin to reach every replica several times."""
 
@@ -57,8 +55,7 @@ class Quickstart:
     # What there is to see
 
     def address(self, container: str) -> str:
-        networks = self.engine.inspect(container)["NetworkSettings"]["Networks"]
-        return str(networks[f"{self.project}_default"]["IPAddress"])
+        return self.engine.address(container, f"{self.project}_default")
 
     def server(self, replica: str) -> str:
         """A replica as /traefik names it."""
@@ -148,7 +145,7 @@ class Quickstart:
         told = {
             key: value
             for key, value in model["Labels"].items()
-            if key.startswith(("healthagent.", "traefik.")) or key in (PROJECT_LABEL, SERVICE_LABEL)
+            if key.startswith(("healthagent.", "traefik.")) or key in (PROJECT, SERVICE)
         }
         variables = dict(pair.split("=", 1) for pair in model["Env"]) | dict(environment or {})
         whole = f"{self.project}-{name}"
@@ -167,8 +164,7 @@ class Quickstart:
 
     def heal(self) -> None:
         """Undo whatever a failed test left, and wait for nothing."""
-        mine = f"label={PROJECT_LABEL}={self.project}"
-        for id_ in self.engine.docker("ps", "--all", "--quiet", "--filter", mine).split():
+        for id_ in self.engine.containers(self.project).values():
             found = self.engine.inspect(id_)
             if NUMBER_LABEL not in found["Config"]["Labels"]:
                 self.engine.remove(id_)

@@ -9,9 +9,10 @@ from pathlib import Path
 import pytest
 
 from examples.quickstart.tour.condition import Seen, until
+from provision.engine import PROJECT, SERVICE
 from tests.system.client import WITHIN, harmed, said, sentences
 from tests.system.conftest import StartAgent
-from tests.system.quickstart import PROJECT_LABEL, SERVICE_LABEL, Quickstart, flags
+from tests.system.quickstart import Quickstart, flags
 from tests.system.wire import Wire
 
 STALE = 10.0
@@ -118,7 +119,7 @@ def test_containers_that_die_while_they_are_inspected_leave_nothing_behind(
 
 def burst(stack: Quickstart, count: int) -> None:
     """Start that many watched containers, of which half end at once and half are killed."""
-    labels = {PROJECT_LABEL: stack.project, SERVICE_LABEL: "burst", "healthagent.enable": "true"}
+    labels = {PROJECT: stack.project, SERVICE: "burst", "healthagent.enable": "true"}
     image = stack.engine.inspect(stack.replicas[0])["Image"]
 
     def live_and_die(number: int) -> None:

@@ -22,7 +22,7 @@ from healthagent.core.report import Notice
 from healthagent.core.target import Target
 from healthagent.sources.docker import ContainerStateSource, DockerDiscovery
 from healthagent.sources.docker import engine as connection
-from provision.engine import Engine
+from provision.engine import SERVICE, Engine
 from tests.containers import HEARS_SIGTERM, ON_THE_HOST, Containers, containers
 
 PATIENCE = 60.0
@@ -97,7 +97,7 @@ async def started(follower: Follower, id_: str) -> Target:
 async def test_a_labelled_container_is_sighted_as_it_is_declared(
     boxes: Containers, follower: Follower
 ) -> None:
-    labels = {"com.docker.compose.service": "app", "healthagent.readyz": "/ready"}
+    labels = {SERVICE: "app", "healthagent.readyz": "/ready"}
     id_ = boxes.run(
         labels=labels,
         options=f"--name {boxes.project}-app-1 --expose 3000 "
@@ -107,9 +107,7 @@ async def test_a_labelled_container_is_sighted_as_it_is_declared(
     assert (target.name, target.service) == (f"{boxes.project}-app-1", "app")
     assert (target.port, target.readyz) == (3000, "/ready")
     assert str(target.database) == "db:5432/shop"
-    assert target.address == boxes.docker(
-        "inspect", "--format", "{{.NetworkSettings.IPAddress}}", id_
-    )
+    assert target.address == boxes.engine.address(id_)
     assert "secret" not in repr(target)
     assert follower.latest.notices == ()
 
@@ -240,11 +238,6 @@ async def test_a_label_that_cannot_be_read_is_one_notice_and_disturbs_nobody(
     assert notice.remedy == "write true or false"
 
 
-def address_in(boxes: Containers, id_: str, network: str) -> str:
-    template = f'{{{{(index .NetworkSettings.Networks "{network}").IPAddress}}}}'
-    return boxes.docker("inspect", "--format", template, id_)
-
-
 async def test_the_address_is_on_a_network_that_the_agents_own_container_shares(
     boxes: Containers,
 ) -> None:
@@ -254,10 +247,10 @@ async def test_the_address_is_on_a_network_that_the_agents_own_container_shares(
     discovery = DockerDiscovery(boxes.engine.host, project=boxes.project, own_ids=("0" * 64, own))
     async with following(discovery) as follower:
         target = await started(follower, id_)
-        assert target.address == address_in(boxes, id_, aside), "none is shared: any is tried"
+        assert target.address == boxes.engine.address(id_, aside), "none is shared: any is tried"
 
         boxes.docker("network", "connect", shared, id_)
-        on_shared = address_in(boxes, id_, shared)
+        on_shared = boxes.engine.address(id_, shared)
         await follower.until(lambda s: s.targets[0].address == on_shared, "the shared address")
         assert set(follower.latest.targets[0].addresses) == {target.address, on_shared}
 

@@ -13,7 +13,7 @@ import pytest
 
 from provision import engine as docker_engine
 from provision import images, owner, projects
-from provision.engine import Engine
+from provision.engine import PROJECT, Engine
 from provision.errors import CommandFailed
 from provision.paths import ROOT
 
@@ -70,7 +70,7 @@ def project(stack: Engine, tmp_path: Path) -> Iterator[Project]:
 
 
 def leftovers(engine: Engine, project: str) -> list[str]:
-    label = f"label=com.docker.compose.project={project}"
+    label = f"label={PROJECT}={project}"
     kinds = (("ps", "--all"), ("network", "ls"), ("volume", "ls"))
     return [found for kind in kinds for found in engine.docker(*kind, "-q", "-f", label).split()]
 
@@ -181,9 +181,8 @@ def test_what_a_killed_run_left_is_swept_and_the_living_stay(project: Project) -
     killed = subprocess.run(
         [sys.executable, "-c", program], cwd=ROOT, check=True, capture_output=True, text=True
     ).stdout.strip()
-    label = "com.docker.compose.project"
     for name in (killed, project.name):
-        project.engine.docker("volume", "create", "--label", f"{label}={name}", f"{name}_data")
+        project.engine.docker("volume", "create", "--label", f"{PROJECT}={name}", f"{name}_data")
 
     projects.sweep(project.engine)
 

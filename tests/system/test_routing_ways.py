@@ -171,7 +171,7 @@ def _restarted(ways: Ways, container: str, before: int) -> Seen:
 
 def _wait_until_down(ways: Ways, front: Front, container: str) -> None:
     """By Traefik's own word: to ask a frozen replica would be to wait for it."""
-    address = ways.address(container)
+    address = ways.engine.address(container)
 
     def look() -> Seen:
         states = {

@@ -59,19 +59,10 @@ class ComposeStack:
 
     @property
     def incarnations(self) -> dict[str, str]:
-        listed = self._engine.docker(
-            "ps", "--all", "--quiet",
-            "--filter", f"label=com.docker.compose.project={self._project}",
-            "--filter", "label=com.docker.compose.service=app",
-        ).split()  # fmt: skip
-        if not listed:
-            return {}
-        template = "{{.Name}} {{.State.Running}} {{.Id}} {{.State.StartedAt}}"
-        lines = self._engine.docker("inspect", "--format", template, *listed).splitlines()
         found = {}
-        for line in sorted(lines):
-            name, running, *identity = line.split()
-            found[name.removeprefix("/")] = " ".join(identity) if running == "true" else ""
+        for name, id_ in self._engine.containers(self._project, "app").items():
+            state = self._engine.inspect(id_)["State"]
+            found[name] = f"{id_} {state['StartedAt']}" if state["Running"] else ""
         return found
 
     def freeze(self, replica: str) -> None:

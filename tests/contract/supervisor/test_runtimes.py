@@ -14,7 +14,7 @@ from healthagent.supervisor.docker import DockerRuntime
 from healthagent.supervisor.fake import FakeRuntime
 from healthagent.supervisor.ports import Container, Image, Runtime
 from provision import owner
-from provision.engine import Engine
+from provision.engine import PROJECT, Engine
 from tests.containers import HEARS_SIGTERM, IMAGE, ON_THE_HOST, Containers, containers
 
 NOBODY = "0" * 64
@@ -34,7 +34,7 @@ class Case:
 def boxes(engine: Engine) -> Iterator[Containers]:
     with containers(engine) as made:
         yield made
-        for id_ in made.docker("ps", "--all", "--quiet", *_mine(made)).split():
+        for id_ in made.engine.containers(made.project).values():
             made.engine.remove(id_)
         for tag in made.docker("images", "--format", "{{.Tag}}", _images(made)).split():
             made.docker("rmi", "--force", f"{_images(made)}:{tag}")
@@ -255,7 +255,7 @@ async def test_what_came_from_the_old_image_does_not_outlive_it(boxes: Container
     old = _derived(boxes, "old", 'CMD ["/bin/sleep", "3600"]', "ENV VERSION=1 ONLY_OLD=1")
     new = _derived(boxes, "new", 'CMD ["/bin/sleep", "7200"]', "ENV VERSION=2")
     id_ = boxes.docker(
-        "run", "--detach", "--label", f"com.docker.compose.project={boxes.project}",
+        "run", "--detach", "--label", f"{PROJECT}={boxes.project}",
         "--env", "OWN=1", "--health-interval", "7s", old,
     )  # fmt: skip
     runtime = DockerRuntime(boxes.engine.host)
@@ -273,7 +273,7 @@ async def test_a_tag_that_moved_on_is_not_followed_unasked(boxes: Containers) ->
     tag = f"{_images(boxes)}:moving"
     boxes.docker("tag", IMAGE, tag)
     id_ = boxes.docker(
-        "run", "--detach", "--label", f"com.docker.compose.project={boxes.project}", tag,
+        "run", "--detach", "--label", f"{PROJECT}={boxes.project}", tag,
         "/bin/sleep", "3600",
     )  # fmt: skip
     before = boxes.engine.inspect(id_)["Image"]
@@ -289,10 +289,6 @@ async def test_a_tag_that_moved_on_is_not_followed_unasked(boxes: Containers) ->
 def _images(boxes: Containers) -> str:
     """The name of all images that this run makes."""
     return f"healthagent/test-{boxes.project}"
-
-
-def _mine(boxes: Containers) -> tuple[str, str]:
-    return ("--filter", f"label=com.docker.compose.project={boxes.project}")
 
 
 def _derived(boxes: Containers, which: str, *instructions: str) -> str:

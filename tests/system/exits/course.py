@@ -17,7 +17,7 @@ from healthagent.sources.docker import ContainerStateSource, DockerDiscovery, Ex
 from healthagent.sources.procfs import ProcessTreeSource
 from healthagent.watcher import Watcher
 from provision import owner, projects
-from provision.engine import Engine
+from provision.engine import PROJECT, Engine
 from provision.errors import CommandFailed
 from tests.system.exits import image
 from tests.system.exits.table import NEIGHBOUR, Box, Row, Seen
@@ -143,7 +143,7 @@ class Course:
 
     def _start(self, row: Row, name: str) -> None:
         labels = {
-            "com.docker.compose.project": self.project,
+            PROJECT: self.project,
             "healthagent.enable": "true",
             "healthagent.runtime": row.runtime,
             "healthagent.livez": "none",

@@ -16,9 +16,10 @@ from typing import Any
 from examples.quickstart.tour import web
 from examples.quickstart.tour.condition import Seen, until
 from provision.app import TAG
+from provision.engine import PROJECT, SERVICE
 from provision.errors import CommandFailed
 from tests.system.modes.server import Server
-from tests.system.quickstart import PROJECT_LABEL, SERVICE_LABEL, Quickstart, flags
+from tests.system.quickstart import Quickstart, flags
 
 APP = Path(__file__).parent / "app"
 CONTROL = 9000
@@ -152,8 +153,8 @@ class Replica:
 
     def _create(self, spec: Spec, name: str, labels: Mapping[str, str]) -> None:
         told = {
-            PROJECT_LABEL: self.stack.project,
-            SERVICE_LABEL: self._service,
+            PROJECT: self.stack.project,
+            SERVICE: self._service,
             "healthagent.port": "3000",
             **spec.labels,
             **labels,

@@ -7,8 +7,9 @@ from typing import Any
 import psycopg
 
 from examples.quickstart.tour.condition import Seen, until
+from provision.engine import PROJECT
 from provision.images import POSTGRES
-from tests.system.quickstart import PROJECT_LABEL, Quickstart, flags
+from tests.system.quickstart import Quickstart, flags
 
 START = 120.0
 CLEAN = "standby.signal"
@@ -32,7 +33,7 @@ class Server:
         """Start it; :meth:`prepare` waits for it."""
         self._docker(
             "run", "--detach", "--name", self._name, "--network", f"{self._stack.project}_default",
-            *flags("--label", {PROJECT_LABEL: self._stack.project}),
+            *flags("--label", {PROJECT: self._stack.project}),
             *flags("--env", {"POSTGRES_PASSWORD": self._stack.secret("postgres")}),
             POSTGRES.tag, "postgres", "-c", f"max_connections={self._max_connections}",
             "-c", "superuser_reserved_connections=3", "-c", "fsync=off",

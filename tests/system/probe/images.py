@@ -14,7 +14,7 @@ from pathlib import Path
 
 from provision import apt, images, owner, projects
 from provision.command import run
-from provision.engine import Engine
+from provision.engine import PROJECT, Engine
 from provision.paths import BUILD, ROOT
 from provision.progress import Progress
 
@@ -47,7 +47,7 @@ class Made:
 
     def start(self, *options: str, command: tuple[str, ...] = ("/bun",)) -> str:
         """Start the application; return the container's id."""
-        label = f"com.docker.compose.project={self.project}"
+        label = f"{PROJECT}={self.project}"
         return self.engine.docker(
             "run", "--detach", "--label", label, *options, self.tag, *command
         ).strip()

@@ -16,13 +16,12 @@ from typing import Any, Self
 
 from examples.quickstart.tour.condition import Seen, until
 from provision import owner, projects
-from provision.engine import Engine
+from provision.engine import PROJECT, Engine
 from provision.local import free_port
 from provision.local_traefik import LocalTraefik
 from tests.system.agent import AgentProcess
 
 COMPOSE = Path(__file__).with_name("compose.yaml")
-LABEL = "com.docker.compose.project"
 UP = 120.0
 SOON = 45.0
 """Seconds for what takes one or two, on a machine that does much else."""
@@ -124,7 +123,7 @@ class Ways:
                 },
             )
             stack.callback(self.agent.stop)
-            mine = f"Label(`{LABEL}`,`{self.project}`)"
+            mine = f"Label(`{PROJECT}`,`{self.project}`)"
             docker = f"--providers.docker.endpoint={self.engine.host}"
             self.old = stack.enter_context(front(docker, f"--providers.docker.constraints={mine}"))
             others = f"{mine} && !Label(`healthagent.enable`,`true`)"
@@ -151,25 +150,16 @@ class Ways:
 
     def ids(self, service: str) -> list[str]:
         """The containers of a service by their short ids, which are their host names."""
-        found = self.engine.docker(
-            "ps", "--all", "--quiet", "--filter", f"label={LABEL}={self.project}",
-            "--filter", f"label=com.docker.compose.service={service}",
-        )  # fmt: skip
-        return sorted(found.split())
-
-    def address(self, container: str) -> str:
-        networks = self.engine.inspect(container)["NetworkSettings"]["Networks"].values()
-        [address] = [network["IPAddress"] for network in networks]
-        return str(address)
+        return sorted(id_[:12] for id_ in self.engine.containers(self.project, service).values())
 
     def sidecar(self, path: str) -> Got:
         """What the sidecar answers to whom it asks by its replica's address, as Traefik does."""
         [solo] = self.ids("solo")
-        return get(f"http://{self.address(solo)}:9180{path}")
+        return get(f"http://{self.engine.address(solo)}:9180{path}")
 
     def tell(self, container: str, what: str) -> None:
         """Tell an app past Traefik to turn ``sick`` or ``well``."""
-        assert get(f"http://{self.address(container)}:3000/-/{what}").status == 200
+        assert get(f"http://{self.engine.address(container)}:3000/-/{what}").status == 200
 
     @contextmanager
     def sick(self, *containers: str) -> Iterator[None]:
