@@ -79,7 +79,10 @@ class Lab:
         status = Path(f"/proc/{self.engine.inspect(replica)['State']['Pid']}/status")
 
         def look() -> Seen:
-            lines = status.read_text().splitlines()
+            try:
+                lines = status.read_text().splitlines()
+            except (FileNotFoundError, ProcessLookupError):
+                return Seen(False, "it has ended")
             pending = next(line for line in lines if line.startswith("ShdPnd:"))
             waits = int(pending.split()[1], 16) & 1 << (signal.SIGTERM - 1)
             return Seen(bool(waits), "no SIGTERM yet")
