@@ -94,12 +94,14 @@ class Engine:
 
     def containers(self, project: str, service: str = "") -> dict[str, str]:
         """The containers of a Compose project, or of one of its services, running or not: their ids
-        by their names, in the order of these. Raises CommandFailed."""
+        by their names, in the order of these. One that is being removed may have lost its name, and
+        is left out. Raises CommandFailed."""
         labels = [f"{PROJECT}={project}", *([f"{SERVICE}={service}"] if service else [])]
         told = (word for label in labels for word in ("--filter", f"label={label}"))
         with self.over_api("ps", "--all", *told) as api:
             found = api.containers(all=True, filters={"label": labels})
-        return dict(sorted((each["Names"][0].lstrip("/"), each["Id"]) for each in found))
+        named = ((each["Names"][0].lstrip("/"), each["Id"]) for each in found if each["Names"])
+        return dict(sorted(named))
 
     def address(self, container: str, network: str = "") -> str:
         """A container's IPv4 address on a network, by default on the first that it is on; empty
