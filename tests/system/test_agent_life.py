@@ -7,6 +7,7 @@ import socket
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from itertools import groupby
 from urllib.parse import urlsplit
 
 import pytest
@@ -132,20 +133,19 @@ def test_a_new_agent_tells_traefik_nothing_until_it_has_judged_every_replica(
     with stack.frozen(frozen):
         # Two looks at the frozen one end unanswered before it is judged: time to ask in between.
         agent = start_agent(HEALTHAGENT_DEFAULTS_TIMEOUT="2s").client
-        first = agent.get("/traefik")
-        assert first.status == 503, f"{frozen} cannot have been judged yet: {first.body}"
-        assert agent.get("/readyz").status == 503
-        answers: list[web.Answer] = []
+        answers: dict[str, list[int]] = {"/traefik": [], "/readyz": []}
 
         def settled() -> Seen:
-            answers.append(agent.get("/traefik"))
-            return Seen(answers[-1].status == 200, str(answers[-1]))
+            for path, statuses in answers.items():
+                statuses.append(agent.get(path).status)
+            return Seen(all(statuses[-1] == 200 for statuses in answers.values()), str(answers))
 
         until("all are judged", settled, within=WITHIN)
-        told = {answer.status for answer in answers[:-1]} - {web.NO_ANSWER}
-        assert told <= {503}, "before that Traefik is told nothing"
+        for path, statuses in answers.items():
+            told = [status for status, _ in groupby(statuses) if status != web.NO_ANSWER]
+            assert told[0] == 503, f"{path}: {frozen} cannot have been judged yet: {statuses}"
+            assert set(told[:-1]) == {503}, f"{path}: not before all are judged: {statuses}"
         assert sorted(agent.routed()) == others, "the first configuration is a whole one"
-        assert agent.get("/readyz").status == 200
 
 
 def test_every_line_of_the_agents_output_is_one_json_object(

@@ -22,7 +22,7 @@ NAMED = 60.0
 WELL = 120.0
 """Seconds within which a replica is ready, at first and after it was healed."""
 
-ATTEMPTS = 3
+ATTEMPTS = 5
 
 OF_A_SERVER = ("over_planned", "nearly_exhausted", "exhausted", "foreign_holders")
 """What all replicas that share a Postgres are told, since it is about the sum."""
