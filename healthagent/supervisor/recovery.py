@@ -67,8 +67,12 @@ def cut_short(steps: Iterable[Step]) -> Sequence[CutShort]:
         known = acts.get(step.act)
         if known is not None and INTERRUPTED in step.evidence:
             continue
-        stop = step if STOPPED in step.evidence else known.stop if known else None
-        stop = None if RECOVERED in step.evidence else stop
-        added = step if ADDED in step.evidence else known.added if known else None
+        stop, added = (known.stop, known.added) if known else (None, None)
+        if STOPPED in step.evidence:
+            stop = step
+        if RECOVERED in step.evidence:
+            stop = None
+        if ADDED in step.evidence:
+            added = step
         acts[step.act] = CutShort(step, stop, added, step.outcome.final)
     return [each for each in acts.values() if not each.over]

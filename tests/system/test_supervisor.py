@@ -179,7 +179,7 @@ def test_an_agent_that_dies_while_it_replaces_one_leaves_all_as_it_was_to_the_ne
         made.wait_until_serving(slow)
         last = healer.wait_for_act(slow, "failed", f"{one_more}, the one more, was removed")
         assert f"{slow} was started again as it was ({before[:12]})" in last["text"]
-        begun = [act["text"] for act in healer.acts(slow) if act["act"] == last["act"]]
+        begun = [a["text"] for a in healer.acts(slow, "going on") if a["act"] == last["act"]]
         assert "SIGTERM" in begun, "it is the act that the agent's end cut short"
         healer.wait_until_ready(made.replicas)
 

@@ -142,7 +142,7 @@ class TestTheOneMoreOfARoll:
         stage = three()
         earlier = await rolled_until(stage, "start", monkeypatch, WITH_ONE_MORE)
         assert running(stage) == {*ALL, "app-4"}
-        (*_, last) = await next_life(stage, earlier)
+        *_, last = await next_life(stage, earlier)
         assert running(stage) == ALL
         assert "app-4, the one more, was removed" in last.text
 
