@@ -51,6 +51,7 @@ from healthagent.supervisor import (
 from healthagent.surfaces import log
 from healthagent.surfaces.http import Admin, HttpSurface
 from healthagent.surfaces.otel import Telemetry, from_environment
+from healthagent.surfaces.traefik import offered
 from healthagent.watcher import Watcher
 
 _log = logging.getLogger(__name__)
@@ -166,7 +167,9 @@ def _hands(
     host, traefik, pid_of = settings.docker.host, settings.traefik, partial(_pid_of, docker)
     return ReplicaOperations(
         DockerRuntime(host),
-        TraefikRouter(lambda: http.told, traefik.api, traefik.throttle, traefik.poll),
+        TraefikRouter(
+            lambda: http.told, traefik.api, traefik.throttle, traefik.poll, offered=offered
+        ),
         ReplicaTraffic(
             lambda target: connections.busy(target, pid_of),
             DockerBeside(host, lambda: docker.own_id),

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -31,19 +31,40 @@ class Drain:
         return f"{by}: {self.why}" if self.why else by
 
 
+KEPT = 600.0
+"""Seconds for which it is known when a server was taken away: longer than any router takes."""
+
+
 @dataclass(frozen=True, slots=True)
 class Told:
-    """What a router was told when it asked for its configuration.
+    """What a router was told whenever it asked for its configuration.
 
-    ``at`` is when it was first sent exactly these ``servers``, which it has to this day, in seconds
-    by the monotonic clock; they are hosts with their ports.
+    ``since`` is when it was first told anything, ``listed`` by server since when it has that one
+    without a break, ``gone`` since when it has one no longer that it had. Servers are hosts with
+    their ports; times are seconds by the monotonic clock. ``pause`` is how many seconds it lets
+    pass from an answer to its next question.
     """
 
-    at: float
-    servers: frozenset[str]
+    since: float
+    listed: Mapping[str, float] = field(default_factory=dict)
+    gone: Mapping[str, float] = field(default_factory=dict)
+    pause: float = 0.0
+
+    def again(self, at: float, servers: Iterable[str], pause: float = 0.0) -> Told:
+        """With what it was told at another time: all the servers that there were then."""
+        listed = {server: self.listed.get(server, at) for server in servers}
+        gone = {**self.gone, **dict.fromkeys(self.listed.keys() - listed, at)}
+        lately = {s: t for s, t in gone.items() if s not in listed and at - t < KEPT}
+        return Told(self.since, listed, lately, pause)
 
     def has(self, target: Target) -> bool:
-        return routes_to(self.servers, target)
+        return routes_to(self.listed, target)
+
+    def settled(self, target: Target) -> float:
+        """Since when it has had the target without a break, or not had it."""
+        times = self.listed if self.has(target) else self.gone
+        of_it = (at for server, at in times.items() if routes_to((server,), target))
+        return max(of_it, default=self.since)
 
 
 def routes_to(servers: Iterable[str], target: Target) -> bool:
@@ -68,10 +89,22 @@ def served(services: Any) -> set[str]:
         raise ValueError("that is no list of services")
     servers: set[str] = set()
     for service in services:
-        states = service.get("serverStatus") or {}
-        if not states and not service.get("usedBy"):
-            continue  # no router uses it, so that Traefik has not built it
-        down = {urlsplit(url).netloc for url, state in states.items() if state == "DOWN"}
-        listed = (service.get("loadBalancer") or {}).get("servers") or ()
-        servers |= {urlsplit(server.get("url", "")).netloc for server in listed} - down
+        if not _is_unused(service):
+            states = service.get("serverStatus") or {}
+            down = {urlsplit(url).netloc for url, state in states.items() if state == "DOWN"}
+            servers |= _listed(service) - down
     return servers
+
+
+def unused(services: Iterable[Any]) -> set[str]:
+    """All servers of services, as above, that no router uses: Traefik has not built those."""
+    return {server for each in services if _is_unused(each) for server in _listed(each)}
+
+
+def _is_unused(service: Any) -> bool:
+    return not service.get("serverStatus") and not service.get("usedBy")
+
+
+def _listed(service: Any) -> set[str]:
+    servers = (service.get("loadBalancer") or {}).get("servers") or ()
+    return {urlsplit(server.get("url", "")).netloc for server in servers}

@@ -210,4 +210,4 @@ class Passage:
                 f"{target.name} is ready, but the router has it not after {ROUTER_WITHIN:g} s; "
                 "look at Traefik's log",
             )
-        return "back in rotation" if seen is True else f"back in rotation; {seen}"
+        return "back in rotation" if seen is True else f"ready again; {seen}"

@@ -10,18 +10,26 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable, Mapping
+from typing import Any
 
 import aiohttp
 import orjson
 
 from healthagent.core.observation import Unseen
-from healthagent.core.rotation import Told, routes_to, served
+from healthagent.core.rotation import Told, routes_to, served, unused
 from healthagent.core.target import Target
 
 LOOK_EVERY = 0.1
 
 ANSWER_WITHIN = 2.0
 """Seconds for one answer of Traefik's API."""
+
+LATE = 3.0
+"""Seconds by which a poll may come late. Whoever pauses for longer than ``poll`` and that is not
+Traefik: a person who looks, or something that monitors."""
+
+UNROUTED = Unseen("no router of Traefik's leads to it")
+"""Where a replica that is ready gets no requests, and is not meant to: a worker beside the app."""
 
 APPLY = 0.5
 """Seconds that Traefik gets to build its routers once the throttle lets a change pass. On a machine
@@ -33,7 +41,8 @@ class TraefikRouter:
 
     ``told`` is what each poller of ``/traefik`` was sent. ``api`` is where Traefik's API answers,
     such as ``http://traefik:8080``. ``throttle`` is ``providers.providersThrottleDuration`` and
-    ``poll`` ``providers.http.pollInterval``, in seconds.
+    ``poll`` ``providers.http.pollInterval``, in seconds. ``offered`` says of a target whether its
+    labels make it a server of Traefik's at all, once it is ready.
     """
 
     def __init__(
@@ -43,8 +52,10 @@ class TraefikRouter:
         throttle: float = 2.0,
         poll: float = 5.0,
         clock: Callable[[], float] = time.monotonic,
+        offered: Callable[[Target], bool] = lambda _: True,
     ) -> None:
         self._told = told
+        self._offered = offered
         self._api = api
         self._throttle = throttle
         self._poll = poll
@@ -53,9 +64,11 @@ class TraefikRouter:
     async def settles(self, target: Target, routed: bool, timeout: float) -> bool | Unseen:
         if target.address is None:
             return not routed
+        if routed and not self._offered(target):
+            return UNROUTED
         if self._api is not None:
             return await self._asked(self._api, target, routed, timeout)
-        if not self._told():
+        if not self._polling():
             longest = self._poll + self._throttle
             await asyncio.sleep(min(longest, timeout))
             return Unseen(
@@ -69,10 +82,17 @@ class TraefikRouter:
             await asyncio.sleep(LOOK_EVERY)
         return True
 
+    def _polling(self) -> list[Told]:
+        """What those have who ask as often as Traefik does."""
+        return [told for told in self._told().values() if told.pause <= self._poll + LATE]
+
     def _arrived(self, target: Target, routed: bool) -> bool:
+        """Whether all have had it for long enough, whatever else they were told meanwhile: the
+        throttle holds a change back for its time once, however many come."""
         since = self._clock() - self._throttle - APPLY
-        told = self._told().values()
-        return all(each.has(target) is routed and each.at <= since for each in told)
+        return all(
+            told.has(target) is routed and told.settled(target) <= since for told in self._polling()
+        )
 
     async def _asked(self, api: str, target: Target, routed: bool, timeout: float) -> bool | Unseen:
         until = self._clock() + timeout
@@ -80,26 +100,30 @@ class TraefikRouter:
         async with aiohttp.ClientSession(timeout=within) as session:
             while True:
                 try:
-                    servers = await _servers(session, api)
+                    pages = await _pages(session, api)
+                    servers = {server for page in pages for server in served(page)}
                     seen: bool | Unseen = routes_to(servers, target) is routed
+                    spare = (server for page in pages for server in unused(page))
+                    if routed and not seen and routes_to(spare, target):
+                        seen = UNROUTED
                 except (aiohttp.ClientError, TimeoutError, ValueError) as error:
                     why = str(error) or type(error).__name__
                     seen = Unseen(f"Traefik's API at {api} gives no answer: {why}", "see its log")
-                if seen is True or self._clock() > until:
+                if seen in (True, UNROUTED) or self._clock() > until:
                     return seen
                 await asyncio.sleep(LOOK_EVERY)
 
 
-async def _servers(session: aiohttp.ClientSession, api: str) -> set[str]:
-    """All servers that Traefik sends requests to: see ``served``. Those of every provider, since
-    under the Docker provider a drain reaches Traefik through its own health check alone."""
-    servers: set[str] = set()
+async def _pages(session: aiohttp.ClientSession, api: str) -> list[Any]:
+    """All pages of services: those of every provider, since under the Docker provider a drain
+    reaches Traefik through its own health check alone."""
+    pages: list[Any] = []
     page = "1"
     while page:
         url = f"{api.rstrip('/')}/api/http/services"
         async with session.get(url, params={"page": page, "per_page": "1000"}) as answer:
             answer.raise_for_status()
-            servers |= served(orjson.loads(await answer.read()))
+            pages.append(orjson.loads(await answer.read()))
             following = answer.headers.get("X-Next-Page", "1")
         page = "" if following == "1" else following
-    return servers
+    return pages

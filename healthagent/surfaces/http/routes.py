@@ -13,7 +13,7 @@ from typing import Any
 from weakref import WeakKeyDictionary
 
 import orjson
-from aiohttp import web
+from aiohttp import hdrs, web
 
 from healthagent.core.check import Group
 from healthagent.core.options import duration
@@ -178,6 +178,7 @@ class Routes:
         return web.Response(body=body, headers={**HEADERS, "Content-Type": content_type})
 
     async def traefik(self, request: web.Request) -> web.Response:
+        asked = self._state.pollers.clock()
         if not await self._state.settled(SETTLE_WITHIN):
             detail = "the agent has just started; Traefik keeps the configuration that it has"
             raise Problem(HTTPStatus.SERVICE_UNAVAILABLE, detail, headers={"Retry-After": "1"})
@@ -190,7 +191,8 @@ class Routes:
             response = web.Response(status=304, headers=HEADERS)
         response.etag = traefik.tag
         self._given[_connection(request)] = traefik.tag
-        self._state.pollers.note(request.remote or "", traefik.body)
+        if request.method == hdrs.METH_GET:
+            self._state.pollers.note(request.remote or "", traefik.body, asked)
         return response
 
     async def events(self, request: web.Request) -> web.StreamResponse:

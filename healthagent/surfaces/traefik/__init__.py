@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from healthagent.surfaces.traefik.part import offered
 from healthagent.surfaces.traefik.routing import Routing
 
-__all__ = ["Routing"]
+__all__ = ["Routing", "offered"]

@@ -52,6 +52,12 @@ def part_of(report: TargetReport, tenths: int = FULL) -> Part:
     )
 
 
+def offered(target: Target) -> bool:
+    """Whether its labels make a replica a server of Traefik's, once it is ready."""
+    labels = read(target.routing)
+    return enabled(target.routing) and bool(_servers(target, _services(target, labels)))
+
+
 def _services(target: Target, labels: Labels) -> Things:
     """The declared services; with none declared, one that is called as the Compose service is."""
     if any(key.lower().startswith(f"{PREFIX}services.") for key in target.routing):

@@ -13,7 +13,7 @@ from aiohttp.test_utils import TestServer
 from healthagent.core.observation import Unseen
 from healthagent.core.rotation import Told
 from healthagent.core.target import Target
-from healthagent.supervisor.traefik import TraefikRouter
+from healthagent.supervisor.traefik import UNROUTED, TraefikRouter
 
 TARGET = Target("a" * 64, "app-1", "app", address="10.0.0.1", port=3000)
 HERE = frozenset({"10.0.0.1:3000", "10.0.0.2:3000"})
@@ -21,8 +21,11 @@ GONE = frozenset({"10.0.0.2:3000"})
 LONG_AGO = 60.0
 
 
-def told(servers: frozenset[str], ago: float = LONG_AGO) -> Told:
-    return Told(time.monotonic() - ago, servers)
+def told(servers: frozenset[str], ago: float = LONG_AGO, pause: float = 5.0) -> Told:
+    """What a router has that had both replicas before, and was told of these some seconds ago."""
+    now = time.monotonic()
+    both = Told(now - 2 * LONG_AGO).again(now - 2 * LONG_AGO, HERE)
+    return both.again(now - ago, servers, pause)
 
 
 async def settles(router: TraefikRouter, routed: bool, timeout: float = 0.3) -> bool | Unseen:
@@ -46,6 +49,26 @@ async def test_it_may_still_hold_back_what_it_was_just_sent() -> None:
 async def test_all_that_poll_must_have_it() -> None:
     both = {"one": told(GONE), "two": told(HERE)}
     assert await settles(TraefikRouter(lambda: both), routed=False) is False
+
+
+async def test_what_else_changes_meanwhile_delays_nothing() -> None:
+    now = time.monotonic()
+    seen = told(GONE).again(now, {*GONE, "10.0.0.9:3000"}, pause=5.0)
+    router = TraefikRouter(lambda: {"traefik": seen}, throttle=2.0)
+    assert await settles(router, routed=False) is True, "app-1 has been out of it for a minute"
+
+
+async def test_somebody_who_looks_now_and_then_is_not_waited_for() -> None:
+    curl = told(HERE, pause=30.0)
+    router = TraefikRouter(lambda: {"traefik": told(GONE), "curl": curl}, poll=5.0)
+    assert await settles(router, routed=False) is True
+
+
+async def test_one_that_no_router_leads_to_is_not_waited_for_once_it_is_ready() -> None:
+    polls = {"traefik": told(GONE)}
+    router = TraefikRouter(lambda: polls, offered=lambda _: False)
+    assert await settles(router, routed=True) == UNROUTED
+    assert await settles(router, routed=False) is True
 
 
 async def test_where_nobody_polls_it_waits_as_long_as_a_poll_and_says_so() -> None:
@@ -121,7 +144,9 @@ async def test_under_the_docker_provider_it_is_out_once_traefik_finds_it_down(ap
 
 async def test_a_service_that_no_router_uses_sends_nobody_requests(api: Api) -> None:
     api.servers, api.provider, api.used = sorted(HERE), "docker", False
-    assert await settles(TraefikRouter(dict, api.url), routed=False) is True
+    router = TraefikRouter(dict, api.url)
+    assert await settles(router, routed=False) is True
+    assert await settles(router, routed=True) == UNROUTED, "nor is it waited for until it does"
 
 
 async def test_an_api_that_does_not_answer_is_unseen_with_its_reason(api: Api) -> None:

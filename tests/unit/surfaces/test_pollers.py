@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pytest
+
 from healthagent.core.target import Target
 from healthagent.surfaces.http.pollers import Pollers
 
@@ -21,10 +23,15 @@ class Clock:
         return self.now
 
 
-def polled(pollers: Pollers, clock: Clock, body: bytes, times: int = 2, pause: float = 5.0) -> None:
+def polled(
+    pollers: Pollers, clock: Clock, body: bytes, times: int = 2, pause: float = 5.0, held: float = 0
+) -> None:
+    """Asks, each time after a pause, and is held for some seconds before it is answered."""
     for _ in range(times):
         clock.now += pause
-        pollers.note("traefik", body)
+        asked = clock.now
+        clock.now += held
+        pollers.note("traefik", body, asked)
 
 
 def test_one_that_asked_once_is_no_router() -> None:
@@ -42,7 +49,7 @@ def test_what_it_has_it_has_since_it_was_first_sent_it() -> None:
     changed = clock.now - 5.0
     polled(pollers, clock, ONE, times=3)
     told = pollers.told()["traefik"]
-    assert told.at == changed
+    assert told.settled(at("10.0.0.2")) == changed
     assert (told.has(at("10.0.0.1")), told.has(at("10.0.0.2"))) == (True, False)
 
 
@@ -50,9 +57,35 @@ def test_a_body_that_differs_in_other_things_is_the_same_news() -> None:
     clock = Clock()
     pollers = Pollers(clock)
     polled(pollers, clock, ONE)
-    since = pollers.told()["traefik"].at
+    before = pollers.told()["traefik"]
     polled(pollers, clock, ONE.replace(b'"}', b'","weight":7}'))
-    assert pollers.told()["traefik"].at == since
+    assert pollers.told()["traefik"] == before
+
+
+def test_what_happens_to_one_server_changes_nothing_about_another() -> None:
+    clock = Clock()
+    pollers = Pollers(clock)
+    for _ in range(10):
+        polled(pollers, clock, TWO, times=1)
+        polled(pollers, clock, ONE, times=1)
+    told = pollers.told()["traefik"]
+    assert told.settled(at("10.0.0.1")) == 105.0, "it was there from the first poll on"
+    assert told.settled(at("10.0.0.2")) == clock.now, "it left just now"
+
+
+def test_when_a_server_left_is_forgotten_in_the_end() -> None:
+    clock = Clock()
+    pollers = Pollers(clock)
+    polled(pollers, clock, TWO)
+    polled(pollers, clock, ONE, times=200)
+    assert pollers.told()["traefik"].gone == {}
+
+
+def test_a_poll_that_is_held_is_no_pause() -> None:
+    clock = Clock()
+    pollers = Pollers(clock)
+    polled(pollers, clock, ONE, times=3, pause=0.1, held=60.0)
+    assert pollers.told()["traefik"].pause == pytest.approx(0.1)
 
 
 def test_one_that_stopped_asking_is_let_go_after_its_usual_pause() -> None:
