@@ -48,9 +48,12 @@ format: venv ## let ruff lay out the code
 probe: venv ## the static healthprobe binaries, into probes/dist
 	$(PYTHON) -m probes.build
 
-.PHONY: image wheel
+.PHONY: image agent-image wheel
 image: venv probe ## healthprobe:dev, an image of the probe alone, to COPY --from
 	$(PYTHON) -m probes.image
+
+agent-image: venv probe ## healthagent:dev, the agent's image, with the command line in it
+	$(PYTHON) -m provision agent
 
 wheel: venv probe ## the wheel, with both probes in it, into dist
 	$$([ -x build/uv/bin/uv ] && echo build/uv/bin/uv || command -v uv) build --wheel

@@ -7,8 +7,8 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from probes import image as probe_image
+from provision import agent as agent_image
 from provision import (
-    agent,
     app,
     desk,
     engine,
@@ -25,7 +25,7 @@ from provision.progress import Progress
 _FAILED, _UNAVAILABLE, _INTERRUPTED = 1, 3, 130
 
 _BUILT = (
-    *(app.TAG, *reversed(desk.TAGS), agent.TAG, probe_image.TAG),
+    *(app.TAG, *reversed(desk.TAGS), agent_image.TAG, probe_image.TAG),
     *(image.tag for image in images.ALL),
     images.BASE,
     *("healthagent/test-exits:local", "healthagent/test-shell:local"),  # the tests' own
@@ -35,15 +35,26 @@ Facts = dict[str, Any]
 
 
 def up(progress: Progress, options: argparse.Namespace) -> Facts:
-    """Set up the engine, and unless --engine-only every image of the stack."""
+    """Set up the engine, and unless --engine-only the images of both examples."""
     found = engine.ensure(progress)
     facts: Facts = {"engine": found.environment}
     if not options.engine_only:
         facts["images"] = images.ensure(found, progress)
-        facts["agent"] = agent.ensure(found, progress)
+        facts["agent"] = agent_image.ensure(found, progress)
         facts["app"] = app.ensure(found, progress)
-        facts["desk"] = desk.ensure(found, progress)
+        facts["desk"] = desk.ensure(found, progress, desk.TAGS if options.all else (desk.BUN,))
     return facts
+
+
+def agent(progress: Progress, _: argparse.Namespace) -> Facts:
+    """Set up the engine, and the agent's own image alone."""
+    found = engine.ensure(progress)
+    bases = images.ensure(found, progress, [images.PYTHON])
+    return {
+        "engine": found.environment,
+        "images": bases,
+        "agent": agent_image.ensure(found, progress),
+    }
 
 
 def local(progress: Progress, _: argparse.Namespace) -> Facts:
@@ -85,10 +96,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
         epilog="exit codes: 0 done, 1 failed, 2 usage, 3 not to be had on this machine",
     )
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
-    for command in (up, local, down):
+    for command in (up, agent, local, down):
         add(commands, command)
-    commands.choices["up"].add_argument(
+    extent = commands.choices["up"].add_mutually_exclusive_group()
+    extent.add_argument(
         "--engine-only", action="store_true", help="the Docker Engine and Compose, no images"
+    )
+    extent.add_argument(
+        "--all", action="store_true", help="the order desk under Node and behind PM2 as well"
     )
     options = parser.parse_args(arguments)
     try:

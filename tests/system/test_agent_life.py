@@ -131,8 +131,9 @@ def test_a_new_agent_tells_traefik_nothing_until_it_has_judged_every_replica(
     others = sorted(stack.server(replica) for replica in stack.replicas[1:])
 
     with stack.frozen(frozen):
-        # Two looks at the frozen one end unanswered before it is judged: time to ask in between.
-        agent = start_agent(HEALTHAGENT_DEFAULTS_TIMEOUT="2s").client
+        # Two looks at the frozen one end unanswered before it is judged: time to ask in between,
+        # where an answer may take as long as the client waits for it.
+        agent = start_agent(HEALTHAGENT_DEFAULTS_TIMEOUT="5s").client
         answers: dict[str, list[int]] = {"/traefik": [], "/readyz": []}
 
         def settled() -> Seen:

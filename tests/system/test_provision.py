@@ -3,6 +3,7 @@
 Nothing here asks whether an image was pulled or is a look-alike: both must pass.
 """
 
+import json
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -11,8 +12,9 @@ from pathlib import Path
 
 import pytest
 
+from provision import __main__ as command_line
+from provision import agent, images, owner, projects
 from provision import engine as docker_engine
-from provision import images, owner, projects
 from provision.engine import PROJECT, Engine
 from provision.errors import CommandFailed
 from provision.paths import ROOT
@@ -46,6 +48,15 @@ def stack(engine: Engine) -> Engine:
     """The engine, with every image of the stack in it."""
     images.ensure(engine)
     return engine
+
+
+def test_the_agents_image_is_to_be_had_alone(
+    stack: Engine, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert command_line.main(["agent", "--json"]) == 0
+    told = json.loads(capsys.readouterr().out)
+    assert told["agent"] == agent.TAG
+    assert stack.image(agent.TAG) is not None
 
 
 class Project:
