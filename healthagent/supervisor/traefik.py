@@ -25,8 +25,8 @@ ANSWER_WITHIN = 2.0
 """Seconds for one answer of Traefik's API."""
 
 LATE = 3.0
-"""Seconds by which a poll may come late. Whoever pauses for longer than ``poll`` and that is not
-Traefik: a person who looks, or something that monitors."""
+"""Seconds by which a poll may come late. Whoever pauses for longer than ``poll`` and that, where
+another does not, is a person who looks, or something that monitors."""
 
 UNROUTED = Unseen("no router of Traefik's leads to it")
 """Where a replica that is ready gets no requests, and is not meant to: a worker beside the app."""
@@ -68,7 +68,7 @@ class TraefikRouter:
             return UNROUTED
         if self._api is not None:
             return await self._asked(self._api, target, routed, timeout)
-        if not self._polling():
+        if not self._told():
             longest = self._poll + self._throttle
             await asyncio.sleep(min(longest, timeout))
             return Unseen(
@@ -83,8 +83,10 @@ class TraefikRouter:
         return True
 
     def _polling(self) -> list[Told]:
-        """What those have who ask as often as Traefik does."""
-        return [told for told in self._told().values() if told.pause <= self._poll + LATE]
+        """What those have who ask as often as Traefik does; where nobody does, what all have: it
+        may have been told another ``pollInterval`` than was declared here."""
+        told = list(self._told().values())
+        return [each for each in told if each.pause <= self._poll + LATE] or told
 
     def _arrived(self, target: Target, routed: bool) -> bool:
         """Whether all have had it for long enough, whatever else they were told meanwhile: the

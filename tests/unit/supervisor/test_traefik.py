@@ -59,9 +59,13 @@ async def test_what_else_changes_meanwhile_delays_nothing() -> None:
 
 
 async def test_somebody_who_looks_now_and_then_is_not_waited_for() -> None:
-    curl = told(HERE, pause=30.0)
-    router = TraefikRouter(lambda: {"traefik": told(GONE), "curl": curl}, poll=5.0)
-    assert await settles(router, routed=False) is True
+    asking = {"traefik": told(GONE), "curl": told(HERE, pause=30.0)}
+    assert await settles(TraefikRouter(lambda: asking, poll=5.0), routed=False) is True
+
+
+async def test_one_that_asks_less_often_than_was_declared_is_waited_for_all_the_same() -> None:
+    slow = {"traefik": told(HERE, pause=30.0)}
+    assert await settles(TraefikRouter(lambda: slow, poll=5.0), routed=False) is False
 
 
 async def test_one_that_no_router_leads_to_is_not_waited_for_once_it_is_ready() -> None:
