@@ -10,6 +10,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from healthagent.core.observation import ProcessTree, Unseen
+from healthagent.core.rotation import routes_to
+from healthagent.core.target import Target
 
 
 @dataclass(frozen=True, slots=True)
@@ -265,8 +267,9 @@ class Replica:
     service: str
     ready: bool
     checks: Mapping[str, Verdict]
-    server: str | None
-    """Where it takes requests, a host with its port."""
+    address: str | None
+    port: int | None
+    """Where its probes are answered; ``None`` where it serves no HTTP."""
     declared: int | None
     held: int | None
     pools: tuple[int | None, int | None]
@@ -310,6 +313,13 @@ class Router:
 
     place: Place
     servers: frozenset[str]
+
+    def has(self, replica: Replica) -> bool:
+        """Whether it sends requests to this replica, be it on another port than its probes'."""
+        target = Target(
+            replica.id, replica.name, replica.service, address=replica.address, port=replica.port
+        )
+        return replica.address is not None and routes_to(self.servers, target)
 
 
 @dataclass(frozen=True, slots=True)

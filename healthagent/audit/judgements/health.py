@@ -199,21 +199,21 @@ def routed_are_ready(seen: Evidence) -> Finding:
         return not_seen(seen.agent)
     if isinstance(seen.router, Unseen):
         return not_seen(seen.router)
-    replicas, routed = seen.agent.replicas, seen.router.servers
-    sick = [r for r in replicas if not r.ready and r.server in routed]
+    replicas, router = seen.agent.replicas, seen.router
+    sick = [r for r in replicas if not r.ready and router.has(r)]
     if sick:
         return not_met(
             f"{sick[0].name} is not ready, and Traefik sends requests to it", sick[0].place,
-            seen.router.place, remedy="see `healthagent explain`",
+            router.place, remedy="see `healthagent explain`",
         )  # fmt: skip
-    missing = [r for r in replicas if r.ready and r.server and r.server not in routed]
+    missing = [r for r in replicas if r.ready and r.address and r.port and not router.has(r)]
     if missing:
         return not_met(
             f"{missing[0].name} is ready, and Traefik sends no requests to it", missing[0].place,
-            seen.router.place, remedy="see `healthagent explain`; it may be drained",
+            router.place, remedy="see `healthagent explain`; it may be drained",
         )  # fmt: skip
     ready = sum(replica.ready for replica in replicas)
     return met(
         f"Traefik sends requests to {ready} of {len(replicas)} replicas, the ready ones",
-        seen.router.place,
+        router.place,
     )

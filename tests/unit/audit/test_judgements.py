@@ -10,6 +10,7 @@ import pytest
 from healthagent.audit.document import document
 from healthagent.audit.evidence import Evidence
 from healthagent.audit.finding import Outcome, met, not_met, not_seen, resolved, worst
+from healthagent.audit.judgements.health import routed_are_ready
 from healthagent.audit.judgements.observability import metrics_arrive
 from healthagent.audit.judgements.processes import ends_live, others_serve
 from healthagent.audit.markdown import markdown
@@ -127,6 +128,66 @@ def test_one_replica_that_fails_beside_others_that_serve_is_seen_as_it_is(good: 
 
     assert found.outcome is Outcome.MET
     assert found.seen == f"2 of 3 replicas are ready, while {first.name} is not"
+
+
+@pytest.mark.parametrize(
+    ("address", "server"),
+    [("172.18.0.5", "172.18.0.5:3000"), ("fd00::5", "[fd00::5]:3000")],
+    ids=["IPv4", "IPv6"],
+)
+@pytest.mark.parametrize("probed", [3000, 9000], ids=["same port", "management port"])
+@pytest.mark.parametrize(
+    ("ready", "served", "outcome"),
+    [
+        (True, True, Outcome.MET),
+        (True, False, Outcome.NOT_MET),
+        (False, True, Outcome.NOT_MET),
+        (False, False, Outcome.MET),
+    ],
+)
+def test_a_container_is_routed_to_by_its_address_whichever_port_is_probed(
+    good: Evidence,
+    address: str,
+    server: str,
+    probed: int,
+    ready: bool,
+    served: bool,
+    outcome: Outcome,
+) -> None:
+    assert not isinstance(good.agent, Unseen)
+    assert not isinstance(good.router, Unseen)
+    replica = replace(good.agent.replicas[0], address=address, port=probed, ready=ready)
+    router = replace(good.router, servers=frozenset({server} if served else ()))
+    found = routed_are_ready(
+        replace(good, agent=replace(good.agent, replicas=(replica,)), router=router)
+    )
+
+    assert found.outcome is outcome, f"compare hosts, not the port of the probes: {found.seen}"
+
+
+def test_local_processes_are_told_apart_by_their_ports(good: Evidence) -> None:
+    assert not isinstance(good.agent, Unseen)
+    assert not isinstance(good.router, Unseen)
+    local = replace(
+        good.agent.replicas[0], id="static:app", address="127.0.0.1", port=3000, ready=False
+    )
+    router = replace(good.router, servers=frozenset({"127.0.0.1:3001"}))
+    found = routed_are_ready(
+        replace(good, agent=replace(good.agent, replicas=(local,)), router=router)
+    )
+
+    assert found.outcome is Outcome.MET, f"another process has that port: {found.seen}"
+
+
+@pytest.mark.parametrize(("address", "port"), [(None, 3000), ("172.18.0.5", None)])
+def test_a_replica_that_serves_no_http_is_not_missed_by_traefik(
+    good: Evidence, address: str | None, port: int | None
+) -> None:
+    assert not isinstance(good.agent, Unseen)
+    worker = replace(good.agent.replicas[0], address=address, port=port)
+    found = routed_are_ready(replace(good, agent=replace(good.agent, replicas=(worker,))))
+
+    assert found.outcome is Outcome.MET, f"nobody routes to what serves nothing: {found.seen}"
 
 
 @pytest.mark.parametrize(
