@@ -27,6 +27,7 @@ _ONE_OFF = "com.docker.compose.oneoff"
 COLUMNS = "pid,ppid,stat,args"
 _BROKEN = (*FAULTS, KeyError, tarfile.TarError)
 _START = "start the stack with `docker compose up --detach`, or name its project with --project"
+_GZIP = "build it with `--output type=image,compression=gzip,force-compression=true`"
 
 Say = Callable[[str], None]
 
@@ -137,11 +138,13 @@ def _lines(client: Any, id_: str) -> int | None:
 def _images(url: str, wanted: Sequence[tuple[str, str]], say: Say) -> tuple[Image, ...] | Unseen:
     if not wanted:
         return Unseen("the Compose files name no image of the app", "build it and start the stack")
+    names = ", ".join(name for _, name in wanted)
     try:
         with closing(connect(url, SILENCE)) as patient:
             return tuple(_image(patient, id_, name, say) for id_, name in wanted)
+    except layers.Unreadable as error:
+        return Unseen(f"image {names} cannot be looked into: {error}", _GZIP)
     except _BROKEN as error:
-        names = ", ".join(name for _, name in wanted)
         return Unseen(f"image {names} cannot be looked into: {_short(error)}", "build it first")
 
 

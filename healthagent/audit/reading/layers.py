@@ -19,6 +19,10 @@ PROGRAM = 1_000_000
 """Bytes from which a file called ``node`` is Node itself, and not somebody's script."""
 
 
+class Unreadable(Exception):
+    """A layer of the image cannot be read, such as one that zstd compressed."""
+
+
 @dataclass(slots=True)
 class _Layer:
     found: dict[str, str] = field(default_factory=dict)
@@ -45,23 +49,29 @@ class _Stream:
 def files(saved: Iterable[bytes]) -> Mapping[str, tuple[str, ...]]:
     """By kind (``node``, ``pm2``, ``ts-node``) the paths that a container of the image would see.
 
-    Raises ``tarfile.TarError``, ``ValueError`` or ``KeyError`` where it is no saved image.
+    Raises ``tarfile.TarError``, ``ValueError`` or ``KeyError`` where it is no saved image, and
+    :class:`Unreadable` where what a layer holds is not to be seen.
     """
-    layers: dict[str, _Layer] = {}
-    order: list[str] = []
+    layers: dict[str, _Layer | None] = {}
+    links: dict[str, str] = {}
+    order: list[str] | None = None
     with tarfile.open(fileobj=cast("Any", _Stream(saved)), mode="r|") as archive:
         for member in archive:
             content = archive.extractfile(member) if member.isfile() else None
             if member.issym():
                 target = PurePosixPath(member.name).parent / member.linkname
-                layers[member.name] = layers.get(_normal(target), _Layer())
+                links[member.name] = _normal(target)
             elif content is not None and member.name == "manifest.json":
-                order = json.loads(content.read())[0]["Layers"]
+                order = json.loads(content.read())[0]["Layers"] or []
             elif content is not None:
                 layers[member.name] = _layer(content)
+    if order is None:
+        raise ValueError("what the Engine saved has no manifest.json")
     seen: dict[str, str] = {}
     for name in order:
-        layer = layers[name]
+        layer = layers.get(links.get(name, name))
+        if layer is None:
+            raise Unreadable(f"layer {name} is no tar archive, plain or compressed with gzip")
         for gone in layer.removed:
             seen = {p: k for p, k in seen.items() if p != gone and not p.startswith(f"{gone}/")}
         seen |= layer.found
@@ -69,15 +79,16 @@ def files(saved: Iterable[bytes]) -> Mapping[str, tuple[str, ...]]:
     return {kind: tuple(sorted(p for p, k in seen.items() if k == kind)) for kind in kinds}
 
 
-def _layer(content: Any) -> _Layer:
-    """What a layer adds and removes; nothing for what is no archive, such as a configuration."""
+def _layer(content: Any) -> _Layer | None:
+    """What a layer adds and removes; ``None`` for what cannot be read as one, as a configuration
+    cannot."""
     layer = _Layer()
     try:
         with tarfile.open(fileobj=content, mode="r|*") as archive:
             for entry in archive:
                 _note(layer, entry)
-    except tarfile.ReadError:
-        return _Layer()
+    except tarfile.TarError:
+        return None
     return layer
 
 

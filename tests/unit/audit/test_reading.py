@@ -11,8 +11,9 @@ from pathlib import Path
 import pytest
 
 from healthagent.audit.evidence import Dockerfile
-from healthagent.audit.reading import dockerfile, layers
+from healthagent.audit.reading import dockerfile, engine, layers
 from healthagent.audit.reading.script import Script
+from healthagent.core.observation import Unseen
 
 NODE = b"\x7fELF" + bytes(layers.PROGRAM)
 
@@ -63,11 +64,19 @@ def test_a_call_is_found_with_its_options_and_its_line() -> None:
 def saved(*parts: Mapping[str, bytes | str], gzip: bool = False) -> list[bytes]:
     """An image as `docker save` streams it: bytes are files, texts are links."""
     names = [f"{number}/layer.tar" for number in range(len(parts))]
-    whole = archive({
+    return streamed({
         **{name: archive(part, gzip=gzip) for name, part in zip(names, parts, strict=True)},
         "abc.json": b"{}",
-        "manifest.json": json.dumps([{"Layers": names}]).encode(),
+        "manifest.json": manifest(*names),
     })  # fmt: skip
+
+
+def manifest(*names: str) -> bytes:
+    return json.dumps([{"Layers": names}]).encode()
+
+
+def streamed(files: Mapping[str, bytes | str]) -> list[bytes]:
+    whole = archive(files)
     return [whole[start : start + 70_000] for start in range(0, len(whole), 70_000)]
 
 
@@ -109,6 +118,75 @@ def test_what_a_later_layer_removes_is_not_there() -> None:
         )
     )
     assert found == {}
+
+
+WITH_NODE = archive({"usr/bin/node": NODE})
+
+
+@pytest.mark.parametrize(
+    "layer",
+    [b"\x28\xb5\x2f\xfd packed by zstd", WITH_NODE[:2_000], b""],
+    ids=["zstd", "cut off", "empty"],
+)
+def test_a_layer_that_cannot_be_read_is_not_taken_for_an_empty_one(layer: bytes) -> None:
+    with pytest.raises(layers.Unreadable, match=r"layer 0/layer\.tar is no tar archive"):
+        layers.files(streamed({"0/layer.tar": layer, "manifest.json": manifest("0/layer.tar")}))
+
+
+def test_a_layer_that_is_named_and_not_there_cannot_be_read() -> None:
+    with pytest.raises(layers.Unreadable, match="layer 1"):
+        layers.files(streamed({"0": WITH_NODE, "manifest.json": manifest("0", "1")}))
+
+
+def test_what_has_no_manifest_is_not_taken_for_an_image_that_holds_nothing() -> None:
+    with pytest.raises(ValueError, match=r"no manifest\.json"):
+        layers.files(streamed({"0/layer.tar": WITH_NODE}))
+
+
+def test_an_image_without_layers_holds_nothing() -> None:
+    assert layers.files(streamed({"manifest.json": b'[{"Layers": null}]'})) == {}
+
+
+def test_a_layer_that_is_a_link_to_another_is_that_one_wherever_it_stands() -> None:
+    found = layers.files(
+        streamed({
+            "1/layer.tar": "../0/layer.tar",
+            "0/layer.tar": WITH_NODE,
+            "manifest.json": manifest("1/layer.tar"),
+        })
+    )  # fmt: skip
+    assert found == {"node": ("usr/bin/node",)}, "follow the link once all is read"
+
+
+class Saved:
+    """An Engine whose every image is saved with these files."""
+
+    def __init__(self, files: Mapping[str, bytes | str]) -> None:
+        self._files = files
+
+    def containers(self, **_: object) -> list[object]:
+        return []
+
+    def inspect_image(self, _: str) -> dict[str, object]:
+        return {}
+
+    def get_image(self, _: str) -> list[bytes]:
+        return streamed(self._files)
+
+    def close(self) -> None:
+        """Nothing is held."""
+
+
+def test_an_image_whose_layers_cannot_be_read_is_not_seen_and_says_how_to_build_it(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    files = {"blobs/sha256/aa": b"packed", "manifest.json": manifest("blobs/sha256/aa")}
+    monkeypatch.setattr(engine, "connect", lambda *_: Saved(files))
+    _, images = engine.look("shop", ["app"], ["shop:1"], lambda _: None)
+
+    assert isinstance(images, Unseen), "not seen is not met"
+    assert "image shop:1 cannot be looked into: layer blobs/sha256/aa" in images.reason
+    assert "compression=gzip" in images.remedy
 
 
 def test_the_link_to_bun_in_its_own_image_is_no_node() -> None:
