@@ -10,12 +10,11 @@ import socket
 import subprocess
 import tempfile
 import time
-import urllib.error
-import urllib.request
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Final
 
+from healthagent.http_get import get
 from provision import owner
 from provision.errors import ProvisionError, Unavailable
 
@@ -138,9 +137,9 @@ def free_port() -> int:
 def answers(url: str) -> bool:
     """Whether a GET is answered with 200: for :meth:`LocalProcess.wait_until`."""
     try:
-        with urllib.request.urlopen(url, timeout=_ANSWER) as answer:
+        with get(url, _ANSWER) as answer:
             return bool(answer.status == 200)
-    except (urllib.error.URLError, OSError):
+    except OSError:
         return False
 
 

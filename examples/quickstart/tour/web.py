@@ -2,11 +2,11 @@
 
 import json
 import urllib.error
-import urllib.request
 from collections import Counter
 from dataclasses import dataclass
 
 from examples.quickstart.tour.condition import Seen
+from healthagent import http_get
 
 NO_ANSWER = 0
 """The status where nothing answered in time."""
@@ -25,7 +25,7 @@ class Answer:
 def get(url: str) -> Answer:
     """GET, whatever comes of it."""
     try:
-        with urllib.request.urlopen(url, timeout=_TIMEOUT) as response:
+        with http_get.get(url, _TIMEOUT) as response:
             return Answer(response.status, response.read().decode())
     except urllib.error.HTTPError as error:
         with error:

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import json
 import re
-import urllib.error
-import urllib.request
 from pathlib import Path
 
 from healthagent.audit.evidence import Metrics, Place, Trial
 from healthagent.audit.reading.compose import shown
 from healthagent.audit.reading.tree import fault
 from healthagent.core.observation import Unseen
+from healthagent.http_get import get
 
 DEADLINE = 5.0
 """Seconds for the metrics."""
@@ -28,9 +27,9 @@ _LABEL = re.compile(rf"(?:{'|'.join(NAMING)})=\"((?:\\.|[^\"\\])*)\"")
 def metrics(url: str) -> Metrics | Unseen:
     """The names of processes in a Prometheus text, such as a collector's exporter serves."""
     try:
-        with urllib.request.urlopen(url, timeout=DEADLINE) as answer:  # noqa: S310  # http(s) alone
+        with get(url, DEADLINE) as answer:
             text = answer.read(LARGEST).decode(errors="replace")
-    except (OSError, urllib.error.URLError, ValueError) as error:
+    except (OSError, ValueError) as error:
         return Unseen(f"{url} does not answer: {error}", "name it with --metrics URL")
     return named(url, text)
 

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import json
-import urllib.request
 from typing import Any
 
 from healthagent.audit.evidence import Place, Router
 from healthagent.core.observation import Unseen
 from healthagent.core.rotation import served
+from healthagent.http_get import get
 
 DEADLINE = 5.0
 """Seconds for one page of its answer."""
@@ -35,5 +35,5 @@ def read(api: str) -> Router | Unseen:
 
 def _page(url: str) -> tuple[Any, str]:
     """What a page holds, and which page follows; 1 where none does."""
-    with urllib.request.urlopen(url, timeout=DEADLINE) as answer:  # noqa: S310  # http(s) alone
+    with get(url, DEADLINE) as answer:
         return json.loads(answer.read(LARGEST)), answer.headers.get("X-Next-Page", "1")

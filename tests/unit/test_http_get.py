@@ -1,0 +1,150 @@
+"""A GET reaches this machine past any proxy, and what does not speak HTTP/1 is no surprise."""
+
+from __future__ import annotations
+
+import http.server
+import socket
+import threading
+import urllib.request
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+import pytest
+
+from examples.quickstart.tour import web
+from healthagent.audit.evidence import Metrics, Router
+from healthagent.audit.reading import records, traefik
+from healthagent.core.observation import Unseen
+from healthagent.http_get import get
+from provision.local import answers
+
+SOON = 5.0
+REFUSED = "http://127.0.0.1:1"
+HTTP_2_SETTINGS = bytes.fromhex("00000604000000000000050000400000")
+
+
+@pytest.fixture(autouse=True)
+def no_proxy_of_the_machines(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """``urllib`` reads the environment once, so it is made to read it anew."""
+    for name in ("http_proxy", "all_proxy", "no_proxy"):
+        monkeypatch.delenv(name, raising=False)
+        monkeypatch.delenv(name.upper(), raising=False)
+    urllib.request.install_opener(None)
+    yield
+    urllib.request.install_opener(None)
+
+
+@pytest.fixture
+def url() -> Iterator[str]:
+    """A server that answers an empty list, and in a header what it was asked for."""
+
+    class Answering(http.server.BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self.send_response(200)
+            self.send_header("Asked", self.path)
+            self.end_headers()
+            self.wfile.write(b"[]")
+
+        def log_message(self, format: str, *arguments: object) -> None:
+            """Not to the tests' output."""
+
+    with http.server.HTTPServer(("127.0.0.1", 0), Answering) as server:
+        thread = threading.Thread(target=server.serve_forever, args=(0.01,))
+        thread.start()
+        yield f"http://127.0.0.1:{server.server_port}"
+        server.shutdown()
+        thread.join()
+
+
+@contextmanager
+def speaking(said: bytes) -> Iterator[str]:
+    """What answers one connection with these bytes, and ends it."""
+
+    def speak() -> None:
+        connection, _ = listener.accept()
+        with connection:
+            connection.recv(4096)
+            connection.sendall(said)
+
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        thread = threading.Thread(target=speak)
+        thread.start()
+        yield f"http://127.0.0.1:{listener.getsockname()[1]}"
+        thread.join()
+
+
+@pytest.mark.parametrize("name", ["127.0.0.1", "localhost"])
+def test_this_machine_is_asked_past_a_proxy(
+    url: str, name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("http_proxy", REFUSED)
+    with get(url.replace("127.0.0.1", name), SOON) as answer:
+        assert answer.read() == b"[]"
+
+
+def test_any_other_machine_is_asked_through_the_proxy(
+    url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("http_proxy", url)
+    with get("http://prometheus.invalid/federate", SOON) as answer:
+        assert answer.headers["Asked"] == "http://prometheus.invalid/federate"
+
+
+@pytest.mark.parametrize(
+    "sees",
+    [
+        lambda url: web.get(url) == web.Answer(200, "[]"),
+        answers,
+        lambda url: isinstance(traefik.read(url), Router),
+        lambda url: isinstance(records.metrics(url), Metrics),
+    ],
+    ids=["tour", "local parts", "audit --traefik", "audit --metrics"],
+)
+def test_nobody_who_asks_this_machine_goes_through_a_proxy(
+    url: str, sees: Callable[[str], bool], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("http_proxy", REFUSED)
+    assert sees(url), "ask with healthagent.http_get, which leaves the proxy out"
+
+
+@pytest.mark.parametrize(
+    "said", [b"SSH-2.0-OpenSSH_9.2\r\n", HTTP_2_SETTINGS, b""], ids=["SSH", "gRPC", "nothing"]
+)
+@pytest.mark.parametrize(
+    ("ask", "flag"),
+    [(traefik.read, "--traefik URL"), (records.metrics, "--metrics URL")],
+    ids=["traefik", "metrics"],
+)
+def test_a_port_that_does_not_speak_http_is_not_seen(
+    ask: Callable[[str], object], flag: str, said: bytes
+) -> None:
+    with speaking(said) as url:
+        found = ask(url)
+
+    assert isinstance(found, Unseen)
+    assert url in found.reason
+    assert found.reason.isprintable(), "what it said must not reach the terminal as it is"
+    assert flag in found.remedy
+
+
+def test_an_answer_that_is_cut_while_it_is_read_is_an_error_of_the_connection() -> None:
+    chunked = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhal"
+    with (
+        speaking(chunked) as url,
+        pytest.raises(OSError, match="no whole answer"),
+        get(url, SOON) as answer,
+    ):
+        answer.read()
+
+
+def test_a_tour_that_asks_what_speaks_no_http_gets_no_answer() -> None:
+    with speaking(HTTP_2_SETTINGS) as url:
+        assert web.get(url).status == web.NO_ANSWER
+
+
+@pytest.mark.parametrize("url", ["http://admin:hunter2@127.0.0.1/federate", "http://[::1/hunter2"])
+def test_an_address_that_is_no_url_is_refused_without_a_word_of_its_password(url: str) -> None:
+    with pytest.raises(ValueError, match="URL") as refused, get(url, SOON):
+        pass
+
+    assert "hunter2" not in str(refused.value)
