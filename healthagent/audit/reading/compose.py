@@ -7,6 +7,7 @@ Only what a requirement asks about is kept.
 from __future__ import annotations
 
 import os
+import re
 import shlex
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
@@ -46,26 +47,33 @@ def read(files: Sequence[Path], named: Sequence[str] = ()) -> Stack:
     ``named`` are the services that are the app; else those labelled ``healthagent.enable``, else
     those that are built. Raises :class:`ConfigurationError`.
     """
-    variables = {**env_file(files[0].parent / ".env"), **os.environ}
+    folder = files[0].parent
+    variables = {**env_file(folder / ".env", os.environ), **os.environ}
     merged: Node | None = None
     for file in files:
         merged = _over(merged, _file(file, variables, ()))
     assert isinstance(merged, Map)  # noqa: S101  # there is at least one file
+    merged = _without_reset(merged)
     services = _entries(merged.entries.get("services"))
     if not services:
         raise fault(
             f"{merged.place}: `services` is missing or empty; name a Compose file of a stack"
         )
-    found = {name: _service(name, node) for name, node in services.items()}
+    found = {name: _service(name, node, variables) for name, node in services.items()}
     project = _string(merged.entries.get("name"))
     return Stack(
         place=merged.place,
         files=tuple(shown(file) for file in files),
         project=variables.get("COMPOSE_PROJECT_NAME")
-        or (project.value if project else files[0].resolve().parent.name.lower()),
+        or (project.value if project else _project(folder.resolve().name)),
         services=found,
         apps=_apps(found, named, merged.place),
     )
+
+
+def _project(folder: str) -> str:
+    """The name that Compose gives a project for its folder's."""
+    return re.sub(r"[^a-z0-9_-]", "", folder.lower()).lstrip("_-")
 
 
 def _apps(services: Mapping[str, Service], named: Sequence[str], place: Place) -> tuple[str, ...]:
@@ -97,12 +105,16 @@ def _file(path: Path, variables: Mapping[str, str], under: tuple[Path, ...]) -> 
         raise fault(f"{path}: includes itself; break the circle")
     tree = interpolated(load(path, shown(path)), variables)
     assert isinstance(tree, Map)  # noqa: S101  # load() gives a mapping
-    services = {
-        name: _extended(path, name, service, variables, ())
-        for name, service in _entries(tree.entries.get("services")).items()
-    }
-    place = tree.entries["services"].place if "services" in tree.entries else tree.place
-    whole: Node = replace(tree, entries={**tree.entries, "services": Map(services, place)})
+    services = tree.entries.get("services")
+    whole: Node = tree
+    if isinstance(services, Map):
+        extended = {
+            name: _extended(path, name, service, variables, ())
+            for name, service in services.entries.items()
+        }
+        whole = replace(
+            tree, entries={**tree.entries, "services": replace(services, entries=extended)}
+        )
     included = tree.entries.get("include")
     for item in included.items if isinstance(included, Seq) else ():
         for name in _strings(item.entries.get("path") if isinstance(item, Map) else item):
@@ -116,11 +128,13 @@ def _extended(
     path: Path, name: str, node: Node, variables: Mapping[str, str], under: tuple[str, ...]
 ) -> Node:
     """A service in its normal form, laid over what it extends."""
+    if node.tag == "reset":
+        return node
     if not isinstance(node, Map):
         raise fault(
             f"{node.place}: services.{name} is no mapping; write `image:` or `build:` below it"
         )
-    own = _normal(node, path, variables)
+    own = _normal(node, path)
     extends = node.entries.get("extends")
     if extends is None:
         return own
@@ -142,45 +156,39 @@ def _extended(
             f"does not have; it has {', '.join(services)}"
         )
     below = _extended(other, wanted, services[wanted], variables, (*under, key))
-    whole = _over(below, own)
-    return replace(whole, place=own.place)
+    # The service's own tag is for the file below, not for what it extends.
+    whole = _over(below, replace(own, tag=""))
+    return replace(whole, place=own.place, tag=own.tag)
 
 
-def _normal(service: Map, path: Path, variables: Mapping[str, str]) -> Map:
-    """One spelling for what has several: lists of ``NAME=value`` become mappings, ``build: DIR`` a
-    mapping whose context no longer depends on the file that it stands in, and a variable that is
-    only named has the value that Compose would pass on."""
+def _normal(service: Map, path: Path) -> Map:
+    """One spelling for what has several: lists of ``NAME=value`` become mappings, as do ``build:
+    DIR`` and each ``env_file``, whose paths no longer depend on the file that they stand in."""
     entries = dict(service.entries)
     build = entries.get("build")
     if isinstance(build, Scalar):
-        build = Map({"context": build}, build.place)
+        build = Map({"context": build}, build.place, build.tag)
     if isinstance(build, Map):
         context = build.entries.get("context")
         folder = context if isinstance(context, Scalar) else Scalar(".", build.place)
         absolute = replace(folder, value=os.path.normpath(path.parent / folder.value))
         built = {**build.entries, "context": absolute}
         entries["build"] = replace(build, entries=_mapped(built))
-    files = [path.parent / name.value for name in _strings(entries.get("env_file"))]
-    if files:
-        place = entries["env_file"].place
-        given = {k: Scalar(v, place) for file in files for k, v in env_file(file).items()}
-        own = _mapped(entries).get("environment")
-        entries["environment"] = Map({**given, **_entries(own)}, own.place if own else place)
+    files = entries.get("env_file")
+    if files is not None:
+        listed = files.items if isinstance(files, Seq) else (files,)
+        located = tuple(_located(item, path.parent) for item in listed)
+        entries["env_file"] = Seq(located, files.place, files.tag)
     entries.pop("extends", None)
-    entries = _mapped(entries)
-    environment = entries.get("environment")
-    if isinstance(environment, Map):
-        passed = {
-            name: _passed(name, value, variables) for name, value in environment.entries.items()
-        }
-        entries["environment"] = replace(environment, entries=passed)
-    return replace(service, entries=entries)
+    return replace(service, entries=_mapped(entries))
 
 
-def _passed(name: str, node: Node, variables: Mapping[str, str]) -> Node:
-    if isinstance(node, Scalar) and node.null:
-        return replace(node, value=variables.get(name, ""))
-    return node
+def _located(item: Node, folder: Path) -> Map:
+    entries: dict[str, Node] = item.entries if isinstance(item, Map) else {"path": item}
+    name = entries.get("path")
+    if isinstance(name, Scalar):
+        entries = {**entries, "path": replace(name, value=str(folder / name.value))}
+    return Map(entries, item.place)
 
 
 def _mapped(entries: Mapping[str, Node]) -> dict[str, Node]:
@@ -201,25 +209,31 @@ def _as_map(listed: Seq) -> Map:
 
 def _over(below: Node | None, above: Node, key: str = "") -> Node:
     """``above`` merged over ``below``, as Compose merges an override."""
-    if below is None or above.tag == "override":
+    if below is None or below.tag == "reset" or above.tag in ("reset", "override"):
         return above
     if isinstance(below, Map) and isinstance(above, Map):
         entries = dict(below.entries)
         for name, node in above.entries.items():
-            if node.tag == "reset":
-                entries.pop(name, None)
-            else:
-                entries[name] = _over(entries.get(name), node, name)
+            entries[name] = _over(entries.get(name), node, name)
         return replace(below, entries=entries)
     if isinstance(below, Seq) and isinstance(above, Seq) and key not in _REPLACED:
         return replace(above, items=(*below.items, *above.items))
     return above
 
 
+def _without_reset(node: Map) -> Map:
+    """Once all is merged: until then, what is reset takes away from the files below."""
+    kept = {key: value for key, value in node.entries.items() if value.tag != "reset"}
+    return replace(
+        node,
+        entries={k: _without_reset(v) if isinstance(v, Map) else v for k, v in kept.items()},
+    )
+
+
 # One service
 
 
-def _service(name: str, node: Node) -> Service:
+def _service(name: str, node: Node, variables: Mapping[str, str]) -> Service:
     entries = _entries(node)
     deploy = _entries(entries.get("deploy"))
     logging = _entries(entries.get("logging"))
@@ -230,7 +244,7 @@ def _service(name: str, node: Node) -> Service:
         build=_build(entries.get("build")),
         command=_command(entries.get("command")),
         entrypoint=_command(entries.get("entrypoint")),
-        environment=_texts(entries.get("environment")),
+        environment=_environment(entries, variables),
         labels=_texts(entries.get("labels")),
         healthcheck=_healthcheck(entries.get("healthcheck")),
         restart=_string(entries.get("restart")),
@@ -245,6 +259,26 @@ def _service(name: str, node: Node) -> Service:
             if (text := _string(entries.get(key))) is not None
         },
     )
+
+
+def _environment(entries: Mapping[str, Node], variables: Mapping[str, str]) -> dict[str, Text]:
+    """The service's own over those of its files; one that is only named has the value that Compose
+    would pass on."""
+    own = {
+        key: Text(variables.get(key, "") if node.null else node.value, node.place)
+        for key, node in _entries(entries.get("environment")).items()
+        if isinstance(node, Scalar)
+    }
+    found: dict[str, Text] = {}
+    files = entries.get("env_file")
+    for item in files.items if isinstance(files, Seq) else ():
+        path, form = (_string(_entries(item).get(key)) for key in ("path", "format"))
+        if path is not None:
+            raw = form is not None and form.value == "raw"
+            known = {key: text.value for key, text in (found | own).items()} | dict(variables)
+            given = env_file(Path(path.value), known, raw=raw)
+            found |= {key: Text(value, path.place) for key, value in given.items()}
+    return found | own
 
 
 def _build(node: Node | None) -> Build | None:

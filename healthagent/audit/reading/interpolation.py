@@ -1,8 +1,12 @@
-"""``${NAME:-default}`` and its kin in a Compose file (Compose specification, "Interpolation")."""
+"""``${NAME:-default}`` and its kin in a Compose file (Compose specification, "Interpolation"), and
+the files that variables come from (https://docs.docker.com/compose/how-tos/environment-variables,
+"Env file syntax").
+"""
 
 from __future__ import annotations
 
 import re
+from collections import ChainMap
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -68,20 +72,41 @@ def _braced(whole: str, name: str, rest: str, variables: Mapping[str, str]) -> s
     return substitute(word, variables) if given.endswith("-") else whole
 
 
-_LINE = re.compile(rf"\s*(?:export\s+)?({_NAME})\s*=\s*(.*?)\s*")
+_LINE = re.compile(
+    rf"^[ \t]*(?:export[ \t]+)?(?P<name>{_NAME})[ \t]*[=:][ \t]*"
+    r"""(?:'(?P<single>(?:\\[\s\S]|[^'\\])*)'|"(?P<double>(?:\\[\s\S]|[^"\\])*)"|(?P<plain>.*))""",
+    re.MULTILINE,
+)
+_RAW = re.compile(rf"^[ \t]*({_NAME})=(.*)", re.MULTILINE)
+_ESCAPE = re.compile(r"\\([nrt\"\\$])")
+_ESCAPED = {"n": "\n", "r": "\r", "t": "\t", "$": "$$"}
 
 
-def env_file(path: Path) -> dict[str, str]:
-    """The variables of a ``.env`` file; none where it is not there."""
+def env_file(path: Path, variables: Mapping[str, str], *, raw: bool = False) -> dict[str, str]:
+    """The variables of a ``.env`` file; none where it is not there.
+
+    A value may use ``variables``, and what stands above it in the file. In a ``raw`` file it is all
+    that follows the ``=``, quotes and dollars too.
+    """
     try:
-        lines = path.read_text(encoding="utf-8").splitlines()
+        text = path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError):
         return {}
-    found = filter(None, (_LINE.fullmatch(line) for line in lines))
-    return {match[1]: _unquoted(match[2]) for match in found}
+    if raw:
+        return dict(_RAW.findall(text))
+    found: dict[str, str] = {}
+    known = ChainMap(dict(variables), found)
+    for line in _LINE.finditer(text):
+        found[line["name"]] = _value(line, known)
+    return found
 
 
-def _unquoted(value: str) -> str:
-    if len(value) > 1 and value[0] == value[-1] and value[0] in "'\"":
-        return value[1:-1]
-    return re.split(r"\s#", value, maxsplit=1)[0].rstrip()
+def _value(line: re.Match[str], variables: Mapping[str, str]) -> str:
+    """Single quotes take everything as it is; a comment begins behind a blank, or behind quotes."""
+    if line["single"] is not None:
+        return line["single"].replace("\\'", "'")
+    if line["double"] is not None:
+        text = _ESCAPE.sub(lambda escape: _ESCAPED.get(escape[1], escape[1]), line["double"])
+    else:
+        text = line["plain"].partition(" #")[0].rstrip()
+    return substitute(text, variables)

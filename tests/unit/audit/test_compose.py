@@ -2,22 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
 
 from healthagent.audit.evidence import Stack
 from healthagent.audit.reading import compose
-from healthagent.audit.reading.interpolation import substitute
+from healthagent.audit.reading.interpolation import env_file, substitute
 from healthagent.errors import ConfigurationError
 
 
-def stack(folder: Path, text: str, *overrides: str) -> Stack:
+def stack(folder: Path, text: str, *overrides: str, named: Sequence[str] = ()) -> Stack:
     """The stack of a file, and of overrides over it, in a folder."""
     paths = [folder / f"{number}.yaml" for number in range(1 + len(overrides))]
     for path, content in zip(paths, (text, *overrides), strict=True):
         path.write_text(content)
-    return compose.read(paths)
+    return compose.read(paths, named)
 
 
 def refused(folder: Path, text: str) -> str:
@@ -72,6 +73,115 @@ def test_an_override_adds_replaces_and_takes_away(tmp_path: Path) -> None:
     assert app.restart is None
     assert {k: v.value for k, v in app.environment.items()} == {"A": "1", "B": "2"}
     assert {k: v.value for k, v in app.labels.items()} == {"y": "2"}
+
+
+def test_a_service_that_is_reset_or_overridden_takes_nothing_from_the_file_below(
+    tmp_path: Path,
+) -> None:
+    found = stack(
+        tmp_path,
+        "services:\n  app: {build: ., restart: always}\n  node: {image: node, restart: always}\n"
+        "  pm2: {image: pm2}\n",
+        "services:\n  node: !override {image: bun}\n  pm2: !reset null\n",
+    )
+
+    assert set(found.services) == {"app", "node"}, "what is reset is no service"
+    assert found.services["node"].image is not None
+    assert found.services["node"].image.value == "bun"
+    assert found.services["node"].restart is None, "an override begins anew"
+
+
+@pytest.mark.parametrize("below", ["", "services:\n  app: {build: ., restart: always}\n"])
+def test_what_is_reset_is_not_there_in_whichever_file_it_stands(tmp_path: Path, below: str) -> None:
+    above = "services:\n  app: {build: !reset ., image: a, restart: !reset always}\n"
+    files = [below, above] if below else [above]
+    found = stack(tmp_path, files[0], *files[1:], named=("app",)).services["app"]
+
+    assert (found.build, found.restart) == (None, None)
+
+
+def test_a_service_that_is_overridden_keeps_what_it_extends(tmp_path: Path) -> None:
+    app = stack(
+        tmp_path,
+        "services:\n  app: {build: ., init: true}\n",
+        "services:\n  base: {image: b, restart: always}\n"
+        "  app: !override {extends: base, labels: [x=1]}\n",
+        named=("app",),
+    ).services["app"]
+
+    assert app.restart is not None and app.restart.value == "always"
+    assert (app.build, app.init) == (None, None), "the file below is overridden"
+
+
+def test_files_of_variables_give_what_the_service_does_not_set_itself(tmp_path: Path) -> None:
+    (tmp_path / "1.env").write_text("A=one\nB=one\nC=one\n")
+    (tmp_path / "2.env").write_text("B=two\nC=$A-two\n")
+    app = stack(
+        tmp_path,
+        "services:\n  app:\n    build: .\n    environment: {A: own}\n"
+        "    env_file:\n      - path: ./1.env\n      - {path: none.env, required: false}\n",
+        "services:\n  app:\n    env_file: 2.env\n",
+    ).services["app"]
+
+    assert {name: text.value for name, text in app.environment.items()} == {
+        "A": "own",
+        "B": "two",
+        "C": "own-two",
+    }
+    assert app.environment["C"].place.where.endswith("1.yaml")
+
+
+def test_a_raw_file_of_variables_is_taken_as_it_is(tmp_path: Path) -> None:
+    (tmp_path / "raw.env").write_text('# no comment\nA="x" # $B\n')
+    text = "services:\n  app:\n    build: .\n    env_file: [{path: raw.env, format: raw}]\n"
+    app = stack(tmp_path, text).services["app"]
+
+    assert {name: text.value for name, text in app.environment.items()} == {"A": '"x" # $B'}
+
+
+@pytest.mark.parametrize(
+    ("line", "value"),
+    [
+        ("Q=a # comment", "a"),
+        ("Q=a#b", "a#b"),
+        ("Q=# all of it", "# all of it"),
+        ("  export Q = a b  ", "a b"),
+        ("Q: yaml", "yaml"),
+        ("Q=", ""),
+        ('Q=""', ""),
+        ('Q="a # b" # comment', "a # b"),
+        ("Q='a # b' # comment", "a # b"),
+        ("Q='$A ${A}'", "$A ${A}"),
+        (r"Q='it\'s'", "it's"),
+        ('Q="$A-${A}-${NONE:-$A}"', "1-1-1"),
+        ("Q=${A}${B}", "12"),
+        (r'Q="a\nb \"c\" \$A \\"', 'a\nb "c" $A \\'),
+        (r"Q=a\nb", r"a\nb"),
+        ('Q="two\nlines"', "two\nlines"),
+        ("Q=$OUTER", "outer"),
+    ],
+)
+def test_a_line_of_an_env_file_is_read_as_compose_reads_it(
+    tmp_path: Path, line: str, value: str
+) -> None:
+    path = tmp_path / ".env"
+    path.write_text(f"A=1\nB=${{A:+2}}\nOUTER=inner\n{line}\nZ=last\n")
+
+    assert env_file(path, {"OUTER": "outer"}) == {
+        "A": "1", "B": "2", "OUTER": "inner", "Q": value, "Z": "last",
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("folder", "project"), [("shop", "shop"), ("_My.App v2", "myappv2"), ("-äpfel_9", "pfel_9")]
+)
+def test_a_project_is_named_for_its_folder_as_compose_names_it(
+    tmp_path: Path, folder: str, project: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("COMPOSE_PROJECT_NAME", raising=False)
+    (tmp_path / folder).mkdir()
+
+    assert stack(tmp_path / folder, "services:\n  app:\n    build: .\n").project == project
 
 
 def test_extends_takes_from_a_file_with_its_own_folder(tmp_path: Path) -> None:
