@@ -54,9 +54,14 @@ class Launch:
         return PurePath(self.final[0]).name if self.final else ""
 
     @property
+    def entry(self) -> tuple[str, ...]:
+        """The words with the first program's base name, wherever it lies."""
+        return tuple(PurePath(word).name for word in self.words[:1]) + self.words[1:]
+
+    @property
     def by_bun_run(self) -> bool:
         """``bun run SCRIPT`` stays PID 1, and the app is its child."""
-        return self.script is not None and self.words[:1] == ("bun",)
+        return self.script is not None and self.entry[:1] == ("bun",)
 
     def __str__(self) -> str:
         return " ".join(self.words)
@@ -126,7 +131,7 @@ def _in_shell(app: App, text: str, places: tuple[Place, ...], by: Launch | None)
     nothing else to do and is a shell that then hands over by itself, which dash is not."""
     parts = [part.strip() for part in _SEPARATOR.split(text) if part.strip()]
     last = _words(parts[-1]) if parts else ()
-    shell = last[:1] != ("exec",)
+    shell = not _executes(last)
     many = _BACKGROUND.search(text) is not None
     programs = tuple(
         PurePath(words[0]).name for part in parts if (words := _handed_over(_words(part)))
@@ -138,6 +143,11 @@ def _in_shell(app: App, text: str, places: tuple[Place, ...], by: Launch | None)
             programs=(*by.programs, *programs), script=by.script, script_text=text,
         )  # fmt: skip
     return _scripted(app, words, places, shell=shell, many=many, programs=programs)
+
+
+def _executes(words: tuple[str, ...]) -> bool:
+    """Whether the shell becomes the program: ``exec``, behind the variables that are set for it."""
+    return next((w for w in words if not _ASSIGNMENT.fullmatch(w)), "") == "exec"
 
 
 def _scripted(

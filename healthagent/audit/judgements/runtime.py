@@ -137,11 +137,11 @@ def _bun_copied(dockerfile: Dockerfile) -> Finding:
 
 
 def enters_by_bun_run(_app: App, launch: Launch) -> Finding:
-    if launch.words == RUN and launch.script:
+    if launch.entry == RUN and launch.script:
         if launch.shell:
             return met(f"the entry is {launch}", *launch.places)
         return resolved(f"the entry is {launch}, and its script executes the app", *launch.places)
-    if launch.words[:1] == ("bun",) and not launch.shell:
+    if launch.entry[:1] == ("bun",) and not launch.shell:
         return resolved(f"the entry is {launch}, so that the app is PID 1", *launch.places)
     return not_met(f"the entry is {launch}", *launch.places, remedy=f"write {BUN_START}")
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 from pathlib import Path
 
@@ -163,6 +164,42 @@ def test_a_container_is_routed_to_by_its_address_whichever_port_is_probed(
     )
 
     assert found.outcome is outcome, f"compare hosts, not the port of the probes: {found.seen}"
+
+
+@pytest.mark.parametrize(
+    ("script", "outcome"),
+    [
+        ("exec bun server.ts", Outcome.CONTRADICTION),
+        ("NODE_ENV=production exec bun server.ts", Outcome.CONTRADICTION),
+        ("cd build && A=1 B='x y' exec bun server.ts", Outcome.CONTRADICTION),
+        ("NODE_ENV=production bun server.ts", Outcome.NOT_MET),
+        ("A=exec bun server.ts", Outcome.NOT_MET),
+    ],
+)
+def test_no_shell_stays_where_it_executes_the_app_with_variables_or_without(
+    tmp_path: Path, script: str, outcome: Outcome
+) -> None:
+    stack = assemble(tmp_path)
+    package = next(stack.rglob("package.json"))
+    package.write_text(package.read_text().replace("exec bun build/index.js", script))
+
+    assert outcomes(evidence(stack), Kind.FILES)["8.1.1"] is outcome
+
+
+@pytest.mark.parametrize(
+    "entry",
+    [["/usr/local/bin/bun", "server.ts"], ["/usr/local/bin/bun", "run", "start"]],
+    ids=["file", "script"],
+)
+def test_bun_is_bun_wherever_the_image_has_it(tmp_path: Path, entry: list[str]) -> None:
+    stack = assemble(tmp_path)
+    dockerfile = next(stack.rglob("Dockerfile"))
+    start = 'CMD ["bun", "run", "start"]'
+    dockerfile.write_text(dockerfile.read_text().replace(start, f"CMD {json.dumps(entry)}"))
+    found = outcomes(evidence(stack), Kind.FILES)
+
+    assert found["7.1.2"] is Outcome.CONTRADICTION, "compare the program's base name"
+    assert found["8.1.1"].passing
 
 
 def test_local_processes_are_told_apart_by_their_ports(good: Evidence) -> None:
