@@ -51,7 +51,7 @@ def read(files: Sequence[Path], named: Sequence[str] = ()) -> Stack:
     variables = {**env_file(folder / ".env", os.environ), **os.environ}
     merged: Node | None = None
     for file in files:
-        merged = _over(merged, _file(file, variables, ()))
+        merged = _over(merged, _file(file, folder, variables, ()))
     assert isinstance(merged, Map)  # noqa: S101  # there is at least one file
     merged = _without_reset(merged)
     services = _entries(merged.entries.get("services"))
@@ -99,8 +99,9 @@ def _apps(services: Mapping[str, Service], named: Sequence[str], place: Place) -
 # One file
 
 
-def _file(path: Path, variables: Mapping[str, str], under: tuple[Path, ...]) -> Map:
-    """A file with all that it includes and extends."""
+def _file(path: Path, folder: Path, variables: Mapping[str, str], under: tuple[Path, ...]) -> Map:
+    """A file with all that it includes and extends. ``folder`` is what its paths are relative to:
+    the first file's for all that are laid over it, and its own for one that is included."""
     if path in under:
         raise fault(f"{path}: includes itself; break the circle")
     tree = interpolated(load(path, shown(path)), variables)
@@ -109,7 +110,7 @@ def _file(path: Path, variables: Mapping[str, str], under: tuple[Path, ...]) -> 
     whole: Node = tree
     if isinstance(services, Map):
         extended = {
-            name: _extended(path, name, service, variables, ())
+            name: _extended(path, folder, name, service, variables, ())
             for name, service in services.entries.items()
         }
         whole = replace(
@@ -118,14 +119,19 @@ def _file(path: Path, variables: Mapping[str, str], under: tuple[Path, ...]) -> 
     included = tree.entries.get("include")
     for item in included.items if isinstance(included, Seq) else ():
         for name in _strings(item.entries.get("path") if isinstance(item, Map) else item):
-            other = _file(path.parent / name.value, variables, (*under, path))
-            whole = _over(other, whole)
+            other = folder / name.value
+            whole = _over(_file(other, other.parent, variables, (*under, path)), whole)
     assert isinstance(whole, Map)  # noqa: S101  # both were
     return whole
 
 
 def _extended(
-    path: Path, name: str, node: Node, variables: Mapping[str, str], under: tuple[str, ...]
+    path: Path,
+    folder: Path,
+    name: str,
+    node: Node,
+    variables: Mapping[str, str],
+    under: tuple[str, ...],
 ) -> Node:
     """A service in its normal form, laid over what it extends."""
     if node.tag == "reset":
@@ -134,7 +140,7 @@ def _extended(
         raise fault(
             f"{node.place}: services.{name} is no mapping; write `image:` or `build:` below it"
         )
-    own = _normal(node, path)
+    own = _normal(node, folder)
     extends = node.entries.get("extends")
     if extends is None:
         return own
@@ -143,7 +149,7 @@ def _extended(
     else:
         file, base = None, _string(extends)
     wanted = base.value if base else name
-    other = path.parent / file.value if file else path
+    other = folder / file.value if file else path
     key = f"{other.resolve()}:{wanted}"
     if key in under:
         raise fault(f"{extends.place}: services.{name}.extends goes in a circle")
@@ -155,13 +161,14 @@ def _extended(
             f"{extends.place}: services.{name}.extends names {wanted!r}, which {shown(other)} "
             f"does not have; it has {', '.join(services)}"
         )
-    below = _extended(other, wanted, services[wanted], variables, (*under, key))
+    beside = other.parent if file else folder
+    below = _extended(other, beside, wanted, services[wanted], variables, (*under, key))
     # The service's own tag is for the file below, not for what it extends.
     whole = _over(below, replace(own, tag=""))
     return replace(whole, place=own.place, tag=own.tag)
 
 
-def _normal(service: Map, path: Path) -> Map:
+def _normal(service: Map, folder: Path) -> Map:
     """One spelling for what has several: lists of ``NAME=value`` become mappings, as do ``build:
     DIR`` and each ``env_file``, whose paths no longer depend on the file that they stand in."""
     entries = dict(service.entries)
@@ -170,14 +177,14 @@ def _normal(service: Map, path: Path) -> Map:
         build = Map({"context": build}, build.place, build.tag)
     if isinstance(build, Map):
         context = build.entries.get("context")
-        folder = context if isinstance(context, Scalar) else Scalar(".", build.place)
-        absolute = replace(folder, value=os.path.normpath(path.parent / folder.value))
+        where = context if isinstance(context, Scalar) else Scalar(".", build.place)
+        absolute = replace(where, value=os.path.normpath(folder / where.value))
         built = {**build.entries, "context": absolute}
         entries["build"] = replace(build, entries=_mapped(built))
     files = entries.get("env_file")
     if files is not None:
         listed = files.items if isinstance(files, Seq) else (files,)
-        located = tuple(_located(item, path.parent) for item in listed)
+        located = tuple(_located(item, folder) for item in listed)
         entries["env_file"] = Seq(located, files.place, files.tag)
     entries.pop("extends", None)
     return replace(service, entries=_mapped(entries))

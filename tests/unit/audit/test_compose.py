@@ -197,6 +197,24 @@ def test_extends_takes_from_a_file_with_its_own_folder(tmp_path: Path) -> None:
     assert app.init is not None and app.init.place.line == 4
 
 
+def test_the_paths_of_an_override_are_relative_to_the_first_file(tmp_path: Path) -> None:
+    (tmp_path / "deploy").mkdir()
+    first, override = tmp_path / "compose.yaml", tmp_path / "deploy" / "compose.yaml"
+    first.write_text("services:\n  app: {init: true}\n")
+    override.write_text(
+        "services:\n  app: {build: ./app, env_file: app.env}\n"
+        "  node: {extends: {file: base.yaml, service: node}}\n"
+    )
+    (tmp_path / "app.env").write_text("A=1\n")
+    (tmp_path / "base.yaml").write_text("services:\n  node: {build: .}\n")
+    found = compose.read([first, override]).services
+
+    app, node = found["app"], found["node"]
+    assert app.build is not None and Path(app.build.context) == tmp_path / "app"
+    assert app.environment["A"].value == "1"
+    assert node.build is not None and Path(node.build.context) == tmp_path
+
+
 def test_what_is_included_belongs_to_the_stack(tmp_path: Path) -> None:
     (tmp_path / "db.yaml").write_text("services:\n  postgres:\n    image: postgres:15\n")
     found = stack(tmp_path, "include: [db.yaml]\nservices:\n  app:\n    build: .\n")
