@@ -54,9 +54,10 @@ class Former:
         )
 
     def is_over(self, report: TargetReport) -> bool:
-        """Whether the replica is as well as it was, in another life."""
-        container = report.container
-        if container is None or container.started_at <= self.started_at or not report.fit:
+        """Whether the replica is as well as it was, in another life. That one may have begun at an
+        earlier time, since clocks are set back too."""
+        begun = report.container.started_at if report.container else 0.0
+        if begun in (0.0, self.started_at) or not report.fit:
             return False
         dbos = next((check for check in report.checks if check.name == "dbos"), None)
         return not self.had_executor or dbos is None or _is_registered(dbos)

@@ -38,6 +38,15 @@ def test_in_the_same_life_it_is_not_back() -> None:
     assert FORMER.is_over(replica(started_at=2.0))
 
 
+def test_a_life_that_begins_after_the_clock_was_set_back_is_another_one() -> None:
+    later = Former.of(replica(started_at=7200.0))
+    assert later.is_over(replica(started_at=1.0)), "compare lives, not which began first"
+
+
+def test_one_that_was_not_started_yet_is_not_back() -> None:
+    assert not FORMER.is_over(replica(started_at=0.0)), "0 is the time of what never started"
+
+
 @pytest.mark.parametrize(
     ("code", "back"),
     [
