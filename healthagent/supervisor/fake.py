@@ -145,7 +145,7 @@ class FakeTraffic:
 
     counts: list[int | Unseen] = field(default_factory=list)
 
-    async def in_flight(self, target: Target) -> AsyncIterator[int | Unseen]:  # noqa: ARG002
+    async def in_flight(self, target: Target, within: float) -> AsyncIterator[int | Unseen]:  # noqa: ARG002
         while True:
             yield self.counts.pop(0) if self.counts else 0
             await asyncio.sleep(0)

@@ -144,7 +144,7 @@ class Passage:
         try:
             async with (
                 asyncio.timeout(self.patience),
-                aclosing(self._traffic.in_flight(target)) as looks,  # type: ignore[type-var]
+                aclosing(self._traffic.in_flight(target, self.patience)) as looks,  # type: ignore[type-var]
             ):
                 async for found in looks:
                     if isinstance(found, Unseen):

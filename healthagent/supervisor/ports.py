@@ -116,10 +116,11 @@ class Router(Protocol):
 class Traffic(Protocol):
     """Who talks to a replica, seen from its sockets."""
 
-    def in_flight(self, target: Target) -> AsyncIterator[int | Unseen]:
+    def in_flight(self, target: Target, within: float) -> AsyncIterator[int | Unseen]:
         """Requests that the replica has not answered yet: at once, and again several times a second
         until it is closed. A kept-alive connection without a request does not count. It ends after
-        the first ``Unseen``."""
+        the first ``Unseen``. Who asks closes it within so many seconds; what counts outside the
+        agent ends by itself after them, should the agent die."""
         ...
 
 

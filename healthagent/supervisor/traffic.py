@@ -15,10 +15,6 @@ from healthagent.errors import ActionError
 EVERY = 0.25
 """Seconds from one look to the next."""
 
-LONGEST = 600
-"""Seconds after which a program that counts beside a replica ends by itself, should the agent die
-meanwhile."""
-
 PROGRAM = "healthagent.sources.procfs.connections"
 
 
@@ -44,14 +40,14 @@ class ReplicaTraffic:
         self._count = count
         self._beside = beside
 
-    async def in_flight(self, target: Target) -> AsyncIterator[int | Unseen]:
+    async def in_flight(self, target: Target, within: float) -> AsyncIterator[int | Unseen]:
         while not isinstance(found := self._count(target), Unseen):
             yield found
             await asyncio.sleep(EVERY)
         if self._beside is None or target.port is None or not target.is_container:
             yield found
             return
-        command = (sys.executable, "-I", "-m", PROGRAM, str(target.port), str(LONGEST))
+        command = (sys.executable, "-I", "-m", PROGRAM, str(target.port), f"{within:g}")
         try:
             async with aclosing(self._beside.lines(target.id, command)) as lines:  # type: ignore[type-var]
                 async for line in lines:
