@@ -42,7 +42,7 @@ _MEANING: tuple[tuple[tuple[type[Exception], ...], str, str], ...] = (
     ((ConnectionRefusedError,), "nothing listens at {where}", "start the Docker Engine"),
     (
         (TimeoutError, requests.Timeout),
-        f"the Engine at {{where}} does not answer within {DEADLINE} s",
+        "the Engine at {where} does not answer within {within:g} s",
         "look at the log of dockerd",
     ),
     (
@@ -63,13 +63,14 @@ def connect(url: str, timeout: float = DEADLINE) -> APIClient:
     return APIClient(base_url=url, version="auto", timeout=timeout, tls=tls)  # type: ignore[arg-type]
 
 
-def explained(error: Exception, url: str) -> Notice:
-    """Why the Engine cannot be asked."""
+def explained(error: Exception, url: str, within: float = DEADLINE) -> Notice:
+    """Why the Engine cannot be asked. ``within`` is how many seconds it had for its answer."""
     where = url.removeprefix("unix://")
     causes = list(_causes(error))
     for kinds, problem, remedy in _MEANING:
         if any(isinstance(cause, kinds) for cause in causes):
-            return Notice(about="docker", problem=problem.format(where=where), remedy=remedy)
+            told = problem.format(where=where, within=within)
+            return Notice(about="docker", problem=told, remedy=remedy)
     if isinstance(error, FAULTS):
         problem = f"the Engine at {where} cannot be asked: {error}"
         return Notice(about="docker", problem=problem, remedy="look at the log of dockerd")

@@ -72,7 +72,8 @@ class _Run:
                 engine.close()
                 self.end()
         except FAULTS as error:
-            why = getattr(error, "explanation", None) or explained(error, self._url).problem
+            notice = explained(error, self._url, START_WITHIN)
+            why = getattr(error, "explanation", None) or notice.problem
             tell(ActionError(f"cannot look beside {self._id[:12]}: {why}"))
         else:
             tell(None)

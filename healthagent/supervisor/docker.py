@@ -130,14 +130,14 @@ class DockerRuntime:
             remedy = "look at the log of dockerd; it may still do what it was asked to"
             raise ActionError(f"cannot {what}: no answer within {within:g} s; {remedy}") from None
         except FAULTS as error:
-            raise ActionError(f"cannot {what}: {self._why(error)}") from error
+            raise ActionError(f"cannot {what}: {self._why(error, within)}") from error
 
-    def _why(self, error: Exception) -> str:
+    def _why(self, error: Exception, within: float) -> str:
         if isinstance(error, NotFound):
             return f"{error.explanation or error}; somebody else may have removed it"
         if isinstance(error, APIError):
             return str(error.explanation or error)
-        notice = explained(error, self._url)
+        notice = explained(error, self._url, within)
         return f"{notice.problem}; {notice.remedy}"
 
 
