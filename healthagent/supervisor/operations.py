@@ -114,7 +114,8 @@ class ReplicaOperations:
                 await self._passage.out(act, report)
                 await act.preserve(target)
                 _refuse(unless())
-                _, report = self._watched.find(target)
+                service, report = self._watched.find(target)
+                _refuse(planning.spared(service, target))  # another may have failed meanwhile
                 act.say("SIGTERM")
                 await self._runtime.restart(target.id)
                 await self._passage.back(act, target.id, Former.of(report))

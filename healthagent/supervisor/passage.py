@@ -7,8 +7,8 @@ it, quiet once nothing is in flight, and back once it was judged ready in its ne
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterator
-from contextlib import aclosing, contextmanager
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import aclosing, asynccontextmanager, contextmanager
 from dataclasses import dataclass
 
 from healthagent.core.action import Outcome
@@ -32,6 +32,9 @@ QUIET = 2
 
 OF_THE_SERVICE = frozenset({"mixed_versions", "orphaned"})
 """What ``dbos`` says only of a replica whose own executor is as it should be."""
+
+ATTEMPTS = 3
+"""How often at most a replica is taken out to find that the others have become too few."""
 
 BACK_WITHIN = 10.0
 """Seconds beyond its start-up grace in which a replica must be ready again."""
@@ -110,6 +113,24 @@ class Passage:
             yield
         finally:
             self.drains.remove(id_, only=drain)
+
+    @asynccontextmanager
+    async def aside(self, act: Act, target: Target) -> AsyncIterator[TargetReport]:
+        """Out of rotation for as long as the block goes on, which begins with the others enough
+        without it. To come out takes a while in which another may fail: then it goes back, and
+        waits. Raises :class:`Ended` where the others are not enough in the end."""
+        why = ""
+        for _ in range(ATTEMPTS):
+            report = await self.spared(act, target)
+            with self.kept_out(act, target.id):
+                await self.out(act, report)
+                service, report = self.watched.find(target)
+                why = planning.spared(service, target)
+                if not why:
+                    yield report
+                    return
+            act.say(f"put back into rotation: {why}", target)
+        raise Ended(Outcome.FAILED, f"{why}; it was out {ATTEMPTS} times, and put back each time")
 
     def succeed(self, drain: Drain | None, old: str, new: str) -> None:
         """A replica that somebody keeps out for good stays out under its new id. ``drain`` is what

@@ -22,10 +22,16 @@ def order(service: ServiceReport) -> tuple[TargetReport, ...]:
 
 
 def spared(service: ServiceReport, target: Target) -> str:
-    """Why a replica cannot be spared now; empty where it can, as one that does not serve."""
-    if all(report.target.id != target.id for report in service.ready):
+    """Why a replica cannot be spared now; empty where it can, as one that does not serve. One that
+    an act keeps out meanwhile counts as serving: it would but for that."""
+    serving = {
+        report.target.id
+        for report in service.targets
+        if report.fit and not (report.drain is not None and report.drain.lasting)
+    }
+    if target.id not in serving:
         return ""
-    left = len(service.ready) - 1
+    left = len(serving) - 1
     if left >= service.quorum:
         return ""
     return (

@@ -47,8 +47,7 @@ class Rolling:
                 way_on = planning.way_on(number, replicas, containers, plan, more)
                 raise Ended(Outcome.FAILED, f"{error}. {way_on}", report.target.name) from error
         if more is not None:
-            code = await self._surge.remove(act, more.id)
-            act.say(f"no longer needed: it ended with {code} and was removed", more)
+            await self._surge.over(act, more)
         return f"{len(replicas)} of {len(replicas)} replicas are done"
 
     async def _image(self, plan: Plan, containers: Mapping[str, Container]) -> Image | None:
@@ -78,11 +77,9 @@ class Rolling:
 
     async def _renew(self, act: Act, target: Target, plan: Plan) -> None:
         """Put one replica into its next life."""
-        report = await self._passage.spared(act, target)
-        passage, runtime, former = self._passage, self._runtime, Former.of(report)
-        new = target.id
-        with passage.kept_out(act, target.id):
-            await passage.out(act, report)
+        passage, runtime, new = self._passage, self._runtime, target.id
+        async with passage.aside(act, target) as report:
+            former = Former.of(report)
             if not plan.replaces:
                 act.say("SIGTERM", target)
                 await runtime.restart(target.id)

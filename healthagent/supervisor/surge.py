@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import nullcontext
 
 from healthagent.core.action import Outcome, Plan
 from healthagent.core.report import TargetReport
@@ -41,12 +42,20 @@ class Surge:
             raise Ended(Outcome.FAILED, f"{error}. {gone}, {way_on} cured", name) from error
         return target
 
-    async def remove(self, act: Act, id_: str) -> int:
-        """Take it out again, as carefully as any other; its exit code."""
-        with self._passage.kept_out(act, id_):
-            report = self._watched.seen(id_)
-            if report is not None:
-                await self._passage.out(act, report)
+    async def over(self, act: Act, more: Target) -> None:
+        """Remove it at the end of its roll. Raises :class:`Ended` where it stays."""
+        try:
+            code = await self._remove(act, more.id)
+        except (Ended, ActionError) as error:
+            why = f"all others are done, but {_stays(more.name, str(error))}"
+            raise Ended(Outcome.FAILED, why, more.name) from error
+        act.say(f"no longer needed: it ended with {code} and was removed", more)
+
+    async def _remove(self, act: Act, id_: str) -> int:
+        """Take it out again, as carefully as any other; its exit code. Raises :class:`Ended` where
+        the others are not enough without it, and ``ActionError``."""
+        report = self._watched.seen(id_)
+        async with self._passage.aside(act, report.target) if report else nullcontext():
             code = await self._runtime.stop(id_)
             await self._runtime.remove(id_)
         return code
@@ -56,13 +65,8 @@ class Surge:
         without it; what came of that, in words."""
         if not await self._watched.settles(FOUND_WITHIN):
             return _stays(name, f"replicas were not found within {FOUND_WITHIN:g} s")
-        report = self._watched.seen(id_)
-        if report is None:
+        if self._watched.seen(id_) is None:
             return f"{name}, the one more, is gone already"
-        try:
-            await self._passage.spared(act, report.target)
-        except Ended as error:
-            return _stays(name, str(error))
         return await self._taken_back(act, id_, name)
 
     async def _taken_back(self, act: Act, id_: str, name: str) -> str:
@@ -70,7 +74,7 @@ class Surge:
         if report is not None:
             await act.preserve(report.target)
         try:
-            await self.remove(act, id_)
+            await self._remove(act, id_)
         except (Ended, ActionError) as error:
             return _stays(name, str(error))
         return f"{name}, the one more, was removed"

@@ -9,8 +9,9 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 
 from healthagent.core.action import Plan, Step
-from healthagent.core.observation import ContainerState
+from healthagent.core.observation import ContainerState, Unseen
 from healthagent.core.report import Report
+from healthagent.core.target import Target
 from healthagent.supervisor import Drains, ReplicaOperations
 from healthagent.supervisor.fake import FakeRecorder, FakeRouter, FakeRuntime, FakeTraffic
 from healthagent.supervisor.ports import Container, Image
@@ -37,6 +38,7 @@ class Stage:
     drains: Drains = field(default_factory=Drains)
     lowest: int = 99
     """The fewest replicas that were ever ready."""
+    _reported: asyncio.Event = field(default_factory=asyncio.Event)
 
     def put(self, *names: str, **fields: object) -> None:
         """Add replicas that run."""
@@ -89,13 +91,37 @@ class Stage:
             watching.cancel()
             await operations.aclose()
 
+    async def reported(self) -> None:
+        """Until all know of what is so now."""
+        await self._reported.wait()
+
     async def _watch(self, operations: ReplicaOperations) -> None:
         while True:
             seen = self.report()
             self.lowest = min(self.lowest, len(seen.services[0].ready) if seen.services else 0)
             for surface in (self.drains, operations):
                 surface.publish(seen, ())
+            self._reported.set()
+            self._reported = asyncio.Event()
             await asyncio.sleep(0.002)
+
+
+class FailsMeanwhile(FakeRouter):
+    """Whenever ``leaving`` leaves the router of this stage, ``other`` falls ill."""
+
+    def __init__(self, stage: Stage, leaving: str, other: str, times: int = 99) -> None:
+        super().__init__()
+        self.stage = stage
+        self.leaving = leaving
+        self.other = other
+        self.times = times
+
+    async def settles(self, target: Target, routed: bool, timeout: float) -> bool | Unseen:
+        if target.name == self.leaving and not routed and self.times:
+            self.times -= 1
+            self.stage.sick.add(self.other)
+            await self.stage.reported()
+        return await super().settles(target, routed, timeout)
 
 
 async def steps(act: AsyncIterator[Step]) -> list[Step]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import AsyncIterator
 from contextlib import aclosing
 from dataclasses import replace
 
@@ -12,7 +13,7 @@ from healthagent.core.target import Target
 from healthagent.supervisor import ReplicaOperations
 from healthagent.supervisor.fake import FakeRuntime
 from healthagent.supervisor.ports import Image
-from tests.unit.supervisor.stage import IMAGE, Stage, plan, steps, told
+from tests.unit.supervisor.stage import IMAGE, FailsMeanwhile, Stage, plan, steps, told
 
 BY = "ops"
 
@@ -322,6 +323,64 @@ def assert_done_and_kept_out(stage: Stage, act: list[Step]) -> None:
     drain = stage.drains[target(stage, "app-2").id]
     assert drain is not None
     assert drain.why == "a look"
+
+
+class TestAnotherThatFailsWhileOneIsTakenOut:
+    """The others were enough without it when it began to leave."""
+
+    async def test_keeps_a_restart_from_the_stop(self) -> None:
+        stage = three(quorum=2)
+        stage.router = FailsMeanwhile(stage, "app-1", "app-2")
+        async with stage.played() as operations:
+            act = await steps(operations.restart(target(stage, "app-1"), BY, ""))
+        assert act[-1].outcome is Outcome.REFUSED, told(act)
+        assert "without app-1 1 of 3 replicas of app would be ready" in act[-1].text
+        assert stage.runtime.acts == [], "it is the only other one that serves"
+        assert stage.drains[target(stage, "app-1").id] is None
+
+    async def test_has_a_roll_put_it_back_and_wait_for_the_other(self) -> None:
+        stage = three(quorum=2)
+        stage.router = FailsMeanwhile(stage, "app-1", "app-2", times=1)
+        async with stage.played() as operations:
+            act = await cured(stage, operations.roll("app", BY, plan(image="shop:2")))
+        assert last(act) == (Outcome.DONE, "3 of 3 replicas are done"), told(act)
+        texts = [step.text.partition(":")[0] for step in act if step.target == "app-1"]
+        assert texts[: texts.index("SIGTERM")] == [
+            "out of the router", "nothing is in flight", "put back into rotation", "waiting",
+            "out of the router", "nothing is in flight",
+        ]  # fmt: skip
+
+    async def test_again_and_again_ends_a_roll(self) -> None:
+        stage = three(quorum=2)
+        stage.router = FailsMeanwhile(stage, "app-1", "app-2")
+        async with stage.played() as operations:
+            act = await cured(stage, operations.roll("app", BY, plan()))
+        assert act[-1].outcome is Outcome.FAILED
+        assert "its quorum is 2; it was out 3 times, and put back each time" in act[-1].text
+        assert stage.runtime.acts == []
+        assert stage.drains[target(stage, "app-1").id] is None
+
+    async def test_keeps_the_one_more(self) -> None:
+        stage = Stage()
+        stage.put("app-1")
+        stage.router = FailsMeanwhile(stage, "app-2", "app-1")
+        async with stage.played() as operations:
+            act = await cured(stage, operations.roll("app", BY, plan(surge=True)))
+        assert (act[-1].outcome, act[-1].target) == (Outcome.FAILED, "app-2")
+        assert "all others are done, but app-2, the one more, is there still" in act[-1].text
+        assert act[-1].text.endswith("docker rm -f app-2")
+        assert "stop app-2" not in stage.runtime.acts
+
+
+async def cured(stage: Stage, act: AsyncIterator[Step]) -> list[Step]:
+    """The steps of an act; whoever is ill gets well once the act waits for that."""
+    seen = []
+    async with aclosing(act) as following:  # type: ignore[type-var]
+        async for step in following:
+            if step.text.startswith("waiting"):
+                stage.sick.clear()
+            seen.append(step)
+    return seen
 
 
 class TestTwoAtOnce:

@@ -6,11 +6,12 @@ import pytest
 
 from healthagent.core.action import Plan
 from healthagent.core.report import ServiceReport
+from healthagent.core.rotation import Drain
 from healthagent.core.target import Pools
 from healthagent.supervisor import plan as planning
 from healthagent.supervisor.ports import Container, Image
-from tests.unit.supervisor.scenes import frozen, report, well
-from tests.unit.surfaces.world import Replica
+from tests.unit.supervisor.scenes import drained, frozen, report, well
+from tests.unit.surfaces.world import NOW, Replica
 
 BUN = Container("a" * 64, "app-1", "shop:bun", "sha256:bun", healthcheck=("CMD", "/healthprobe"))
 
@@ -35,6 +36,27 @@ def test_one_that_does_not_serve_can_always_be_spared() -> None:
     seen = service(well("app-1").but(quorum=2), frozen("app-2").but(quorum=2))
     assert planning.spared(seen, seen.targets[1].target) == ""
     assert "0 of 2" in planning.spared(seen, seen.targets[0].target)
+
+
+OPS, ROLL = Drain("ops", "", NOW, lasting=True), Drain("ops", "roll", NOW)
+
+
+@pytest.mark.parametrize(
+    ("who", "drain", "quorum", "spared"),
+    [
+        ("app-1", ROLL, 2, False),  # it would serve but for the act
+        ("app-1", OPS, 2, True),
+        ("app-2", ROLL, 1, True),  # the act is done with it, which the report does not tell yet
+        ("app-2", OPS, 1, False),
+    ],
+)
+def test_one_that_an_act_keeps_out_counts_as_serving_and_one_that_a_person_does_not(
+    who: str, drain: Drain, quorum: int, spared: bool
+) -> None:
+    both = report(*(well(name).but(quorum=quorum) for name in ("app-1", "app-2")))
+    (seen,) = drained(both, who, drain).services
+    why = planning.spared(seen, seen.targets[0].target)
+    assert (why == "") is spared, why or "a drain that is not lasting counts, any other does not"
 
 
 def test_a_service_at_its_quorum_is_not_rolled_without_a_surge() -> None:
