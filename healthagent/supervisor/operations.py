@@ -26,7 +26,7 @@ from healthagent.supervisor.recovery import cut_short
 from healthagent.supervisor.rolling import Rolling
 from healthagent.supervisor.rotation import Drains
 from healthagent.supervisor.surge import Surge
-from healthagent.supervisor.watched import Watched, how
+from healthagent.supervisor.watched import FOUND_WITHIN, Watched, how
 
 _log = logging.getLogger(__name__)
 
@@ -85,7 +85,7 @@ class ReplicaOperations:
                 return f"drained: {left}"
             raise Ended(Outcome.FAILED, f"{left}; it stays out of rotation until it is undrained")
 
-        return self._begin("drain", target.service, target.name, by, work)
+        return self._asked("drain", target.service, target.name, by, work)
 
     def undrain(self, target: Target, by: str) -> AsyncIterator[Step]:
         async def work(act: Act) -> str:
@@ -121,13 +121,13 @@ class ReplicaOperations:
                 await self._passage.back(act, target.id, Former.of(report))
             return await self._passage.again(target.id)
 
-        return self._begin("restart", target.service, target.name, by, work)
+        return self._asked("restart", target.service, target.name, by, work)
 
     def roll(self, service: str, by: str, plan: Plan) -> AsyncIterator[Step]:
         async def work(act: Act) -> str:
             return await self._rolling(act, service, plan)
 
-        return self._begin(plan.verb, service, "", by, work)
+        return self._asked(plan.verb, service, "", by, work)
 
     def take_up(self, earlier: Iterable[Step]) -> None:
         """End what an earlier life of the agent cut short, by its steps: bring back what it had
@@ -137,6 +137,24 @@ class ReplicaOperations:
             step = cut.last
             work = partial(cut.recovered, self._runtime, self._surge, self._clock())
             self._begin(step.verb, step.service, step.target, step.by, work, step.act)
+
+    def _asked(
+        self, verb: str, service: str, target: str, by: str, work: Work
+    ) -> AsyncIterator[Step]:
+        """Start an act that rests on who serves, once that is known: a replica that was not judged
+        yet would count as one that does not."""
+
+        async def begun(act: Act) -> str:
+            if not self._watched.settled:
+                act.say("waiting: the agent has just started and has not judged every replica yet")
+            if not await self._watched.settles(FOUND_WITHIN):
+                _refuse(
+                    f"not every replica was judged within {FOUND_WITHIN:g} s of waiting, so who "
+                    "serves is not known; see healthagent status, and ask again"
+                )
+            return await work(act)
+
+        return self._begin(verb, service, target, by, begun)
 
     def _begin(
         self, verb: str, service: str, target: str, by: str, work: Work, id_: str = ""

@@ -13,9 +13,7 @@ from healthagent.supervisor import plan as planning
 from healthagent.supervisor.act import ADDED, Act, Ended
 from healthagent.supervisor.passage import Former, Passage
 from healthagent.supervisor.ports import Runtime
-
-FOUND_WITHIN = 30.0
-"""Seconds after the agent's start within which it has found the replicas that there are."""
+from healthagent.supervisor.watched import FOUND_WITHIN
 
 
 class Surge:

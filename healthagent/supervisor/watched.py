@@ -12,6 +12,9 @@ from healthagent.core.target import Target
 from healthagent.core.transition import Transition
 from healthagent.supervisor.act import Ended
 
+FOUND_WITHIN = 30.0
+"""Seconds after its start within which the agent has found and judged the replicas there are."""
+
 
 class Watched:
     """The newest report, read as a surface reads it."""
@@ -54,13 +57,18 @@ class Watched:
     def seen(self, id_: str) -> TargetReport | None:
         return next((report for report in self._report.targets if report.target.id == id_), None)
 
+    @property
+    def settled(self) -> bool:
+        """Whether every replica that there is was judged once."""
+        return self._report.settled
+
     async def settles(self, timeout: float) -> bool:
-        """Wait until every replica that there is was judged once; whether they were in time."""
+        """Wait until they are; whether that was in time."""
         loop = asyncio.get_running_loop()
         until = loop.time() + timeout
-        while not self._report.settled and loop.time() < until:
+        while not self.settled and loop.time() < until:
             await self.next(until - loop.time())
-        return self._report.settled
+        return self.settled
 
     async def next(self, timeout: float) -> None:
         """Until there is a newer report, or so many seconds have passed."""

@@ -36,6 +36,8 @@ class Stage:
     traffic: FakeTraffic = field(default_factory=FakeTraffic)
     recorder: FakeRecorder = field(default_factory=FakeRecorder)
     drains: Drains = field(default_factory=Drains)
+    settled: bool = True
+    """Whether the agent has judged all of them."""
     lowest: int = 99
     """The fewest replicas that were ever ready."""
     _reported: asyncio.Event = field(default_factory=asyncio.Event)
@@ -50,7 +52,9 @@ class Stage:
 
     def report(self) -> Report:
         replicas = [self._replica(c) for c in self.runtime.containers.values()]
-        seen = WORLD.report(*replicas)
+        if not self.settled:
+            replicas = [replace(replica, looked_at=False) for replica in replicas]
+        seen = WORLD.report(*replicas, settled=self.settled)
         for container in self.runtime.containers.values():
             if (drain := self.drains[container.id]) is not None:
                 seen = drained(seen, container.name, drain)

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import aclosing
 from dataclasses import replace
+
+import pytest
 
 from healthagent.core.action import Outcome, Plan, Step
 from healthagent.core.observation import Unseen
@@ -381,6 +383,48 @@ async def cured(stage: Stage, act: AsyncIterator[Step]) -> list[Step]:
                 stage.sick.clear()
             seen.append(step)
     return seen
+
+
+ASKED: dict[str, Callable[[ReplicaOperations, Target], AsyncIterator[Step]]] = {
+    "drain": lambda operations, replica: operations.drain(replica, BY, ""),
+    "restart": lambda operations, replica: operations.restart(replica, BY, ""),
+    "roll": lambda operations, _: operations.roll("app", BY, plan()),
+}
+
+
+@pytest.mark.parametrize("asked", ASKED.values(), ids=ASKED)
+class TestAnAgentThatHasJustStarted:
+    """It has not judged the only replica that its service can serve with."""
+
+    async def test_waits_until_it_has_judged_all(
+        self, asked: Callable[[ReplicaOperations, Target], AsyncIterator[Step]]
+    ) -> None:
+        stage = Stage(settled=False)
+        stage.put("app-1")
+        async with stage.played() as operations:
+            act = asked(operations, target(stage, "app-1"))
+            first = await anext(act)
+            assert first.text.startswith("waiting: the agent has just started"), first
+            stage.settled = True
+            rest = await steps(act)
+        assert rest[-1].outcome is Outcome.REFUSED, told(rest)
+        assert "its quorum" in rest[-1].text, "what was not judged yet may well serve"
+        assert stage.runtime.acts == []
+
+    async def test_refuses_where_it_does_not_come_to_that(
+        self,
+        asked: Callable[[ReplicaOperations, Target], AsyncIterator[Step]],
+        monkeypatch: pytest.MonkeyPatch,
+    ) -> None:
+        monkeypatch.setattr("healthagent.supervisor.operations.FOUND_WITHIN", 0.0)
+        stage = Stage(settled=False)
+        stage.put("app-1")
+        async with stage.played() as operations:
+            act = await steps(asked(operations, target(stage, "app-1")))
+        assert act[-1].outcome is Outcome.REFUSED, told(act)
+        assert "not every replica was judged" in act[-1].text
+        assert stage.runtime.acts == []
+        assert stage.drains[target(stage, "app-1").id] is None
 
 
 class TestTwoAtOnce:
