@@ -111,14 +111,24 @@ def fewest(service: ServiceReport, plan: Plan) -> int:
     return len(service.ready) - (0 if plan.surge or not service.ready else 1)
 
 
-def way_on(
-    done: int,
-    replicas: Sequence[TargetReport],
+def way_back(
+    failed: Target,
+    left: Iterable[TargetReport],
     containers: Mapping[str, Container],
-    plan: Plan,
-    more: Target | None,
+    tried: Image,
+) -> Container | None:
+    """The container, as it was before the roll, whose image is the one to go back to: of a replica
+    that was ``left`` as it is and serves, else of the failed one. What was just tried is none."""
+    ids = (*(report.target.id for report in left if report.ready), failed.id)
+    before = (containers[id_] for id_ in ids)
+    return next((each for each in before if each.image_id != tried.id), None)
+
+
+def way_on(
+    done: int, replicas: Sequence[TargetReport], image_before: str, more: Target | None
 ) -> str:
-    """What somebody may do after a roll that stopped at one of its replicas."""
+    """What somebody may do after a roll that stopped at one of its replicas. ``image_before`` is to
+    go back to, empty where there is none."""
     failed, rest = replicas[done].target, [report.target.name for report in replicas[done + 1 :]]
     name = failed.service
     parts = [f"{done} of {len(replicas)} replicas of {name} are done"]
@@ -127,8 +137,8 @@ def way_on(
     if more is not None:
         parts.append(f"{more.name}, the one more, goes on serving")
     ways = f"see healthagent explain {failed.name}; to go on, roll it again once that is cured"
-    if plan.image is not None:
-        ways += f"; to go back: healthagent rollback {name} --image {containers[failed.id].image}"
+    if image_before:
+        ways += f"; to go back: healthagent rollback {name} --image {image_before}"
     return f"{', '.join(parts)}; {ways}"
 
 

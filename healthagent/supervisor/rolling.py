@@ -44,7 +44,9 @@ class Rolling:
             try:
                 await self._renew(act, report.target, plan)
             except (Ended, ActionError) as error:
-                way_on = planning.way_on(number, replicas, containers, plan, more)
+                left = replicas[number + 1 :]
+                before = await self._image_before(report.target, left, containers, image)
+                way_on = planning.way_on(number, replicas, before, more)
                 raise Ended(Outcome.FAILED, f"{error}. {way_on}", report.target.name) from error
         if more is not None:
             await self._surge.over(act, more)
@@ -57,6 +59,27 @@ class Rolling:
         image = await self._runtime.image(plan.image)
         files = planning.probe_files(containers.values(), image)
         return await self._runtime.image(plan.image, files)
+
+    async def _image_before(
+        self,
+        failed: Target,
+        left: Sequence[TargetReport],
+        containers: Mapping[str, Container],
+        tried: Image | None,
+    ) -> str:
+        """The image to go back to after the one that was tried; by its id, unless its reference is
+        known to mean it still. Empty where there is none."""
+        if tried is None:
+            return ""
+        now = (self._watched.seen(report.target.id) for report in left)
+        before = planning.way_back(failed, filter(None, now), containers, tried)
+        if before is None:
+            return ""
+        try:
+            named = await self._runtime.image(before.image)
+        except ActionError:
+            named = None
+        return before.image if named and named.id == before.image_id else before.image_id
 
     def _rehearse(
         self,

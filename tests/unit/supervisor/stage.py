@@ -24,8 +24,8 @@ AMPLE = 20.0
 
 @dataclass(slots=True)
 class Stage:
-    """``sick`` are names of replicas that are frozen, ``stillborn`` images whose containers never
-    get ready. Nothing takes any time but for the turns of the event loop."""
+    """``sick`` are names of replicas that are frozen, ``stillborn`` images, by name or id, whose
+    containers never get ready. Nothing takes any time but for the turns of the event loop."""
 
     quorum: int = 1
     grace: float = 30.0
@@ -71,7 +71,8 @@ class Stage:
             return replica.seen(ContainerState("exited", started_at=self._life(container)))
         state = ContainerState("running", pid=100, started_at=self._life(container))
         replica = replica.seen(state)
-        return starting(replica) if container.image in self.stillborn else replica
+        never = {container.image, container.image_id} & self.stillborn
+        return starting(replica) if never else replica
 
     def _life(self, container: Container) -> float:
         """Another one after each act that starts it."""

@@ -197,6 +197,24 @@ class TestARoll:
         assert "stop app-2" not in stage.runtime.acts
         assert stage.lowest == 2
 
+    async def test_names_the_way_back_by_an_id_where_the_tag_has_moved_on(self) -> None:
+        stage = three(grace=-9.9, stillborn={"sha256:two"})
+        stage.runtime.images[IMAGE] = Image("sha256:two")
+        async with stage.played() as operations:
+            act = await steps(operations.roll("app", BY, plan(image=IMAGE)))
+        assert act[-1].text.endswith("rollback app --image sha256:one"), act[-1].text
+
+    async def test_names_the_way_back_to_what_serves_and_not_to_what_was_broken_before(
+        self,
+    ) -> None:
+        stage = three(grace=-9.9, stillborn={"shop:2", "shop:3"})
+        stage.put("app-1", image="shop:2", image_id="sha256:two")
+        stage.runtime.images["shop:3"] = Image("sha256:three")
+        async with stage.played() as operations:
+            act = await steps(operations.roll("app", BY, plan(image="shop:3")))
+        assert act[-1].target == "app-1", told(act)
+        assert act[-1].text.endswith(f"rollback app --image {IMAGE}"), act[-1].text
+
     async def test_starts_again_what_it_stopped_and_cannot_replace(self) -> None:
         stage = three()
         stage.runtime.refuses["replace"] = "no space left on device"

@@ -116,6 +116,15 @@ def test_the_probe_is_looked_for_where_the_new_containers_would_run_it() -> None
     assert planning.probe_files([shell], None) == ()
 
 
+def test_what_was_just_tried_is_no_way_back() -> None:
+    failed, left = service(frozen("app-1"), frozen("app-2")).targets
+    containers = {each.target.id: BUN for each in (failed, left)}
+    same = planning.way_back(failed.target, [left], containers, Image(BUN.image_id))
+    assert same is None, "that image is the one that failed"
+    assert planning.way_back(failed.target, [left], containers, Image("sha256:new")) == BUN
+    assert "to go back" not in planning.way_on(0, (failed, left), "", None)
+
+
 @pytest.mark.parametrize(
     ("names", "more"),
     [
