@@ -3,6 +3,7 @@
 HealthagentError
 ├── ConfigurationError      a file, variable, flag or static target that cannot be used
 ├── ActionError             the Engine did not do what it was asked to
+│   └── Unanswered          it could not be asked, or did not answer in time
 ├── AgentUnreachable        the CLI found no agent to ask
 ├── Refused                 the agent does not act for who asks
 └── UnknownTarget           no target has that name or id, or several have
@@ -30,6 +31,10 @@ class ConfigurationError(HealthagentError):
 
 class ActionError(HealthagentError):
     """Something that was to be done to a replica was not done; the replica is as it was."""
+
+
+class Unanswered(ActionError):
+    """The Engine could not be asked, or gave no answer in time: whether it did it is not known."""
 
 
 class AgentUnreachable(HealthagentError):

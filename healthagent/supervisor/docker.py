@@ -11,13 +11,14 @@ import concurrent.futures
 import math
 import threading
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from typing import Any, TypeVar, cast
 
 from docker.errors import APIError, ImageNotFound, NotFound
 
 from healthagent.core.action import Plan
 from healthagent.docker_api import FAULTS, connect, explained
-from healthagent.errors import ActionError
+from healthagent.errors import ActionError, Unanswered
 from healthagent.supervisor.ports import Container, Image
 from healthagent.supervisor.successor import Creation, Document, creation, image_of
 
@@ -73,10 +74,14 @@ class DockerRuntime:
     async def replace(self, id_: str, plan: Plan) -> str:
         return await self._do(f"replace {id_[:12]}", lambda engine: _replace(engine, id_, plan))
 
-    async def recover(self, id_: str, name: str) -> str:
+    async def recover(self, id_: str, name: str) -> Container:
         found = await self._do(f"recover {name}", lambda engine: _left_of(engine, id_, name))
-        await (self.restart(found) if found == id_ else self.start(found))
-        return found
+        if found == id_:
+            await self.restart(found)
+            await self._do(f"clear up after {name}", lambda e: _drop_successor(e, id_, name))
+        else:
+            await self.start(found)
+        return await self.inspect(found)
 
     async def add(self, id_: str, name: str, number: int, plan: Plan) -> str:
         def add(engine: Api) -> str:
@@ -128,9 +133,10 @@ class DockerRuntime:
                 return await asyncio.shield(running)
         except TimeoutError:
             remedy = "look at the log of dockerd; it may still do what it was asked to"
-            raise ActionError(f"cannot {what}: no answer within {within:g} s; {remedy}") from None
+            raise Unanswered(f"cannot {what}: no answer within {within:g} s; {remedy}") from None
         except FAULTS as error:
-            raise ActionError(f"cannot {what}: {self._why(error, within)}") from error
+            kind = ActionError if isinstance(error, APIError) else Unanswered
+            raise kind(f"cannot {what}: {self._why(error, within)}") from error
 
     def _why(self, error: Exception, within: float) -> str:
         if isinstance(error, NotFound):
@@ -147,15 +153,11 @@ def _inspected(engine: Api, id_: str) -> Document:
 
 def _replace(engine: Api, id_: str, plan: Plan) -> str:
     """As Compose does it: the new one is made before the old one goes, under a name that is free
-    for sure."""
+    for sure. Where the old one does not go it may be half gone, so both stay as they are."""
     old = _inspected(engine, id_)
     name = old["Name"].lstrip("/")
     new = _create(engine, _asked(engine, old, plan), _meanwhile(id_, name))
-    try:
-        engine.remove_container(id_)
-    except FAULTS:
-        engine.remove_container(new, v=False)
-        raise
+    engine.remove_container(id_)
     engine.rename(new, name)
     return new
 
@@ -166,13 +168,29 @@ def _meanwhile(id_: str, name: str) -> str:
 
 
 def _left_of(engine: Api, id_: str, name: str) -> str:
-    """Which container a replacement left, by its name alone from now on."""
+    """Which container a replacement left. Of two the old one stays, unless the Engine has begun to
+    remove it, and so does not start it again, or the new one runs already."""
     old, new = _found(engine, id_), _found(engine, _meanwhile(id_, name))
-    if old is not None and new is not None:
-        engine.remove_container(new["Id"], v=False)
-    if old is None and new is not None:
+    if old is not None and not _is_going(old) and not (new and new["State"].get("Running")):
+        return id_
+    if new is None:
+        return str(_inspected(engine, name)["Id"])
+    with suppress(APIError):  # what holds the old one, and so its name, need not hold the new one
+        if old is not None:
+            engine.remove_container(id_)
         engine.rename(new["Id"], name)
-    return str((old or new or _inspected(engine, name))["Id"])
+    return str(new["Id"])
+
+
+def _drop_successor(engine: Api, id_: str, name: str) -> None:
+    """For one that runs again itself, and not before."""
+    if (new := _found(engine, _meanwhile(id_, name))) is not None:
+        engine.remove_container(new["Id"], v=False)
+
+
+def _is_going(document: Document) -> bool:
+    """Whether its removal has begun: one that failed half-way leaves it *dead*."""
+    return document["State"].get("Status") in ("removing", "dead")
 
 
 def _found(engine: Api, id_or_name: str) -> Document | None:

@@ -74,11 +74,11 @@ class FakeRuntime:
         del self.containers[id_]
         return new
 
-    async def recover(self, id_: str, name: str) -> str:
+    async def recover(self, id_: str, name: str) -> Container:
         named = (each.id for each in self.containers.values() if each.name == name)
         found = id_ if id_ in self.containers else next(named, id_)
         await (self.restart(found) if found == id_ else self.start(found))
-        return found
+        return self._known(found)
 
     async def add(self, id_: str, name: str, number: int, plan: Plan) -> str:
         old = self._known(id_)

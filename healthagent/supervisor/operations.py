@@ -135,7 +135,8 @@ class ReplicaOperations:
         under."""
         for cut in cut_short(earlier):
             step = cut.last
-            work = partial(cut.recovered, self._runtime, self._surge, self._clock())
+            hands = self._runtime, self._passage, self._surge
+            work = partial(cut.recovered, *hands, self._clock())
             self._begin(step.verb, step.service, step.target, step.by, work, step.act)
 
     def _asked(

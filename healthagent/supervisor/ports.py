@@ -76,13 +76,15 @@ class Runtime(Protocol):
     async def replace(self, id_: str, plan: Plan) -> str:
         """Put a stopped container's successor in its place: under its name, with all that it had
         but what ``plan`` changes, created and not started. Returns its id; the old one is gone.
-        Where the successor cannot be created the old one stays."""
+        Where the successor cannot be created the old one stays; where anything else fails,
+        :meth:`recover` puts right what is left of the two."""
         ...
 
-    async def recover(self, id_: str, name: str) -> str:
-        """Bring back a replica that was being replaced when the agent ended: under its name, and
-        running. Returns the id of what runs. That is its successor where the old one was gone
-        already, and else the old one, which is restarted: it was told to end, and may yet."""
+    async def recover(self, id_: str, name: str) -> Container:
+        """Bring back a replica of which a replacement was not ended: running, and under its name.
+        Returns what runs. That is its successor where the old one is gone, or so far gone that the
+        Engine does not start it; as long as it has the name still, the successor has another one.
+        Else it is the old one, which is restarted: it was told to end, and may yet."""
         ...
 
     async def add(self, id_: str, name: str, number: int, plan: Plan) -> str:

@@ -1,24 +1,35 @@
-"""What the end of the agent cut short: found in the history by the next one, and put right.
+"""What was cut short: by a fault of the Engine, put right by the act itself, or by the end of the
+agent, found in the history by the next one.
 
 To restart a replica is one request to the Engine, which ends it by itself. To replace one is
-several: should the agent end in between, the Engine takes the replica for stopped on purpose, and
+several: should it not come to the last, the Engine takes the replica for stopped on purpose, and
 nobody else would start it. And nobody else would remove the one more that a roll had added.
 """
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import NoReturn
 
 from healthagent.core.action import Outcome, Step
-from healthagent.errors import ActionError
+from healthagent.core.rotation import Drain
+from healthagent.errors import ActionError, Unanswered
 from healthagent.supervisor.act import ADDED, INTERRUPTED, RECOVERED, STOPPED, Act, Ended
-from healthagent.supervisor.ports import Runtime
+from healthagent.supervisor.passage import Passage
+from healthagent.supervisor.ports import Container, Runtime
 from healthagent.supervisor.surge import Surge
 
 RECENT = 600.0
 """Seconds after which a replica is left as it is found: by then a person may have stopped it."""
+
+ASKED_FOR = 120.0
+"""Seconds for which a replica is tried to be brought back while the Engine cannot be asked, as one
+that starts anew, or is still at the removal of the old container."""
+
+PAUSE = 1.0
+"""Seconds from one try to the next."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,14 +43,18 @@ class CutShort:
     added: Step | None
     over: bool
 
-    async def recovered(self, runtime: Runtime, surge: Surge, now: float, act: Act) -> NoReturn:
+    async def recovered(
+        self, runtime: Runtime, passage: Passage, surge: Surge, now: float, act: Act
+    ) -> NoReturn:
         """Bring back what it had stopped, then remove what it had added. Raises :class:`Ended`, for
         the act has failed: the text says how far it had come, how its replicas are, and how to go
         on."""
         told = [f"the agent ended while this was {self.last.outcome} ({self.last.text})"]
         recent = now - self.last.at <= RECENT
         if self.stop is not None and recent:
-            told.append(await _brought_back(self.stop, runtime))
+            id_, name = str(self.stop.evidence[STOPPED]), self.stop.target
+            drain = passage.drains[id_]
+            told.append(await brought_back(act, runtime, passage, id_, name, drain))
         if self.added is not None and recent:
             act.say("; ".join(told), evidence={RECOVERED: True})  # the rest may take a while
             id_, name = str(self.added.evidence[ADDED]), self.added.target
@@ -48,15 +63,47 @@ class CutShort:
         raise Ended(Outcome.FAILED, "; ".join(told), (self.stop or self.last).target)
 
 
-async def _brought_back(stop: Step, runtime: Runtime) -> str:
-    """What came of that, in words. ``stop`` is the step that told which container was stopped."""
-    id_ = str(stop.evidence[STOPPED])
+async def brought_back(
+    act: Act, runtime: Runtime, passage: Passage, id_: str, name: str, drain: Drain | None
+) -> str:
+    """Have a replica run again of which an act stopped the container ``id_``, or its successor;
+    what came of it, in words. ``drain`` is what kept it out before."""
     try:
-        found = await runtime.recover(id_, stop.target)
+        found = await _recovered(act, runtime, id_, name)
     except ActionError as error:
-        return str(error)
-    which = "was started again as it was" if found == id_ else "runs as its successor"
-    return f"{stop.target} {which} ({found[:12]})"
+        sure = "may be stopped still" if isinstance(error, Unanswered) else "stays stopped"
+        remedy = f"docker start {name}, or docker compose up --detach where it is gone"
+        return f"{name} {sure}: {error}; once that is cured, {remedy}"
+    if found.id == id_:
+        return f"{name} was started again as it was ({id_[:12]})"
+    passage.succeed(drain, id_, found.id)
+    told = f"{name} runs as its successor ({found.id[:12]})"
+    if found.name == name:
+        return told
+    remedy = f"docker rm --force {id_[:12]}, then docker rename {found.name} {name}"
+    return f"{told}, called {found.name} as {id_[:12]} cannot be removed: {remedy}"
+
+
+async def _recovered(act: Act, runtime: Runtime, id_: str, name: str) -> Container:
+    """What runs, under its name if that comes free in time. Raises ``ActionError``."""
+    loop = asyncio.get_running_loop()
+    until = loop.time() + ASKED_FOR
+    said = False
+    while True:
+        try:
+            found = await runtime.recover(id_, name)
+        except Unanswered as error:
+            if loop.time() >= until:
+                raise
+            why = str(error)
+        else:
+            if id_ == found.id or name == found.name or loop.time() >= until:
+                return found
+            why = f"it runs as {found.name}, since {id_[:12]} is not removed yet"
+        if not said:
+            act.say(f"not as it was yet, which is tried for {ASKED_FOR:g} s: {why}", name)
+            said = True
+        await asyncio.sleep(PAUSE)
 
 
 def cut_short(steps: Iterable[Step]) -> Sequence[CutShort]:

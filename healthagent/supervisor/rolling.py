@@ -12,6 +12,7 @@ from healthagent.supervisor import plan as planning
 from healthagent.supervisor.act import Act, Ended
 from healthagent.supervisor.passage import Former, Passage
 from healthagent.supervisor.ports import Container, Image, Runtime
+from healthagent.supervisor.recovery import brought_back
 from healthagent.supervisor.surge import Surge
 
 
@@ -100,33 +101,32 @@ class Rolling:
 
     async def _renew(self, act: Act, target: Target, plan: Plan) -> None:
         """Put one replica into its next life."""
-        passage, runtime, new = self._passage, self._runtime, target.id
+        passage, new = self._passage, target.id
         async with passage.aside(act, target) as report:
             former = Former.of(report)
-            if not plan.replaces:
-                act.say("SIGTERM", target)
-                await runtime.restart(target.id)
-                await passage.back(act, new, former)
+            if plan.replaces:
+                new = await self._replaced(act, target, plan, former)
             else:
-                act.say_sigterm(target)
-                code = await runtime.stop(target.id)
-                drain = passage.drains[target.id]
-                new = await self._replaced(target, plan)
-                passage.succeed(drain, target.id, new)
-                with passage.kept_out(act, new):
-                    act.say(f"ended with {code}; its successor {new[:12]} starts", target)
-                    await runtime.start(new)
-                    await passage.back(act, new, former)
+                act.say("SIGTERM", target)
+                await self._runtime.restart(new)
+                await passage.back(act, new, former)
         act.say(await passage.again(new), target)
 
-    async def _replaced(self, target: Target, plan: Plan) -> str:
-        """The id of its successor. Where there is to be none it is started as it was: nobody else
-        would, since the Engine takes it for stopped on purpose."""
+    async def _replaced(self, act: Act, target: Target, plan: Plan, former: Former) -> str:
+        """The id of its successor, once that is ready. Where the Engine fails half-way, what it
+        left is started: nobody else would, since the Engine takes it for stopped on purpose."""
+        passage, runtime, drain = self._passage, self._runtime, None
+        act.say_sigterm(target)
         try:
-            return await self._runtime.replace(target.id, plan)
+            code = await runtime.stop(target.id)
+            drain = passage.drains[target.id]
+            new = await runtime.replace(target.id, plan)
+            passage.succeed(drain, target.id, new)
+            with passage.kept_out(act, new):
+                act.say(f"ended with {code}; its successor {new[:12]} starts", target)
+                await runtime.start(new)
+                await passage.back(act, new, former)
         except ActionError as error:
-            try:
-                await self._runtime.start(target.id)
-            except ActionError as other:
-                raise ActionError(f"{error}; and it stays stopped: {other}") from error
-            raise ActionError(f"{error}; it was started again as it was") from error
+            what = await brought_back(act, runtime, passage, target.id, target.name, drain)
+            raise ActionError(f"{error}; {what}") from error
+        return new

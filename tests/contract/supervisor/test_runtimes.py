@@ -115,7 +115,7 @@ async def test_one_that_runs_is_not_replaced(case: Case) -> None:
 async def test_one_that_was_not_replaced_yet_is_started_again(case: Case, stopped: bool) -> None:
     if stopped:
         await case.runtime.stop(case.id)
-    assert await case.runtime.recover(case.id, case.name) == case.id
+    assert (await case.runtime.recover(case.id, case.name)).id == case.id
     assert (await case.runtime.inspect(case.id)).running
 
 
@@ -123,7 +123,8 @@ async def test_one_whose_successor_has_its_name_already_runs_as_that(case: Case)
     await case.runtime.stop(case.id)
     new = await case.runtime.replace(case.id, Plan(image=case.other))
     for _ in range(2):
-        assert await case.runtime.recover(case.id, case.name) == new
+        found = await case.runtime.recover(case.id, case.name)
+        assert (found.id, found.name) == (new, case.name)
         assert (await case.runtime.inspect(new)).running
 
 
@@ -208,8 +209,8 @@ async def test_a_successor_that_waits_for_its_name_is_its_or_goes(
     if gone:
         boxes.engine.remove(old)
     found = await DockerRuntime(boxes.engine.host).recover(old, name)
-    assert found == (new if gone else old)
-    assert boxes.engine.inspect(name)["Id"] == found
+    assert (found.id, found.name) == (new if gone else old, name)
+    assert boxes.engine.inspect(name)["Id"] == found.id
     assert boxes.docker("ps", "--all", "--quiet", "--filter", f"name={old[:12]}_").split() == []
 
 

@@ -222,17 +222,19 @@ class TestARoll:
             act = await steps(operations.roll("app", BY, plan(image="shop:2")))
         outcome, text = last(act)
         assert (outcome, act[-1].target) == (Outcome.FAILED, "app-1")
-        assert "no space left on device; it was started again as it was. 0 of 3" in text
-        assert stage.runtime.acts == ["stop app-1", "replace app-1", "start app-1"]
+        assert "no space left on device; app-1 was started again as it was (0001000" in text
+        assert "). 0 of 3" in text
+        assert stage.runtime.acts == ["stop app-1", "replace app-1", "restart app-1"]
         assert stage.drains[target(stage, "app-1").id] is None
         assert all(container.running for container in stage.runtime.containers.values())
 
     async def test_says_that_one_stays_stopped_which_cannot_be_started_again(self) -> None:
         stage = three()
-        stage.runtime.refuses = {"replace": "no space left", "start": "the network is gone"}
+        stage.runtime.refuses = {"replace": "no space left", "restart": "the network is gone"}
         async with stage.played() as operations:
             act = await steps(operations.roll("app", BY, plan(image="shop:2")))
-        assert "no space left; and it stays stopped: cannot start app-1: the net" in act[-1].text
+        assert "no space left; app-1 stays stopped: cannot restart app-1: the n" in act[-1].text
+        assert "docker start app-1" in act[-1].text, "name the command that cures it"
 
     async def test_of_a_service_that_can_spare_nobody_is_refused(self) -> None:
         stage = Stage()

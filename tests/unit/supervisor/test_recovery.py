@@ -4,13 +4,19 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections.abc import Sequence
 from dataclasses import replace
+from typing import TypeVar
 
 import pytest
 
 from healthagent.core.action import Outcome, Plan, Step
+from healthagent.core.rotation import Drain
+from healthagent.errors import Unanswered
+from healthagent.supervisor import Drains
 from healthagent.supervisor.act import RECOVERED, STOPPED
 from healthagent.supervisor.fake import FakeRuntime
+from healthagent.supervisor.ports import Container
 from healthagent.supervisor.recovery import RECENT
 from tests.unit.supervisor.stage import AMPLE, Stage, plan, steps, told
 from tests.unit.supervisor.test_operations import three, until_idle
@@ -19,6 +25,8 @@ BY_IMAGE = plan(image="shop:2")
 WITH_ONE_MORE = plan(image="shop:2", surge=True)
 
 Earlier = tuple[Step, ...]
+
+R = TypeVar("R")
 
 
 async def rolled_until(
@@ -177,3 +185,126 @@ class TestTheOneMoreOfARoll:
         *_, last = await next_life(stage, (*earlier, *dealt_with[: brought_back + 1]))
         assert "app-4, the one more, is gone already" in last.text
         assert stage.runtime.acts == [], "what was brought back once is left in peace"
+
+
+class Failing(FakeRuntime):
+    """An Engine that does what it is first asked for by the call ``fails``, and does not say so;
+    then it cannot be asked ``away`` times. ``called`` are the names under which it has brought back
+    a replica, one time after another, before that comes to its own."""
+
+    fails = ""
+    away = 0
+    called: Sequence[str] = ()
+
+    async def stop(self, id_: str, grace: float | None = None) -> int:
+        return self._broken_off("stop", await super().stop(id_, grace))
+
+    async def replace(self, id_: str, plan: Plan) -> str:
+        return self._broken_off("replace", await super().replace(id_, plan))
+
+    async def start(self, id_: str) -> None:
+        await super().start(id_)
+        self._broken_off("start", id_)
+
+    async def recover(self, id_: str, name: str) -> Container:
+        if self.away:
+            self.away -= 1
+            raise Unanswered(f"cannot recover {name}: nothing listens there")
+        found = await super().recover(id_, name)
+        other, *self.called = self.called or (found.name,)
+        return replace(found, name=other)
+
+    def _broken_off(self, call: str, result: R) -> R:
+        if call == self.fails:
+            self.fails = ""
+            raise Unanswered(f"cannot {call} it: the Engine ended the connection")
+        return result
+
+
+def failing(fails: str, away: int = 0, called: Sequence[str] = ()) -> Stage:
+    runtime = Failing()
+    runtime.fails, runtime.away, runtime.called = fails, away, called
+    return three(runtime=runtime)
+
+
+@pytest.fixture
+def unhurried(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Between two tries nothing but a turn of the event loop."""
+    monkeypatch.setattr("healthagent.supervisor.recovery.PAUSE", 0.0)
+
+
+@pytest.mark.usefixtures("unhurried")
+class TestAnEngineThatFailsHalfWayThroughAReplacement:
+    @pytest.mark.parametrize(
+        ("fails", "what"),
+        [
+            ("stop", "was started again as it was (0001"),
+            ("replace", "runs as its successor (ffff"),
+            ("start", "runs as its successor (ffff"),
+        ],
+    )
+    async def test_leaves_nothing_down(self, fails: str, what: str) -> None:
+        stage = failing(fails, away=3)
+        async with stage.played() as operations:
+            act = await steps(operations.roll("app", "ops", BY_IMAGE))
+        assert running(stage) == ALL, "nobody else would start it"
+        assert (act[-1].outcome, act[-1].target) == (Outcome.FAILED, "app-1")
+        assert f"the Engine ended the connection; app-1 {what}" in act[-1].text
+        waiting = [step.text for step in act if "not as it was yet" in step.text]
+        assert len(waiting) == 1, told(act)
+
+    async def test_keeps_out_the_successor_of_one_that_somebody_keeps_out(self) -> None:
+        stage = failing("replace")
+        (first,) = [each for each in stage.report().targets if each.target.name == "app-1"]
+        async with stage.played() as operations:
+            await steps(operations.drain(first.target, "ops", "a look"))
+            await steps(operations.roll("app", "ops", BY_IMAGE))
+        (new,) = [each for each in stage.report().targets if each.target.name == "app-1"]
+        assert new.target.id != first.target.id
+        assert new.drain is not None
+        assert new.drain.why == "a look"
+
+    async def test_keeps_it_out_too_in_the_agents_next_life(
+        self, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        stage = three()
+        earlier = await rolled_until(stage, "replace", monkeypatch)
+        (old,) = [str(step.evidence[STOPPED]) for step in earlier if STOPPED in step.evidence]
+        stage.drains, stage.settled = (
+            Drains({old: Drain("ops", "a look", 1.0, lasting=True)}),
+            False,
+        )
+        await next_life(stage, earlier)
+        (new,) = [each for each in stage.report().targets if each.target.name == "app-1"]
+        assert new.drain is not None, "its drain is its successor's"
+
+    async def test_waits_for_the_name_of_what_is_not_removed_yet(self) -> None:
+        stage = failing("replace", called=("0001_app-1", "0001_app-1"))
+        async with stage.played() as operations:
+            act = await steps(operations.roll("app", "ops", BY_IMAGE))
+        assert "app-1 runs as its successor" in act[-1].text
+        assert "called" not in act[-1].text
+
+    async def test_and_for_good_is_told_with_what_is_where_and_the_cure(
+        self, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr("healthagent.supervisor.recovery.ASKED_FOR", 0.0)
+        stage = failing("replace", called=("0001_app-1",))
+        async with stage.played() as operations:
+            act = await steps(operations.roll("app", "ops", BY_IMAGE))
+        assert "called 0001_app-1 as 000100010001 cannot be removed" in act[-1].text
+        assert "docker rm --force 000100010001, then docker rename 0001_app-1 app-1" in act[-1].text
+        stage = failing("stop", away=99)
+        async with stage.played() as operations:
+            act = await steps(operations.roll("app", "ops", BY_IMAGE))
+        assert "app-1 may be stopped still: cannot recover app-1: nothing listens" in act[-1].text
+        assert "docker start app-1" in act[-1].text
+
+    async def test_in_the_agents_next_life_is_asked_again(
+        self, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        stage = failing("", away=3)
+        earlier = await rolled_until(stage, "stop", monkeypatch)
+        *_, last = await next_life(stage, earlier)
+        assert running(stage) == ALL
+        assert "app-1 was started again as it was" in last.text
