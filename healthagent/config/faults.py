@@ -11,6 +11,7 @@ from pydantic import ValidationError
 
 from healthagent.config import tables
 from healthagent.config.layers import Gathered
+from healthagent.core.masking import HIDDEN, masked
 from healthagent.core.options import OPTIONS, Option
 
 _OPTIONS = {option.key: option for option in OPTIONS}
@@ -53,9 +54,12 @@ def _of_target(path: tables.Path, target: Mapping[str, Any], gathered: Gathered)
     if [other for other in gathered.values["targets"][: path[1]] if _named(other, name)]:
         remedy = "give each target a name of its own"
         yield _line((*path, "name"), gathered, "is another target's too", remedy, name)
-    database, databases = declared.get("database"), gathered.values.get("databases")
+    database = dict(tables.texts(declared)).get("database")
+    databases = gathered.values.get("databases")
     known = databases if isinstance(databases, Mapping) else {}
-    if database is not None and "database_url" not in target and database not in known:
+    if "database_url" in target or database is None or database in known:
+        return
+    if _readable(_OPTIONS["database"], database):
         remedy = f"add [databases.{database}], or set database_url"
         yield _line((*path, "database"), gathered, "is not in [databases]", remedy, database)
 
@@ -122,13 +126,22 @@ def _write(path: tables.Path) -> str:
 def _line(
     path: tables.Path, gathered: Gathered, problem: str, remedy: str, value: object = None
 ) -> str:
-    key = tables.key_of(path)
-    shown = ""
-    if value is not None:
-        hidden = key is not None and key.setting.secret
-        shown = " = ***" if hidden else f" = {json.dumps(value, default=str, ensure_ascii=False)}"
     where = _where(path, gathered.origins)
-    return f"{_spelled(path, gathered.values)}{shown}{where}: {problem}; {remedy}"
+    return f"{_spelled(path, gathered.values)}{_shown(path, value)}{where}: {problem}; {remedy}"
+
+
+def _shown(path: tables.Path, value: object) -> str:
+    """The value, where its key is known to hold no secret. A table or a list says nothing of what
+    stands in it, nor does a text in the place of a table: each may hold a password."""
+    key = tables.key_of(path)
+    if key is None or value is None:
+        return ""
+    if key.setting.secret:
+        return f" = {HIDDEN}"
+    if isinstance(value, Mapping | list):
+        return ""
+    told = masked(value) if isinstance(value, str) else value
+    return f" = {json.dumps(told, default=str, ensure_ascii=False)}"
 
 
 def _where(path: tables.Path, origins: Mapping[str, str]) -> str:

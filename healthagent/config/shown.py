@@ -9,8 +9,7 @@ from pydantic import BaseModel
 
 from healthagent.config.settings import Settings
 from healthagent.config.tables import Address, Path, StaticTarget, key_of
-
-HIDDEN = "***"
+from healthagent.core.masking import HIDDEN, masked
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +32,7 @@ def rows(settings: Settings) -> Iterator[Row]:
                 origin = settings.origins["targets"]
             case parts:
                 origin = settings.origins.get(".".join(map(str, parts)), "")
-        yield Row(".".join(map(str, parts)), HIDDEN if secret else _text(value), origin)
+        yield Row(".".join(map(str, parts)), HIDDEN if secret else masked(_text(value)), origin)
 
 
 def _values(table: BaseModel, prefix: Path = ()) -> Iterator[tuple[Path, object]]:

@@ -303,7 +303,11 @@ class StaticTarget(Table):
     traefik: Annotated[
         dict[str, str],
         BeforeValidator(flat),
-        Setting("a table of Traefik's labels, without `traefik.`", "how Traefik routes to it"),
+        Setting(
+            "a table of Traefik's labels, without `traefik.`",
+            "how Traefik routes to it",
+            secret=True,
+        ),
     ] = Field(default_factory=dict)
 
     @model_validator(mode="after")
@@ -415,7 +419,9 @@ DEFAULTS: tuple[Key, ...] = tuple(
     key for key in _options("defaults.") if key.path != "defaults.enable"
 )
 TARGET: tuple[Key, ...] = tuple(_keys(StaticTarget, "targets."))
-KEYS: Mapping[str, Key] = {key.path: key for key in (*GENERAL, *DATABASE, *DEFAULTS, *TARGET)}
+KEYS: Mapping[str, Key] = {
+    key.path: key for key in (*GENERAL, *DATABASE, *DEFAULTS, *TARGET, *_options("targets."))
+}
 
 
 def key_of(path: Path) -> Key | None:

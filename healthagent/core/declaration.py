@@ -11,6 +11,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
 
+from healthagent.core.masking import masked
 from healthagent.core.options import BY_KEY, PREFIX, boolean, port
 from healthagent.core.postgres_url import database_of, role_of
 from healthagent.core.report import Notice
@@ -85,11 +86,13 @@ def declare(
 
 
 class _Reader:
-    """Reads one candidate's settings; keeps where each came from, and what could not be read."""
+    """Reads one candidate's settings; keeps where each came from, as which text it was written, and
+    what could not be read."""
 
     def __init__(self, candidate: Candidate, defaults: Mapping[str, str]) -> None:
         self.candidate = candidate
         self.origins: dict[str, str] = {}
+        self.written: dict[str, str] = {}
         self.notices: list[Notice] = []
         self._defaults = defaults
 
@@ -110,6 +113,7 @@ class _Reader:
                     self.complain(key, text, "cannot be read")
                     continue
                 self.origins[key] = f"{where}, from its variable {variable}" if variable else where
+                self.written[key] = text
                 return found
         self.origins[key] = "default"
         return default
@@ -120,7 +124,7 @@ class _Reader:
             Notice(
                 about=self.candidate.name,
                 key=_spelled(self.candidate, key),
-                value=value,
+                value=masked(value),
                 problem=problem,
                 remedy=remedy or f"write {option.expects}",
             )
@@ -201,7 +205,8 @@ def _database(reader: _Reader, databases: Mapping[str, DatabaseRef]) -> Database
     url = reader.candidate.environment.get("DATABASE_URL")
     if url is None:
         if name is not None:
-            reader.complain("database", name, "is not one of the agent's databases")
+            written = reader.written["database"]
+            reader.complain("database", written, "is not one of the agent's databases")
         return None
     try:
         ref = database_of(url)
@@ -223,14 +228,14 @@ def _database(reader: _Reader, databases: Mapping[str, DatabaseRef]) -> Database
 
 
 def _unheard_of(candidate: Candidate) -> Iterator[Notice]:
-    for key, value in candidate.settings.items():
+    """No values: what was mistyped may have been a password."""
+    for key in candidate.settings:
         if key not in BY_KEY:
             near = difflib.get_close_matches(key, BY_KEY, n=1)
             hint = f"did you mean {_spelled(candidate, near[0])}?" if near else "remove it"
             yield Notice(
                 about=candidate.name,
                 key=_spelled(candidate, key),
-                value=value,
                 problem="is no option",
                 remedy=hint,
             )

@@ -111,7 +111,8 @@ def path(text: str) -> str | None:
 
 
 def name(text: str) -> str:
-    if not text.strip() or not text.isprintable():
+    """A name. A URL or a connection string is none: it may hold a password, and names are shown."""
+    if not text.strip() or not text.isprintable() or any(sign in text for sign in _CONNECTION):
         raise ValueError(text)
     return text
 
@@ -140,6 +141,7 @@ def template(text: str) -> str:
     return text
 
 
+_CONNECTION = ("://", "@", "=")
 _FIELDS = frozenset({"container_name", "name", "service", "short_id"})
 _DURATION = "a duration such as 1s or 500ms"
 _COUNT = "a whole number from 1 on"

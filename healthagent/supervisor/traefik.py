@@ -15,6 +15,7 @@ from typing import Any
 import aiohttp
 import orjson
 
+from healthagent.core.masking import masked
 from healthagent.core.observation import Unseen
 from healthagent.core.rotation import Told, routes_to, served, unused
 from healthagent.core.target import Target
@@ -109,8 +110,9 @@ class TraefikRouter:
                     if routed and not seen and routes_to(spare, target):
                         seen = UNROUTED
                 except (aiohttp.ClientError, TimeoutError, ValueError) as error:
-                    why = str(error) or type(error).__name__
-                    seen = Unseen(f"Traefik's API at {api} gives no answer: {why}", "see its log")
+                    why = masked(str(error)) or type(error).__name__
+                    said = f"Traefik's API at {masked(api)} gives no answer: {why}"
+                    seen = Unseen(said, "see its log")
                 if seen in (True, UNROUTED) or self._clock() > until:
                     return seen
                 await asyncio.sleep(LOOK_EVERY)

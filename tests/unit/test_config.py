@@ -242,6 +242,13 @@ class TestCredentials:
         assert "hunter2" not in shown
 
 
+def test_an_api_with_a_password_is_asked_with_it_and_shown_without(load: Loading) -> None:
+    settings = load('[traefik]\napi = "http://admin:hunter2@traefik:8080"')
+    assert settings.traefik.api == "http://admin:hunter2@traefik:8080"
+    [shown] = [row.value for row in rows(settings) if row.key == "traefik.api"]
+    assert shown == "http://***@traefik:8080"
+
+
 class TestStaticTargets:
     TEXT = """
         [databases.main]
@@ -308,6 +315,16 @@ class TestStaticTargets:
             "traefik.http.routers.a.rule": "PathPrefix(`/`)",
             "traefik.http.routers.a.middlewares": "auth,zip",
         }
+
+    def test_do_not_show_traefiks_labels_which_may_hold_passwords(self, load: Loading) -> None:
+        text = """
+            [[targets]]
+            name = "a"
+            url = "http://127.0.0.1:3001"
+            traefik.http.middlewares.auth.basicauth.users = "admin:hunter2"
+        """
+        shown = {row.key: row.value for row in rows(load(text))}
+        assert shown["targets[a].traefik"] == "***"
 
     def test_are_seen_by_postgres_under_either_loopback_address(self, load: Loading) -> None:
         (target,), _ = load(self.TEXT).static_targets()

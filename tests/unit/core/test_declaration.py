@@ -157,6 +157,10 @@ def test_an_unheard_of_label_is_a_notice_that_names_the_nearest() -> None:
     )
 
 
+def test_an_unheard_of_label_does_not_tell_its_value_which_may_be_a_password() -> None:
+    assert notice({"database_pasword": "hunter2"}).value == ""
+
+
 def test_a_static_targets_faults_are_spelled_as_its_table_spells_them() -> None:
     assert notice({"intervall": "1s"}, where="[[targets]]").key == "intervall"
 
@@ -264,6 +268,27 @@ class TestTheDatabase:
         url = {"DATABASE_URL": "postgresql://app:pw@elsewhere:5433/shop"}
         made = target({"database": "shop_dbos"}, environment=url)
         assert made.database == DatabaseRef("elsewhere", 5433, "shop_dbos")
+
+    @pytest.mark.parametrize(
+        "text", ["postgresql://app:hunter2@db/x", "app:hunter2@db", "host=db password=hunter2"]
+    )
+    @pytest.mark.parametrize("environment", [{}, {"DATABASE_URL": "postgresql://app:pw@db/shop"}])
+    def test_by_what_may_hold_a_password_is_a_notice_that_does_not_tell_it(
+        self, text: str, environment: Mapping[str, str]
+    ) -> None:
+        variables = {**environment, "REPORTS_URL": text}
+        made, [told] = declared({"database": "env:REPORTS_URL"}, environment=variables)
+        assert (told.value, told.problem) == ("env:REPORTS_URL", "cannot be read")
+        assert made == target(environment=variables), "the default must stay"
+
+    def test_by_a_url_in_the_label_itself_is_a_notice_without_its_password(self) -> None:
+        assert (
+            notice({"database": "postgresql://app:hunter2@db/x"}).value == "postgresql://***@db/x"
+        )
+
+    def test_by_a_variables_unknown_name_is_told_by_its_variable(self) -> None:
+        found = notice({"database": "env:REPORTS"}, environment={"REPORTS": "hunter2"})
+        assert found.value == "env:REPORTS", "nobody knows what else the variable holds"
 
     def test_by_an_unknown_name_without_a_url_is_a_notice(self) -> None:
         assert notice({"database": "shop"}).problem == "is not one of the agent's databases"

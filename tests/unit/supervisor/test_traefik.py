@@ -160,3 +160,14 @@ async def test_an_api_that_does_not_answer_is_unseen_with_its_reason(api: Api) -
     assert "500" in seen.reason
     nobody = TraefikRouter(dict, "http://127.0.0.1:1")
     assert isinstance(await settles(nobody, routed=False), Unseen)
+
+
+@pytest.mark.parametrize("broken", [False, True])
+async def test_an_api_is_told_of_without_its_password(api: Api, broken: bool) -> None:
+    api.broken = broken
+    guarded = api.url if broken else "http://127.0.0.1:1"
+    router = TraefikRouter(dict, guarded.replace("//", "//admin:hunter2@"))
+    seen = await settles(router, routed=False)
+    assert isinstance(seen, Unseen)
+    assert "http://***@127.0.0.1" in seen.reason
+    assert "hunter2" not in seen.reason
