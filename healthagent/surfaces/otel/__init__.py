@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from typing import Protocol
 
 from healthagent.core.action import Step
@@ -51,7 +52,8 @@ def from_environment(environ: Mapping[str, str] = os.environ) -> Telemetry:
     from healthagent.surfaces.otel.otlp import exporters
 
     try:
-        metrics, logs = exporters(signals, environ)
+        with _headers_untold():
+            metrics, logs = exporters(signals, environ)
     except (ValueError, OSError) as error:
         _log.warning("no telemetry: an OTEL_EXPORTER_OTLP_* variable cannot be used: %s", error)
         return NoTelemetry()
@@ -61,6 +63,29 @@ def from_environment(environ: Mapping[str, str] = os.environ) -> Telemetry:
         metric_interval=_milliseconds("OTEL_METRIC_EXPORT_INTERVAL", 60_000, environ),
         log_delay=_milliseconds("OTEL_BLRP_SCHEDULE_DELAY", 1_000, environ),
     )
+
+
+@contextmanager
+def _headers_untold() -> Iterator[None]:
+    """While the exporters read their headers. OpenTelemetry logs one that it cannot read with its
+    value, which is a credential as a rule; the agent says the same without it."""
+    theirs = logging.getLogger("opentelemetry.util.re")
+    met: list[logging.LogRecord] = []
+
+    def withheld(record: logging.LogRecord) -> bool:
+        met.append(record)
+        return False
+
+    theirs.addFilter(withheld)
+    try:
+        yield
+    finally:
+        theirs.removeFilter(withheld)
+    if met:
+        _log.warning(
+            "a header in OTEL_EXPORTER_OTLP_HEADERS cannot be read and is left out; write "
+            "NAME=VALUE, with commas between, and percent-encode what else is in a value"
+        )
 
 
 def _wanted(signal: str, environ: Mapping[str, str]) -> bool:

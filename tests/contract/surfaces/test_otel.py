@@ -416,6 +416,19 @@ def test_a_variable_that_cannot_be_used_is_told_and_never_stops_the_agent(
     assert "OTEL_METRIC_EXPORT_INTERVAL='often' cannot be read" in told
 
 
+@pytest.mark.parametrize("protocol", ["http/protobuf", "grpc"])
+def test_a_header_that_cannot_be_read_is_told_once_and_without_its_value(
+    environ: dict[str, str], caplog: pytest.LogCaptureFixture, protocol: str
+) -> None:
+    environ["OTEL_EXPORTER_OTLP_ENDPOINT"] = "http://127.0.0.1:1"
+    environ["OTEL_EXPORTER_OTLP_PROTOCOL"] = protocol
+    environ["OTEL_EXPORTER_OTLP_HEADERS"] = "Authorization: Bearer hunter2"
+    from_environment().close()
+    [told] = [record.getMessage() for record in caplog.records]
+    assert "OTEL_EXPORTER_OTLP_HEADERS cannot be read" in told
+    assert "hunter2" not in told
+
+
 def test_opentelemetry_is_not_even_imported_where_nobody_asks() -> None:
     program = (
         "import sys; from healthagent.surfaces import otel; otel.from_environment({}); "
