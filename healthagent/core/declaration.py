@@ -6,6 +6,7 @@ A value that cannot be read is one notice, and the default stays.
 from __future__ import annotations
 
 import difflib
+import re
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -18,6 +19,10 @@ from healthagent.core.report import Notice
 from healthagent.core.target import DatabaseRef, Pools, Target, Timing, Traffic
 
 _ROUTER = "traefik.http.routers."
+_ROUTED_SERVICE = re.compile(r"traefik\.http\.routers\.[^.]+\.service", re.IGNORECASE)
+_SERVERS_PORT = re.compile(
+    r"traefik\.http\.services\.[^.]+\.loadbalancer\.server\.port", re.IGNORECASE
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -169,20 +174,40 @@ def _port(reader: _Reader) -> int | None:
     found: int | None = reader.value("port", None)
     if found is not None:
         return found
-    for key, value in reader.candidate.routing.items():
-        if key.lower().endswith(".loadbalancer.server.port"):
-            with suppress(ValueError):
-                found = port(value)
-                reader.origins["port"] = f"label {key}"
-                return found
+    labelled = _labelled_ports(reader.candidate.routing)
+    if len({*labelled.values()}) == 1:
+        key, found = next(iter(labelled.items()))
+        reader.origins["port"] = f"label {key}"
+        return found
     exposed = reader.candidate.exposed
     if len(exposed) == 1:
         reader.origins["port"] = "EXPOSE"
         return exposed[0]
+    if labelled:
+        several = ", ".join(str(number) for number in sorted({*labelled.values()}))
+        problem = f"is not declared, and Traefik's services have several: {several}"
+        reader.complain("port", "", problem, "declare the port that the app listens on")
+        return None
     if exposed and any(key.lower().startswith(_ROUTER) for key in reader.candidate.routing):
         reader.origins["port"] = "EXPOSE, the lowest, as Traefik takes it"
         return min(exposed)
     return None
+
+
+def _labelled_ports(routing: Mapping[str, str]) -> Mapping[str, int]:
+    """The ports of Traefik's HTTP services by their labels: where they differ, of those alone that
+    the routers name."""
+    every: dict[str, int] = {}
+    named: set[str] = set()
+    for key, value in routing.items():
+        if _ROUTED_SERVICE.fullmatch(key):
+            named.add(value.removesuffix("@docker"))
+        if _SERVERS_PORT.fullmatch(key):
+            with suppress(ValueError):
+                every[key] = port(value)
+    if len({*every.values()}) < 2:
+        return every
+    return {key: number for key, number in every.items() if key.split(".")[3] in named} or every
 
 
 def _executor(reader: _Reader) -> str | None:

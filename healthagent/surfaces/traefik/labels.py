@@ -96,7 +96,7 @@ def _read(labels: tuple[tuple[str, str], ...]) -> Labels:
 def _unserved(key: str, value: str) -> Iterator[Fault]:
     if key.lower().startswith(UNSERVED):
         problem = "is not passed on: the agent routes HTTP alone"
-        yield Fault(key, problem, "let Traefik's Docker provider serve it")
+        yield Fault(key, problem, "declare it in Traefik's file provider")
     if key.lower() == ENABLE and value.lower() not in _TRUE | _FALSE:
         problem = "is neither true nor false, so that nothing is routed"
         yield Fault(key, problem, "write true or false", value)

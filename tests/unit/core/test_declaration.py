@@ -190,6 +190,43 @@ class TestThePort:
         assert made.port == 3000
         assert "loadbalancer.server.port" in made.origins["port"]
 
+    @pytest.mark.parametrize("protocol", ["tcp", "udp"])
+    def test_is_not_that_of_another_protocols_service(self, protocol: str) -> None:
+        other = {f"traefik.{protocol}.services.db.loadbalancer.server.port": "9229"}
+        assert target(routing=other, exposed=(3000,)).port == 3000
+        assert target(routing={**other, **self.TRAEFIK}).port == 3000
+        assert target(routing=other).port is None
+
+    TWO: Mapping[str, str] = {
+        "traefik.http.services.admin.loadbalancer.server.port": "9000",
+        **TRAEFIK,
+    }
+
+    @pytest.mark.parametrize("name", ["app", "app@docker"])
+    def test_of_two_services_is_that_of_the_one_the_router_names(self, name: str) -> None:
+        made = target(routing={**self.TWO, "traefik.http.routers.site.service": name})
+        assert made.port == 3000
+        assert made.origins["port"] == "label traefik.http.services.app.loadbalancer.server.port"
+
+    def test_of_two_services_that_are_both_routed_to_is_the_only_one_exposed(self) -> None:
+        both = {f"traefik.http.routers.{name}.service": name for name in ("app", "admin")}
+        assert target(routing={**self.TWO, **both}, exposed=(3000,)).port == 3000
+
+    @pytest.mark.parametrize("names", [(), ("app", "admin")])
+    def test_of_two_services_between_which_nothing_decides_is_a_notice(
+        self, names: tuple[str, ...]
+    ) -> None:
+        routers = {f"traefik.http.routers.{name}.service": name for name in names}
+        made, [told] = declared(routing={**self.TWO, **routers}, exposed=(3000, 9000))
+        assert made.port is None, "a guess may have the wrong server judged"
+        assert str(told) == (
+            "shop-app-1: healthagent.port='' is not declared, and Traefik's services have several: "
+            "3000, 9000; declare the port that the app listens on"
+        )
+
+    def test_of_the_label_needs_no_decision_between_services(self) -> None:
+        assert target({"port": "4000"}, routing=self.TWO).port == 4000
+
     def test_comes_from_expose_where_one_port_is_exposed(self) -> None:
         made = target(exposed=(3000,))
         assert (made.port, made.origins["port"]) == (3000, "EXPOSE")
@@ -341,7 +378,7 @@ ANY_SETTINGS = st.dictionaries(
     settings=ANY_SETTINGS,
     defaults=ANY_SETTINGS,
     environment=st.dictionaries(st.sampled_from(["X", "DATABASE_URL"]), st.text()),
-    routing=st.dictionaries(st.just("a.loadbalancer.server.port"), st.text()),
+    routing=st.dictionaries(st.just("traefik.http.services.a.loadbalancer.server.port"), st.text()),
 )
 def test_no_text_at_all_makes_declaring_raise(
     settings: Mapping[str, str],

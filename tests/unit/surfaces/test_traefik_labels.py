@@ -127,3 +127,4 @@ def test_other_labels_are_none_of_its_business() -> None:
 def test_tcp_and_udp_are_said_not_to_be_served() -> None:
     [fault] = read({"traefik.tcp.routers.db.rule": "HostSNI(`*`)"}).faults
     assert "HTTP alone" in fault.problem
+    assert "file provider" in fault.remedy, "a constraint hides it from the Docker provider too"
