@@ -89,7 +89,7 @@ def _faults(target: Target, routers: Things, services: Things) -> Iterator[Fault
             yield Fault(f"{key}.rule", "is missing", "write a rule such as Host(`app.example.org`)")
         elif "service" not in router:
             yield Fault(f"{key}.service", "is missing", "name one of the declared services")
-    if routers and not _servers(target, services):
+    if routers and target.port is None and not any(map(_names_its_server, services.values())):
         problem = "is missing, so that the router has no server"
         yield Fault("healthagent.port", problem, "declare the port that the app listens on")
 
@@ -98,12 +98,21 @@ def _servers(target: Target, services: Things) -> Things:
     """The replica's server in each service. Its own labels ``loadbalancer.server.*`` count."""
     found: dict[str, Mapping[str, Any]] = {}
     for name, service in services.items():
-        own = dict(service.get("loadBalancer", {}).get("server", {}))
+        own = dict(_own(service))
         scheme, port = own.pop("scheme", "http"), own.pop("port", target.port)
         url = own.pop("url", None) or _url(scheme, target.address, port)
         if url is not None:
             found[name] = {"url": url, **own}
     return found
+
+
+def _own(service: Mapping[str, Any]) -> Mapping[str, Any]:
+    server: Mapping[str, Any] = service.get("loadBalancer", {}).get("server", {})
+    return server
+
+
+def _names_its_server(service: Mapping[str, Any]) -> bool:
+    return not _own(service).keys().isdisjoint(("port", "url"))
 
 
 def _url(scheme: str, address: str | None, port: int | None) -> str | None:

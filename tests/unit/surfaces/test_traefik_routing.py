@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+import pytest
+
 from healthagent.core.report import Report
 from healthagent.core.target import Traffic
 from healthagent.surfaces.traefik import Routing
@@ -281,6 +283,21 @@ def test_a_router_between_several_services_must_name_one(world: World) -> None:
 def test_a_router_to_an_app_without_a_port_is_told(world: World) -> None:
     routing = Routing().after(world.report(labelled(world.replica("app-1")).but(port=None)))
     assert routing.notices[0].key == "healthagent.port"
+
+
+@pytest.mark.parametrize("field", ["port", "url"])
+def test_a_server_of_the_routers_own_needs_no_port_of_the_app(world: World, field: str) -> None:
+    value = {"port": "3000", "url": "http://10.0.0.1:3000"}[field]
+    server = {f"services__app__loadbalancer__server__{field}": value}
+    replica = labelled(world.replica("app-1"), **server).but(port=None)
+    routing = Routing().after(world.report(replica))
+    assert urls(routing) == ["http://10.0.0.1:3000"]
+    assert routing.notices == ()
+
+
+def test_a_container_that_does_not_run_is_not_told_to_declare_its_port(world: World) -> None:
+    exited = labelled(world.replica("app-1")).but(address=None, addresses=())
+    assert Routing().after(world.report(exited)).notices == (), "it has a port, but no address yet"
 
 
 def test_a_worker_without_http_adds_nothing(world: World) -> None:
