@@ -7,7 +7,6 @@ and the row in the docs. The functions ahead of it read one kind of value each, 
 
 from __future__ import annotations
 
-import math
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -21,6 +20,9 @@ ENFORCEABLE = frozenset({"pool", "dbos"})
 
 SHORTEST_INTERVAL = 0.1
 """Seconds. More looks than ten a second would be a load of their own."""
+
+LONGEST = 9.2e9
+"""Seconds, some 291 years: Traefik is told durations, and Go's end there."""
 
 _UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "": 1.0}
 
@@ -55,12 +57,12 @@ def boolean(text: str) -> bool:
 
 
 def duration(text: str) -> float:
-    """Seconds of a text such as ``1s``, ``500ms``, ``1.5`` or ``2m``; above zero."""
+    """Seconds of a text such as ``1s``, ``500ms``, ``1.5`` or ``2m``; above zero, up to LONGEST."""
     matched = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*(ms|s|m|h|)\s*", text)
     if matched is None:
         raise ValueError(text)
     seconds = float(matched[1]) * _UNITS[matched[2]]
-    if not 0 < seconds < math.inf:
+    if not 0 < seconds <= LONGEST:
         raise ValueError(text)
     return seconds
 

@@ -50,6 +50,12 @@ class Pollers:
         first = _Poller(Told(now, dict.fromkeys(servers, now)), now)
         self._pollers[address] = known.asks_again(asked, now, servers) if known else first
 
+    def keep(self, address: str) -> None:
+        """That the one at ``address`` was just sent an error: it asks on, and has what it had."""
+        if address in self._pollers:
+            poller = self._pollers[address]
+            self._pollers[address] = poller.asks_again(self._clock(), poller.told.servers)
+
     def told(self) -> Mapping[str, Told]:
         """Those who keep asking, by address."""
         self._let_go(self.clock())

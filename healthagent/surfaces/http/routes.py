@@ -186,6 +186,10 @@ class Routes:
         known = {etag.value for etag in request.if_none_match or ()}
         if wait and traefik.tag in known | {self._given.get(_connection(request), "")}:
             await traefik.changed(wait)
+        if not self._state.routes:
+            self._state.pollers.keep(request.remote or "")
+            detail = "the routing cannot be rendered; Traefik keeps the configuration that it has"
+            raise Problem(HTTPStatus.SERVICE_UNAVAILABLE, detail, headers={"Retry-After": "1"})
         response = web.Response(body=traefik.body, content_type="application/json", headers=HEADERS)
         if traefik.tag in known:
             response = web.Response(status=304, headers=HEADERS)

@@ -36,6 +36,7 @@ class State:
         self.traefik = Polled()
         self.pollers = Pollers(clock)
         self._routing = Routing()
+        self._fault: Notice | None = None
         self._clock = clock
         self._reported = clock()
         self._settled = asyncio.Event()
@@ -44,13 +45,28 @@ class State:
     def publish(self, report: Report, changes: tuple[Transition, ...]) -> None:
         self.report = report
         self._reported = self._clock()
-        self._routing = self._routing.after(report)
-        self.traefik.put(orjson.dumps(self._routing.configuration))
-        self._notices.post(self._routing.notices)
+        self._route(report)
+        self._notices.post(self._of_routing)
         self.metrics.publish(report, changes, len(self.notices))
         self.feed.publish(*changes)
         if report.settled:
             self._settled.set()
+
+    def _route(self, report: Report) -> None:
+        """Render the routing, whole or not at all. A fault of the agent's own ends nothing, and its
+        text stays untold: it may quote a label."""
+        try:
+            routing = self._routing.after(report)
+            body = orjson.dumps(routing.configuration)
+        except Exception as error:
+            self._fault = Notice(
+                "the routing for Traefik",
+                f"healthagent's own rendering failed: {type(error).__name__}",
+                "Traefik keeps the configuration that it has; please report it",
+            )
+        else:
+            self._routing, self._fault = routing, None
+            self.traefik.put(body)
 
     def record(self, step: Step) -> None:
         self.metrics.record(step)
@@ -63,7 +79,16 @@ class State:
 
     @property
     def notices(self) -> tuple[Notice, ...]:
-        return (*self.report.notices, *self._routing.notices)
+        return (*self.report.notices, *self._of_routing)
+
+    @property
+    def _of_routing(self) -> tuple[Notice, ...]:
+        return self._routing.notices if self._fault is None else (self._fault,)
+
+    @property
+    def routes(self) -> bool:
+        """Whether there is a configuration for the latest report."""
+        return self._fault is None
 
     @property
     def stale_for(self) -> float | None:

@@ -12,13 +12,35 @@ from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Any
 
-from healthagent.surfaces.traefik.schema import KINDS, Indexed, Leaf, Named, Shape, Switch
+from healthagent.surfaces.traefik.schema import (
+    KINDS,
+    MIDDLEWARE,
+    Indexed,
+    Leaf,
+    Named,
+    Shape,
+    Switch,
+)
 
 PREFIX = "traefik.http."
 ENABLE = "traefik.enable"
 UNSERVED = ("traefik.tcp.", "traefik.udp.")
 
-_DURATION = re.compile(r"-?(\d+(\.\d+)?(ns|us|µs|ms|s|m|h))+|\d+")
+LONGEST_NAME = 256
+"""Characters of a label's name. Traefik's YAML reader takes 1024 for a key, escapes included; and
+since each dot goes one deeper, no tree is too deep to be written."""
+
+_UNPRINTABLE = re.compile("[^\t\n\r -~\x85\xa0-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
+"""What is none of YAML's printable characters (YAML 1.2, 5.1): Traefik reads JSON as YAML."""
+
+_NUMBER = re.compile(r"[+-]?[0-9]{1,17}")
+"""Ten times of it, as a slow start has weights, is within Go's int64."""
+
+_DURATION = re.compile(r"-?([0-9]+(\.[0-9]+)?(ns|us|µs|ms|s|m|h))+|[0-9]+")
+_NANOSECONDS = {"ns": 1, "us": 1e3, "µs": 1e3, "ms": 1e6, "s": 1e9, "m": 6e10, "h": 3.6e12, "": 1e9}
+_LONGEST_DURATION = 9.2e18
+"""Nanoseconds, some 291 years: where Go's int64 ends."""
+
 _TRUE = frozenset({"1", "t", "true"})
 _FALSE = frozenset({"0", "f", "false"})
 
@@ -61,6 +83,11 @@ def enabled(labels: Mapping[str, str]) -> bool:
     return next(said, "true").lower() in _TRUE
 
 
+def is_name(text: str) -> bool:
+    """Whether Traefik takes it as the name of a thing."""
+    return len(text) <= LONGEST_NAME and not _UNPRINTABLE.search(text)
+
+
 def read(labels: Mapping[str, str]) -> Labels:
     """The routers, services and middlewares that ``labels`` describe."""
     return _read(tuple(sorted(labels.items())))
@@ -78,19 +105,41 @@ def _read(labels: tuple[tuple[str, str], ...]) -> Labels:
             faults.extend(_unserved(key, value))
             continue
         try:
-            if kind.lower() not in KINDS or not name or not path:
+            _must_be_taken(key, value)
+            if kind.lower() not in KINDS or "" in (name, *path.split(".")):
                 raise _Refused("is no label of Traefik 3", "correct its name, or remove it")
             things = found[kind.lower()]
             things[name] = _put(things.get(name), KINDS[kind.lower()], path.split("."), value)
         except _Refused as refused:
             told = value if refused.tell_value else ""
-            faults.append(Fault(key, refused.problem, refused.remedy, told))
+            faults.append(Fault(key[:LONGEST_NAME], refused.problem, refused.remedy, told))
             spoilt.add((kind.lower(), name))
     whole = {
         kind: {n: _finish(thing) for n, thing in things.items() if (kind, n) not in spoilt}
         for kind, things in found.items()
     }
+    for name, empty in _empty(whole["middlewares"]):
+        del whole["middlewares"][name]
+        key = f"{PREFIX}middlewares.{name}.{empty}"
+        faults.append(Fault(key, "has nothing left that is not switched off", "give it a field"))
     return Labels(**whole, faults=tuple(faults))
+
+
+def _must_be_taken(key: str, value: str) -> None:
+    if len(key) > LONGEST_NAME:
+        raise _Refused(f"is longer than {LONGEST_NAME} characters", "give it a shorter name")
+    if _UNPRINTABLE.search(key) or _UNPRINTABLE.search(value):
+        raise _Refused("has a character that cannot be printed", "write it without")
+
+
+def _empty(middlewares: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """The middlewares, with their kinds, that have no field though only a switch needs none."""
+    return [
+        (name, kind)
+        for name, middleware in middlewares.items()
+        for kind, fields in middleware.items()
+        if not fields and not isinstance(MIDDLEWARE[kind], Switch)
+    ]
 
 
 def _unserved(key: str, value: str) -> Iterator[Fault]:
@@ -105,9 +154,9 @@ def _unserved(key: str, value: str) -> Iterator[Fault]:
 def _put(into: Any, shape: Shape, path: list[str], text: str) -> Any:
     """``into`` with ``text`` put at ``path``, read as its place asks for."""
     match shape:
-        case Leaf.ANYTHING:
+        case Leaf.ANYTHING if path:
             return _put_free(into, path, text)
-        case Leaf() if not path:
+        case Leaf() if not path and shape is not Leaf.ANYTHING:
             return _value(shape, text)
         case Named() if path:
             return {**(into or {}), ".".join(path): _value(shape.of, text)}
@@ -129,7 +178,7 @@ def _put_field(into: Any, fields: Mapping[str, Shape], path: list[str], text: st
     structure = into or {}
     shape = fields[name]
     if isinstance(shape, Indexed):
-        if not index.isdecimal():
+        if not (index.isascii() and index.isdecimal()):
             raise _Refused("has no index", f"write {name}[0]")
         entries = structure.get(name) or {}
         entry = _put_field(entries.get(int(index)), shape.of, path[1:] or [""], text)
@@ -147,7 +196,7 @@ def _put_free(into: Any, path: list[str], text: str) -> Any:
 def _value(leaf: Leaf, text: str) -> Any:
     """The text as a value, in the way that Go's strconv and time packages read it."""
     match leaf:
-        case Leaf.NUMBER if re.fullmatch(r"[+-]?\d{1,18}", text):
+        case Leaf.NUMBER if _NUMBER.fullmatch(text):
             return int(text)
         case Leaf.NUMBER:
             raise _Refused("is no whole number", "write a whole number", tell_value=True)
@@ -155,7 +204,7 @@ def _value(leaf: Leaf, text: str) -> Any:
             return text.lower() in _TRUE
         case Leaf.FLAG:
             raise _Refused("is neither true nor false", "write true or false", tell_value=True)
-        case Leaf.DURATION if _DURATION.fullmatch(text):
+        case Leaf.DURATION if _is_duration(text):
             return text
         case Leaf.DURATION:
             raise _Refused("is no duration", "write one such as 10s or 250ms", tell_value=True)
@@ -163,6 +212,14 @@ def _value(leaf: Leaf, text: str) -> Any:
             return [part.strip() for part in text.split(",") if part.strip()]
         case _:
             return text
+
+
+def _is_duration(text: str) -> bool:
+    """Whether Go reads it; a plain number is one of seconds."""
+    if not _DURATION.fullmatch(text):
+        return False
+    parts = re.findall(r"([0-9.]+)([a-zµ]*)", text)
+    return sum(float(number) * _NANOSECONDS[unit] for number, unit in parts) < _LONGEST_DURATION
 
 
 def _finish(thing: Any) -> Any:

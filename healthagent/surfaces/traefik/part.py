@@ -9,7 +9,7 @@ from typing import Any
 from healthagent.core.report import Notice, TargetReport
 from healthagent.core.target import Target
 from healthagent.surfaces.traefik import policy
-from healthagent.surfaces.traefik.labels import PREFIX, Fault, Labels, enabled, read
+from healthagent.surfaces.traefik.labels import PREFIX, Fault, Labels, enabled, is_name, read
 from healthagent.surfaces.traefik.policy import Things
 
 FULL = 10
@@ -62,7 +62,7 @@ def _services(target: Target, labels: Labels) -> Things:
     """The declared services; with none declared, one that is called as the Compose service is."""
     if any(key.lower().startswith(f"{PREFIX}services.") for key in target.routing):
         return labels.services
-    if target.origin is None and not labels.routers:
+    if (target.origin is None and not labels.routers) or not is_name(target.service):
         return {}
     return {target.service: {"loadBalancer": {}}}
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
+import math
 import re
 import socket
 from collections.abc import AsyncIterator
@@ -15,6 +16,7 @@ import aiohttp
 import pytest
 
 from healthagent.core.report import Notice, Report
+from healthagent.core.target import Traffic
 from healthagent.core.transition import transitions
 from healthagent.errors import ConfigurationError
 from healthagent.surfaces.http import HttpSurface, stream
@@ -294,6 +296,19 @@ async def test_an_unsettled_agent_gives_traefik_an_error_that_freezes_routing(
     status, text = await agent.get("/traefik")
     assert status == 503
     assert "keeps the configuration" in json.loads(text)["detail"]
+
+
+async def test_a_fault_in_rendering_gives_traefik_an_error_and_ends_nothing(
+    agent: Agent, world: World
+) -> None:
+    odd = world.replica("app-1").but(traffic=Traffic(response=math.nan))
+    agent.surface.publish(world.report(odd), ())
+    status, text = await agent.get("/traefik")
+    assert status == 503
+    assert "keeps the configuration" in json.loads(text)["detail"]
+    assert (await agent.get("/targets/app-1/readyz"))[0] == 200
+    agent.surface.publish(world.report(world.replica("app-1")), ())
+    assert (await agent.get("/traefik"))[0] == 200
 
 
 async def test_an_unchanged_configuration_is_not_sent_again(agent: Agent, world: World) -> None:

@@ -157,6 +157,64 @@ async def test_what_is_held_back_as_a_fault_traefik_would_refuse_whole(
     assert "app@http" not in (await stack.http()).get("routers", {})
 
 
+HEADER = "headers.customrequestheaders"
+FREEZING = (
+    {"plugin": "geo"},
+    {"plugin.geo.allow.": "x"},
+    {f"{HEADER}.X": "a\x7f"},
+    {f"{HEADER}.X": "a\x9f"},
+    {f"{HEADER}.X": "a\ufffe"},
+    {f"{HEADER}.{'X' * 1100}": "a"},
+    {"ipallowlist.ipstrategy": "false"},
+    {"circuitbreaker.checkperiod": "9999999h"},
+    {"circuitbreaker.checkperiod": "٣s"},
+    {f"plugin{'.a' * 260}": "1"},
+)
+"""Labels of a middleware by which Traefik would refuse all, or which could not even be written."""
+
+
+async def test_no_replicas_label_keeps_traefik_from_routing_the_others(
+    stack: Stack, world: World
+) -> None:
+    odd = [
+        world.replica(f"odd-{n}", f"odd{n}").but(
+            routing={f"traefik.http.middlewares.odd{n}.{key}": text for key, text in labels.items()}
+        )
+        for n, labels in enumerate(FREEZING, 2)
+    ]
+    routing = Routing().after(world.report(stack.replica(world, 1), *odd))
+    assert len(routing.notices) == len(FREEZING), "a notice for each, and for nothing else"
+    stack.provider.configuration = routing.configuration
+    await stack.serves("app-1")
+    assert "Provider error" not in stack.said
+
+
+@pytest.mark.parametrize(
+    "middleware",
+    [
+        {"plugin": "geo"},
+        {"plugin": {"geo": {"allow": {"": "x"}}}},
+        {"headers": {"customRequestHeaders": {"X": "a\x7f"}}},
+        {"headers": {"customRequestHeaders": {"X" * 1100: "a"}}},
+        {"ipAllowList": {}},
+        {"circuitBreaker": {"checkPeriod": "9999999h"}},
+    ],
+    ids=["leaf", "no name", "unprintable", "long", "empty", "duration"],
+)
+async def test_a_middleware_that_is_left_out_traefik_would_refuse_with_all_others(
+    stack: Stack, world: World, middleware: dict[str, object]
+) -> None:
+    http = Routing().after(world.report(stack.replica(world, 1))).configuration["http"]
+    middlewares = {**http["middlewares"], "odd": middleware}
+    stack.provider.configuration = {"http": {**http, "middlewares": middlewares}}
+
+    async def refused() -> bool:
+        return "Provider error" in stack.said or "Error in Go routine" in stack.said
+
+    await stack.until(refused, "Traefik's refusal")
+    assert "app@http" not in (await stack.http()).get("routers", {})
+
+
 def all_labels() -> Iterator[tuple[str, str]]:
     """Every label of the schema, each with a value that fits its place."""
     for kind in ("routers", "services"):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import socket
 import subprocess
 import sys
@@ -17,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import aiohttp
+import orjson
 import pytest
 from aiohttp import web
 
@@ -50,7 +50,7 @@ class Provider:
             def do_GET(self) -> None:
                 provider.polls += 1
                 told = provider.configuration
-                body = b"" if told is None else json.dumps(told).encode()
+                body = b"" if told is None else orjson.dumps(told)
                 self.send_response(503 if told is None else 200)
                 self.send_header("Content-Length", str(len(body)))
                 self.end_headers()

@@ -131,6 +131,7 @@ def test_every_option_is_covered_by_a_label_in_these_tests() -> None:
         ("quorum", "0"),
         ("retry", "post"),
         ("response", "none"),
+        ("response", "9999999999s"),
         ("slowstart", "0"),
     ],
 )

@@ -98,6 +98,20 @@ def test_one_that_stopped_asking_is_let_go_after_its_usual_pause() -> None:
     assert pollers.told() == {}
 
 
+def test_one_that_is_sent_an_error_has_what_it_had() -> None:
+    clock = Clock()
+    pollers = Pollers(clock)
+    polled(pollers, clock, ONE)
+    since = pollers.told()["traefik"].at
+    for _ in range(10):
+        clock.now += 5.0
+        pollers.keep("traefik")
+    assert pollers.told()["traefik"].at == since
+    assert pollers.told()["traefik"].has(at("10.0.0.1")), "it routes to it still"
+    pollers.keep("stranger")
+    assert list(pollers.told()) == ["traefik"], "who was never sent anything has nothing"
+
+
 def test_an_address_is_not_taken_for_one_that_begins_as_it_does() -> None:
     clock = Clock()
     pollers = Pollers(clock)

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import orjson
 import pytest
 
-from healthagent.surfaces.traefik.labels import read
+from healthagent.surfaces.traefik.labels import LONGEST_NAME, read
+
+UNPRINTABLE = "has a character that cannot be printed"
 
 
 def test_values_get_the_type_that_their_place_asks_for() -> None:
@@ -91,6 +94,19 @@ def test_a_plugin_may_have_any_tree() -> None:
         ("services.app.loadbalancer.healthcheck.interval", "soon", "is no duration"),
         ("services.app.loadbalancer", "x", "is no label of Traefik 3"),
         ("middlewares.h.headers.customrequestheaders", "x", "is no label of Traefik 3"),
+        ("middlewares.p.plugin", "geo", "is no label of Traefik 3"),
+        ("middlewares.p.plugin.geo.", "x", "is no label of Traefik 3"),
+        ("middlewares.p.plugin.geo.allow..x", "y", "is no label of Traefik 3"),
+        ("routers.app.priority", "٣", "is no whole number"),
+        ("services.app.loadbalancer.server.weight", "9" * 18, "is no whole number"),
+        ("routers.app.tls.domains[٣].main", "a", "has no index"),
+        ("services.app.loadbalancer.healthcheck.interval", "٣s", "is no duration"),
+        ("services.app.loadbalancer.healthcheck.interval", "9999999h", "is no duration"),
+        ("services.app.loadbalancer.healthcheck.interval", "9" * 5000, "is no duration"),
+        ("middlewares.h.headers.customrequestheaders.X", "a\x7f", UNPRINTABLE),
+        ("middlewares.h.headers.customrequestheaders.X", "a\x9f", UNPRINTABLE),
+        ("middlewares.h.headers.customrequestheaders.X", "a\ufffe", UNPRINTABLE),
+        ("middlewares.h.headers.customrequestheaders.X\0", "a", UNPRINTABLE),
     ],
 )
 def test_what_traefik_would_refuse_is_a_fault(key: str, value: str, problem: str) -> None:
@@ -98,6 +114,47 @@ def test_what_traefik_would_refuse_is_a_fault(key: str, value: str, problem: str
     [fault] = labels.faults
     assert (fault.key, fault.problem) == (f"traefik.http.{key}", problem)
     assert fault.remedy
+
+
+@pytest.mark.parametrize(
+    "key",
+    [
+        "middlewares.m.headers.customrequestheaders." + "X" * 1024,
+        "middlewares.m.plugin" + ".a" * 260,
+        f"routers.m.tls.domains[{'1' * 4400}].main",
+        "middlewares." + "m" * 1024 + ".addprefix.prefix",
+    ],
+)
+def test_a_label_of_a_name_beyond_all_measure_is_left_out_and_told_shortened(key: str) -> None:
+    labels = read({f"traefik.http.{key}": "1"})
+    [fault] = labels.faults
+    assert fault.problem == f"is longer than {LONGEST_NAME} characters"
+    assert len(fault.key) <= LONGEST_NAME, "a notice is read by people"
+    assert not labels.routers
+    assert not labels.middlewares
+
+
+def test_the_deepest_tree_of_a_plugin_can_be_written() -> None:
+    key = "traefik.http.middlewares.m.plugin" + ".a" * LONGEST_NAME
+    labels = read({key[: LONGEST_NAME - 1] + "a": "1"})
+    assert labels.faults == ()
+    assert orjson.dumps(dict(labels.middlewares))
+
+
+@pytest.mark.parametrize("kind", ["ipallowlist", "ipwhitelist"])
+def test_a_guard_that_is_left_empty_by_a_switch_is_left_out_with_a_notice(kind: str) -> None:
+    labels = read(
+        {
+            f"traefik.http.middlewares.guard.{kind}.ipstrategy": "false",
+            "traefik.http.middlewares.zip.compress": "true",
+        }
+    )
+    assert list(labels.middlewares) == ["zip"]
+    [fault] = labels.faults
+    assert fault.key.lower() == f"traefik.http.middlewares.guard.{kind}"
+    whole = {f"traefik.http.middlewares.guard.{kind}.{field}": value for field, value in
+             (("ipstrategy", "false"), ("sourcerange", "10.0.0.0/8"))}  # fmt: skip
+    assert read(whole).faults == ()
 
 
 def test_what_has_a_fault_is_left_out_whole_and_the_rest_stays() -> None:

@@ -300,6 +300,16 @@ def test_a_container_that_does_not_run_is_not_told_to_declare_its_port(world: Wo
     assert Routing().after(world.report(exited)).notices == (), "it has a port, but no address yet"
 
 
+def test_a_service_of_a_name_that_traefik_refuses_is_left_out_and_told(world: World) -> None:
+    for name in ("s" * 1100, "s\x7f"):
+        odd = world.replica("odd-1", name).but(
+            routing={"traefik.http.routers.odd.rule": "Host(`b`)"}
+        )
+        routing = Routing().after(world.report(odd, labelled(world.replica("app-2"))))
+        assert list(http(routing)["services"]) == ["app"]
+        assert [notice.key for notice in routing.notices] == ["traefik.http.routers.odd.service"]
+
+
 def test_a_worker_without_http_adds_nothing(world: World) -> None:
     routing = Routing().after(world.report(world.replica("job-1", "job").but(port=None)))
     assert list(http(routing)) == ["serversTransports"]
