@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 
 from healthagent.core.rotation import Told
@@ -29,7 +29,7 @@ class _Poller:
     cycle_before: float = 0.0
     pause: float = 0.0
 
-    def asks_again(self, asked: float, now: float, servers: frozenset[str]) -> _Poller:
+    def asks_again(self, asked: float, now: float, servers: Iterable[str]) -> _Poller:
         cycle, pause = now - self.last, max(0.0, asked - self.last)
         told = self.told.again(now, servers, max(pause, self.pause))
         return _Poller(told, now, max(cycle, self.cycle_before), cycle, pause)
@@ -50,11 +50,11 @@ class Pollers:
         first = _Poller(Told(now, dict.fromkeys(servers, now)), now)
         self._pollers[address] = known.asks_again(asked, now, servers) if known else first
 
-    def keep(self, address: str) -> None:
-        """That the one at ``address`` was just sent an error: it asks on, and has what it had."""
-        if address in self._pollers:
-            poller = self._pollers[address]
-            self._pollers[address] = poller.asks_again(self._clock(), poller.told.servers)
+    def keep(self, address: str, asked: float) -> None:
+        """That it was just sent an error: it asks on, and has what it had."""
+        known = self._pollers.get(address)
+        if known is not None:
+            self._pollers[address] = known.asks_again(asked, self.clock(), known.told.listed)
 
     def told(self) -> Mapping[str, Told]:
         """Those who keep asking, by address."""

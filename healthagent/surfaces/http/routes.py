@@ -187,7 +187,7 @@ class Routes:
         if wait and traefik.tag in known | {self._given.get(_connection(request), "")}:
             await traefik.changed(wait)
         if not self._state.routes:
-            self._state.pollers.keep(request.remote or "")
+            self._state.pollers.keep(request.remote or "", asked)
             detail = "the routing cannot be rendered; Traefik keeps the configuration that it has"
             raise Problem(HTTPStatus.SERVICE_UNAVAILABLE, detail, headers={"Retry-After": "1"})
         response = web.Response(body=traefik.body, content_type="application/json", headers=HEADERS)
