@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
+from urllib.parse import unquote
 
 HIDDEN = "***"
 
@@ -15,11 +16,22 @@ SHORTEST = 6
 
 _NAMES = (
     r"pass(?:word|wd|phrase|code)?|pwd|secret|token|credentials?|cookie|session[-_]?id|dsn|jwt|"
-    r"api[-_]?key|access[-_]?key|private[-_]?key|signing[-_]?key|encryption[-_]?key|auth|"
+    r"api[-_]?key|secret[-_]?key|access[-_]?key|private[-_]?key|signing[-_]?key|encryption[-_]?key|auth|"
     r"authorization|salt"
 )
-_NAME = rf"[\w.-]*(?:{_NAMES})(?![a-z])[\w.-]*"
-_SECRET_NAME = re.compile(_NAME, re.IGNORECASE)
+_WORDS_END = r"(?-i:(?<=[a-z])(?![a-z])|(?<=[A-Z])(?![A-Za-z]))"
+"""``secret`` ends in ``secretKey``, and ``auth`` neither in ``author`` nor in ``AUTHOR``."""
+
+_SECRET = rf"(?:{_NAMES}){_WORDS_END}"
+_SECRET_NAME = re.compile(_SECRET, re.IGNORECASE)
+_NAME = rf"(?=[\w.-]*?{_SECRET})[\w.-]++"
+"""Looked through once: a word that has ``token`` a thousand times takes no longer for it."""
+
+_QUOTE_IN_LOGIN = r"[\"'<>](?![\s\"'<>,;:)}\]]|\Z)"
+"""One that more of the same word follows: no end of a string or of a tag."""
+
+_LOGIN = rf"(?:[^\s/?#\"'<>]|{_QUOTE_IN_LOGIN})*"
+"""What stands ahead of the last ``@`` of a URL's host, in a text where the URL has no clear end."""
 
 _RULES: tuple[tuple[re.Pattern[str], str], ...] = (
     # -----BEGIN ... PRIVATE KEY-----
@@ -28,7 +40,7 @@ _RULES: tuple[tuple[re.Pattern[str], str], ...] = (
         rf"\1{HIDDEN}\2",
     ),
     # postgresql://user:password@host, and a token in place of the user
-    (re.compile(r"(\b[a-z][a-z0-9+.-]{0,20}://)[^\s/@\"'<>]*@", re.IGNORECASE), rf"\1{HIDDEN}@"),
+    (re.compile(rf"(\b[a-z][a-z0-9+.-]{{0,20}}://){_LOGIN}@", re.IGNORECASE), rf"\1{HIDDEN}@"),
     # Authorization: Bearer ..., Basic ..., Cookie: ... to the end of the line
     (
         re.compile(
@@ -62,20 +74,28 @@ _RULES: tuple[tuple[re.Pattern[str], str], ...] = (
 )  # fmt: skip
 
 
+_LOGINS = re.compile(rf"://(?=({_LOGIN})@)?(?=([^/?#]*)@)?")
+"""The login as it is where a text holds the URL, and where the URL is all there is: then blanks
+and quotes belong to the password, as for ``database_of``."""
+
+
 def is_secret(name: str) -> bool:
     """Whether a variable or key of this name holds what nobody is to read."""
     return _SECRET_NAME.search(name) is not None
 
 
 def secrets_in(environment: Mapping[str, str]) -> tuple[str, ...]:
-    """The values that nobody is to read among a replica's variables, passwords in URLs included;
-    the longest first, so that none leaves a part of another."""
+    """The values that nobody is to read among a replica's variables, passwords in URLs included, as
+    they are written and as they are sent; the longest first, so that none leaves a part of
+    another."""
     found: set[str] = set()
     for name, value in environment.items():
         if is_secret(name):
             found.add(value)
-        for login in re.findall(r"://([^\s/@\"'<>]*)@", value):
-            found.add(login.partition(":")[2])
+        for logins in _LOGINS.findall(value):
+            for login in logins:
+                password = login.partition(":")[2]
+                found.update((password, unquote(password)))
     return tuple(sorted((each for each in found if len(each) >= SHORTEST), key=len, reverse=True))
 
 
