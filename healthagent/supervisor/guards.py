@@ -175,8 +175,7 @@ def _database(scene: Scene) -> Refusal | None:
 
 def _service(scene: Scene) -> Refusal | None:
     """No replica of the service lives, of several that are meant to."""
-    meant = [other for other in scene.service.targets if not _put_down(other)]
-    judged = [other for other in meant if not other.starting]
+    judged = [other for other in _meant(scene.service) if not other.starting]
     if len(judged) < 2 or any(other.live for other in judged):
         return None
     return Refusal(
@@ -188,8 +187,8 @@ def _service(scene: Scene) -> Refusal | None:
 
 def _host(scene: Scene) -> Refusal | None:
     """Something fell in every service at once."""
-    services = scene.report.services
-    fallen = [service for service in services if any(map(scene.at_once, service.targets))]
+    services = [meant for service in scene.report.services if (meant := _meant(service))]
+    fallen = [meant for meant in services if any(map(scene.at_once, meant))]
     if len(services) < 2 or len(fallen) < len(services):
         return None
     return Refusal(
@@ -201,7 +200,7 @@ def _host(scene: Scene) -> Refusal | None:
 
 def _quorum(scene: Scene) -> Refusal | None:
     service = scene.service
-    fallen = [other for other in service.targets if scene.at_once(other) and not _put_down(other)]
+    fallen = [other for other in _meant(service) if scene.at_once(other)]
     if service.has_quorum or len(fallen) < 2:
         return None
     return Refusal(
@@ -264,6 +263,11 @@ def pause(restarts: int, jitter: float) -> float:
 
 def _check(replica: TargetReport, name: str) -> CheckReport | None:
     return next((check for check in replica.checks if check.name == name), None)
+
+
+def _meant(service: ServiceReport) -> list[TargetReport]:
+    """Those that are meant to live."""
+    return [replica for replica in service.targets if not _put_down(replica)]
 
 
 def _put_down(replica: TargetReport) -> bool:

@@ -87,6 +87,11 @@ ROWS = (
     Row("deadlocked", report(*CALM, of("S")), ACT, said="event_loop deadlocked"),
     Row("the only replica", report(frozen("app-2")), ACT),
     Row("the other was put down", report(down("app-1", 143, asked=True), frozen("app-2")), ACT),
+    Row(
+        "another service was put down at that moment",
+        report(*CALM, frozen("app-2"), down("worker-4", 0, asked=True).but(service="worker")),
+        ACT,
+    ),
     Row("the other starts", report(starting(well("app-1")), frozen("app-2")), ACT),
     Row("the pause is over", FROZEN, ACT, restarts=(Past(NOW - 1.3 * FIRST_PAUSE, 1.0),)),
     Row("the hour is over", FROZEN, ACT, restarts=tuple(Past(NOW - HOUR) for _ in range(9))),
@@ -197,6 +202,18 @@ ROWS = (
     Row(
         "all services",
         report(frozen("db-1", "db"), well("db-2", "db"), *CALM, frozen("app-2")),
+        refused("host"),
+        said="all 2 services",
+    ),
+    Row(
+        "all services that are meant to live",
+        report(
+            frozen("db-1", "db"),
+            well("db-2", "db"),
+            *CALM,
+            frozen("app-2"),
+            down("worker-4", 0, asked=True).but(service="worker"),
+        ),
         refused("host"),
         said="all 2 services",
     ),
