@@ -18,6 +18,9 @@ class Past:
     at: float
     jitter: float = 0.0
 
+    def by(self, now: float) -> Past:
+        return self if self.at <= now else replace(self, at=now)
+
 
 @dataclass(frozen=True, slots=True)
 class Memory:
@@ -31,13 +34,15 @@ class Memory:
     restarts: Mapping[str, tuple[Past, ...]] = field(default_factory=dict)
 
     def after(self, report: Report) -> Memory:
-        """With who is dead now. What is older than an hour is forgotten."""
-        dead = {t.target.id: self.fell.get(t.target.id, report.at) for t in report.targets
+        """With who is dead now. What is older than an hour is forgotten. A time that lies ahead of
+        the report's is of a clock that was set back since, and is taken for the report's."""
+        now = report.at
+        dead = {t.target.id: min(now, self.fell.get(t.target.id, now)) for t in report.targets
                 if not t.live}  # fmt: skip
         lately = {
             name: kept
             for name, pasts in self.restarts.items()
-            if (kept := tuple(past for past in pasts if report.at - past.at < HOUR))
+            if (kept := tuple(past.by(now) for past in pasts if now - past.at < HOUR))
         }
         return Memory(dead, lately)
 
@@ -45,7 +50,6 @@ class Memory:
         """With one restart more."""
         return replace(self, restarts={**self.restarts, name: (*self.restarts.get(name, ()), past)})
 
-    def spared(self, name: str, past: Past) -> Memory:
-        """Without a restart that was not made after all."""
-        kept = tuple(each for each in self.restarts.get(name, ()) if each != past)
-        return replace(self, restarts={**self.restarts, name: kept})
+    def spared(self, name: str) -> Memory:
+        """Without the last restart, which was not made after all."""
+        return replace(self, restarts={**self.restarts, name: self.restarts.get(name, ())[:-1]})

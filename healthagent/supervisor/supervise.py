@@ -95,9 +95,9 @@ class Supervisor:
         past = Past(self._clock(), self._jitter())
         self._memory = self._memory.restarting(target.name, past)
         self._acting.add(target.service)
-        group.create_task(self._act(decision, past))
+        group.create_task(self._act(decision))
 
-    async def _act(self, decision: Decision, past: Past) -> None:
+    async def _act(self, decision: Decision) -> None:
         target = decision.replica.target
         outcome = Outcome.BEGUN
 
@@ -110,7 +110,7 @@ class Supervisor:
         finally:
             self._acting.discard(target.service)
         if outcome is Outcome.REFUSED:
-            self._memory = self._memory.spared(target.name, past)
+            self._memory = self._memory.spared(target.name)
 
     def _say(self, decision: Decision) -> None:
         """Once for as long as the replica is dead."""

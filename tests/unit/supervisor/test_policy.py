@@ -325,6 +325,18 @@ class TestMemory:
         assert memory.after(report(at=NOW + 2)).restarts["app-2"] == (Past(NOW),)
         assert memory.after(report(at=NOW + HOUR)).restarts == {}
 
+    def test_a_clock_that_is_set_back_lets_nothing_lie_ahead(self) -> None:
+        memory = Memory({}, {"app-2": (Past(NOW - 5, 0.5), Past(NOW))}).after(
+            report(frozen("app-2"), at=NOW)
+        )
+        back = NOW - 7200.0
+        memory = memory.after(report(frozen("app-2"), at=back))
+        assert list(memory.fell.values()) == [back], "or it would be dead for less than nothing"
+        assert memory.restarts == {"app-2": (Past(back, 0.5), Past(back))}, (
+            "or the next would wait for the clock to catch up"
+        )
+        assert list(memory.after(report(frozen("app-2"), at=back + 9)).fell.values()) == [back]
+
     def test_a_restart_that_was_not_made_does_not_count(self) -> None:
         memory = Memory().restarting("app-2", Past(NOW - 5)).restarting("app-2", Past(NOW))
-        assert memory.spared("app-2", Past(NOW)).restarts == {"app-2": (Past(NOW - 5),)}
+        assert memory.spared("app-2").restarts == {"app-2": (Past(NOW - 5),)}
