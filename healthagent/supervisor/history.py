@@ -64,11 +64,19 @@ class Earlier:
 
 def located(state: Path | None) -> Path | None:
     """The file to use, from the setting: a directory or a file. Without one the default directory
-    where it is there for the agent, else ``None``: memory."""
+    where it is there for the agent, else ``None``: memory. What cannot be looked at is taken for a
+    file, so that who opens it says why."""
     if state is None:
-        usable = DEFAULT_DIRECTORY.is_dir() and os.access(DEFAULT_DIRECTORY, os.W_OK)
+        usable = _is_directory(DEFAULT_DIRECTORY) and os.access(DEFAULT_DIRECTORY, os.W_OK)
         return DEFAULT_DIRECTORY / FILE if usable else None
-    return state / FILE if state.is_dir() else state
+    return state / FILE if _is_directory(state) else state
+
+
+def _is_directory(path: Path) -> bool:
+    try:
+        return path.is_dir()
+    except OSError:  # it may not be looked at, or its disk is gone
+        return False
 
 
 class History:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import os
 import signal
 import sqlite3
@@ -291,6 +292,16 @@ class TestWhereItIs:
     def test_a_directory_or_a_file(self, tmp_path: Path) -> None:
         assert located(tmp_path) == tmp_path / FILE
         assert located(tmp_path / "mine.db") == tmp_path / "mine.db"
+
+    @pytest.mark.parametrize("error", [errno.EACCES, errno.EIO, errno.ESTALE])
+    def test_one_that_cannot_be_looked_at_is_for_who_opens_it_to_complain_of(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, error: int
+    ) -> None:
+        def fails(*_: object, **__: object) -> None:
+            raise OSError(error, os.strerror(error))
+
+        monkeypatch.setattr(os, "stat", fails)
+        assert located(tmp_path) == tmp_path
 
     def test_the_default_directory_where_it_is_there(
         self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
