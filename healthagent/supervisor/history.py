@@ -2,7 +2,9 @@
 when it starts again.
 
 A thread of its own writes, so that a disk that is slow, or hangs, delays nothing. Where the file
-cannot be used the history is kept in memory, and one notice says why.
+cannot be used the history is kept in memory, and one notice says why. As the agent ends it tries to
+write that to the file after all: whoever made room restarts the agent, and what people drained or
+undrained meanwhile is to hold.
 """
 
 from __future__ import annotations
@@ -17,7 +19,7 @@ import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future
-from contextlib import suppress
+from contextlib import closing, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
@@ -44,6 +46,12 @@ PRUNE_EVERY = 100
 """Writes."""
 
 A_DAY = 86_400.0
+
+NOT_TO_BE_READ = frozenset({"CORRUPT", "NOTADB", "BUSY", "LOCKED"})
+"""Names of SQLite's errors by which a file is damaged, or another agent's."""
+
+UNDONE = "drains that people asked for are undone, and restarts before do not count"
+DRAIN_AGAIN = "drain again whom you want out"
 
 OF_ONE_JOB = (sqlite3.InterfaceError, sqlite3.ProgrammingError, sqlite3.DataError)
 """SQLite's errors that tell nothing of the file: a value that it does not take."""
@@ -83,7 +91,7 @@ class History:
     """Keeps entries, evidence and drains; fulfils :class:`~healthagent.core.ports.History`.
 
     ``path`` is the file, ``None`` for memory. ``degraded`` is called in the event loop that
-    opened it, with the notice that the file could not be read at the start, or is used no more.
+    opened it, with each notice that the file could not be read at the start, or is used no more.
     """
 
     def __init__(
@@ -91,6 +99,7 @@ class History:
     ) -> None:
         self._path = path
         self._degraded = degraded
+        self._whole = True  # of a store in memory: that it holds all that the file does
         self._jobs: queue.Queue[_Job | None] = queue.Queue(MOST_WAITING)
         self._thread = threading.Thread(target=self._work, name="history", daemon=True)
 
@@ -110,6 +119,7 @@ class History:
             why = f"it gave no answer within {ANSWER:g} s"
         if earlier is None:
             self._degraded(_unread(self._path, why))
+            self.keep_drains({})  # or those that are told to be undone came back in the next life
         return earlier or Earlier()
 
     def add(self, entry: Entry) -> None:
@@ -174,14 +184,17 @@ class History:
             prune = written >= PRUNE_EVERY
             written = 0 if prune else written
             store = self._done(store, jobs, prune)
+        self._put_back(store)
         store.close()
 
     def _opened(self) -> Store:
         try:
             return Store(self._path)
         except (sqlite3.Error, OSError) as error:
-            self._complain(error)
-            return _in_memory(error, self._path)
+            found = _read(error, self._path)
+            self._whole = found is not None
+            self._complain(error, unread=found is None)
+            return found or Store(None)
 
     def _done(self, store: Store, jobs: Sequence[_Job], prune: bool) -> Store:
         """Do the jobs, all in one transaction, and answer once it holds. Returns the store that
@@ -189,21 +202,39 @@ class History:
         try:
             outcomes = _all(store, jobs, prune)
         except sqlite3.Error as error:
+            store = self._in_memory(store)
             self._complain(error)
-            store = _in_memory(error, store)
             outcomes = _all(store, jobs, prune)
         for job, outcome in zip(jobs, outcomes, strict=True):
             job.tell(outcome)
         return store
 
-    def _complain(self, error: Exception) -> None:
-        notice = Notice(
-            about="history",
-            key="supervisor.state",
-            value=str(self._path),
-            problem=f"cannot be used ({error}), so that the history is kept in memory alone",
-            remedy=f"{_remedy(error)}, then restart the agent",
-        )
+    def _in_memory(self, failed: Store) -> Store:
+        """A store in memory with all that can still be read of one that failed."""
+        found = Store(None)
+        try:
+            found.take_over(failed)
+        except sqlite3.Error:
+            found, self._whole = Store(None), False
+        with suppress(sqlite3.Error):
+            failed.close()
+        return found
+
+    def _put_back(self, store: Store) -> None:
+        """Write what was kept in memory to the file, if that works again: all of it, or nothing."""
+        if store.path == self._path or not self._whole:
+            return
+        with suppress(sqlite3.Error, OSError), closing(Store(self._path)) as file:
+            file.take_over(store)
+
+    def _complain(self, error: Exception, *, unread: bool = False) -> None:
+        problem = f"cannot be used ({error}), so that the history is kept in memory alone"
+        remedy = f"{_remedy(error)}, then restart the agent"
+        if unread:
+            problem, remedy = f"{problem}, {UNDONE}", f"{DRAIN_AGAIN}; {remedy}"
+        elif self._whole:
+            problem += " until the agent ends, which then tries once more to write it"
+        notice = _notice(self._path, problem, remedy)
         with suppress(RuntimeError):  # the loop is closed: nobody listens any more
             self._loop.call_soon_threadsafe(self._degraded, notice)
 
@@ -246,31 +277,39 @@ def _outcome(store: Store, job: _Job) -> object:
 
 
 def _unread(path: Path | None, why: str) -> Notice:
-    return Notice(
-        about="history",
-        key="supervisor.state",
-        value=str(path),
-        problem=f"could not be read at the start ({why}), so that drains that people asked for are "
-        "undone, and restarts before do not count",
-        remedy="drain again whom you want out; look at the disk, or move the file away, and "
-        "restart the agent",
+    return _notice(
+        path,
+        f"could not be read at the start ({why}), so that {UNDONE}",
+        f"{DRAIN_AGAIN}; look at the disk, or move the file away, and restart the agent",
     )
 
 
-def _in_memory(error: Exception, before: Store | Path | None) -> Store:
-    """A store in memory with all that can still be read of the file."""
+def _notice(path: Path | None, problem: str, remedy: str) -> Notice:
+    return Notice("history", problem, remedy, key="supervisor.state", value=str(path))
+
+
+def _read(error: Exception, path: Path | None) -> Store | None:
+    """A store in memory with all that is in a file which cannot be used; ``None`` where the file is
+    not to be read, or cannot be."""
     found = Store(None)
+    if path is None or _is_missing(path):
+        return found
+    if isinstance(error, NewerSchema) or _named(error) in NOT_TO_BE_READ:
+        return None
     try:
-        if isinstance(before, Store):
-            found.take_over(before)
-        elif before is not None and _named(error) in ("READONLY", "CANTOPEN"):
-            found.take_over_file(before)
+        found.take_over_file(path)
     except sqlite3.Error:
-        found = Store(None)
-    if isinstance(before, Store):
-        with suppress(sqlite3.Error):
-            before.close()
+        return None
     return found
+
+
+def _is_missing(path: Path) -> bool:
+    """Whether there is no such file for sure; one that may not be looked at may be there."""
+    try:
+        path.lstat()
+    except OSError as error:
+        return isinstance(error, FileNotFoundError | NotADirectoryError)
+    return False
 
 
 def _remedy(error: Exception) -> str:

@@ -24,6 +24,10 @@ class Notices:
             self._posted[author] = notices
             self._changed.set()
 
+    def add(self, notice: Notice) -> None:
+        """Post one that stands as long as the agent lives."""
+        self.post(str(notice), notice)
+
     async def sightings(self) -> AsyncIterator[Sighting]:
         while True:
             self._changed.clear()

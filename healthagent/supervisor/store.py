@@ -73,6 +73,7 @@ class Store:
     """
 
     def __init__(self, path: Path | None, bounds: Bounds | None = None) -> None:
+        self.path = path
         self._bounds = bounds or Bounds()
         name = MEMORY if path is None else str(path)
         self._connection = sqlite3.connect(name, timeout=WAIT, isolation_level=None)
@@ -90,6 +91,13 @@ class Store:
         execute("PRAGMA journal_mode = TRUNCATE")
         execute("PRAGMA synchronous = FULL")
         execute("PRAGMA trusted_schema = OFF")
+        self._understand()
+        with self.transaction():  # raises where it may not be written, or somebody else does
+            execute(f"PRAGMA user_version = {VERSION}")
+
+    def _understand(self) -> None:
+        """Make sure that what is there can be gone by; what is empty gets its tables."""
+        execute = self._connection.execute
         version = int(execute("PRAGMA user_version").fetchone()[0])
         if version > VERSION:
             raise NewerSchema(f"its schema is {version}, and this agent knows {VERSION}")
@@ -99,8 +107,6 @@ class Store:
                     execute(statement)
         elif (said := execute("PRAGMA quick_check(1)").fetchone()[0]) != "ok":
             raise Damaged(f"it is damaged: {str(said).splitlines()[-1]}")
-        with self.transaction():  # raises where it may not be written, or somebody else does
-            execute(f"PRAGMA user_version = {VERSION}")
 
     @contextmanager
     def transaction(self) -> Iterator[None]:
@@ -118,16 +124,20 @@ class Store:
         self._connection.close()
 
     def take_over(self, other: Store) -> None:
-        """All that another store holds, as far as it can be read."""
-        other._connection.backup(self._connection)
+        """All that another store holds, in place of what is here."""
+        self._copy(other._connection)
 
     def take_over_file(self, path: Path) -> None:
         """All that a file holds that may be read and not written to, nor locked."""
         connection = sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro&immutable=1", uri=True)
         try:
-            connection.backup(self._connection)
+            self._copy(connection)
         finally:
             connection.close()
+
+    def _copy(self, connection: sqlite3.Connection) -> None:
+        connection.backup(self._connection)
+        self._understand()
 
     # Writing, within a transaction
 

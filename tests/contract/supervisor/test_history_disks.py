@@ -6,14 +6,15 @@ import asyncio
 import os
 import subprocess
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from healthagent.core.report import Notice
-from healthagent.supervisor.history import FILE, History
-from tests.unit.supervisor.test_history import CHANGE, STEP
+from healthagent.supervisor.history import FILE, Earlier, History
+from tests.unit.supervisor.test_history import BY_HAND, CHANGE, STEP
 
 pytestmark = pytest.mark.may_skip
 SIZE = 128 << 10
@@ -58,6 +59,34 @@ async def test_a_disk_that_fills_up(disk: Path) -> None:
     await after.open()
     assert await after.entries("", 0.0, 9) == [STEP], "what was written before is not lost"
     await after.aclose()
+
+
+async def test_a_disk_that_is_full_when_the_agent_starts(disk: Path) -> None:
+    before = History(disk / FILE)
+    await before.open()
+    before.add(STEP)
+    before.keep_drains({"c" * 64: BY_HAND})
+    assert await before.settled()
+    await before.aclose()
+    fill(disk / "full")
+    notices: list[Notice] = []
+    history = History(disk / FILE, notices.append)
+    assert await history.open() == Earlier({"c" * 64: BY_HAND}, (STEP,))
+    history.keep_drains({})
+    assert await history.settled()
+    assert (await told(notices)).remedy.startswith("make room on its disk")
+    (disk / "full").unlink()
+    await history.aclose()
+
+    after = History(disk / FILE)
+    assert await after.open() == Earlier(steps=(STEP,)), "what was undrained meanwhile stays so"
+    await after.aclose()
+
+
+def fill(path: Path) -> None:
+    with suppress(OSError), path.open("wb", buffering=0) as file:
+        while True:
+            file.write(b"x" * 4096)
 
 
 @pytest.mark.parametrize("used_before", [True, False])

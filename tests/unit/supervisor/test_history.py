@@ -22,7 +22,15 @@ from healthagent.core.report import Notice
 from healthagent.core.rotation import Drain
 from healthagent.core.target import Target
 from healthagent.core.transition import Transition
-from healthagent.supervisor.history import FILE, Earlier, History, located
+from healthagent.supervisor.history import (
+    DRAIN_AGAIN,
+    FILE,
+    UNDONE,
+    Earlier,
+    History,
+    located,
+)
+from healthagent.supervisor.notices import Notices
 from healthagent.supervisor.store import VERSION, Bounds, Store
 
 NOW = time.time()
@@ -139,7 +147,7 @@ async def until(condition: Callable[[], bool]) -> None:
 
 
 class TestWhereTheFileFails:
-    async def degrades(self, path: Path, word: str, remedy: str) -> None:
+    async def degrades(self, path: Path, word: str, remedy: str, *, unread: bool = True) -> None:
         notices: list[Notice] = []
         async with opened(path, notices) as (history, _):
             history.add(STEP)
@@ -150,6 +158,8 @@ class TestWhereTheFileFails:
         (notice,) = notices
         assert notice.value == str(path)
         assert word in str(notice) and remedy in notice.remedy, str(notice)
+        assert (UNDONE in notice.problem) == unread, str(notice)
+        assert (DRAIN_AGAIN in notice.remedy) == unread, str(notice)
 
     async def test_a_corrupt_file_is_left_alone(self, tmp_path: Path) -> None:
         path = tmp_path / FILE
@@ -170,12 +180,27 @@ class TestWhereTheFileFails:
 
     async def test_no_such_directory(self, tmp_path: Path) -> None:
         path = tmp_path / "missing" / FILE
-        await self.degrades(path, "unable to open", f"user id {os.geteuid()} may write to")
+        remedy = f"user id {os.geteuid()} may write to"
+        await self.degrades(path, "unable to open", remedy, unread=False)
 
     async def test_a_second_agent_on_the_same_file(self, tmp_path: Path) -> None:
         async with opened(tmp_path / FILE) as (history, _):
             history.add(CHANGE)
             await self.degrades(tmp_path / FILE, "locked", "a file of its own")
+            assert await kept(history) == [CHANGE]
+
+    async def test_it_writes_nothing_there_where_it_outlives_the_first(
+        self, tmp_path: Path
+    ) -> None:
+        async with opened(tmp_path / FILE) as (first, _):
+            first.add(CHANGE)
+            assert await first.settled()
+            second = History(tmp_path / FILE)
+            await second.open()
+            second.add(STEP)
+            assert await second.settled()
+        await second.aclose()
+        async with opened(tmp_path / FILE) as (history, _):
             assert await kept(history) == [CHANGE]
 
     async def test_a_file_of_a_later_version(self, tmp_path: Path) -> None:
@@ -199,6 +224,108 @@ class TestWhereTheFileFails:
             assert await history.evidence("big") == {"log": "x" * 100_000}
             await until(lambda: bool(notices))
         assert len(notices) == 1 and "full" in notices[0].problem
+
+    async def test_what_was_undrained_meanwhile_stays_so_where_there_is_room_when_the_agent_ends(
+        self, tmp_path: Path
+    ) -> None:
+        async with opened(tmp_path / FILE) as (history, _):
+            history.keep_drains({"c" * 64: BY_HAND})
+            history._tell(lambda store: store._connection.execute("PRAGMA max_page_count = 8"))
+            assert await history.settled()
+            history.add_evidence("big", {"log": "x" * 100_000})
+            history.keep_drains({})
+            history.add(STEP)
+        async with opened(tmp_path / FILE) as (history, earlier):
+            assert earlier == Earlier(steps=(STEP,))
+            assert await history.evidence("big") == {"log": "x" * 100_000}
+
+
+def sqlite_error(name: str) -> sqlite3.Error:
+    error = sqlite3.OperationalError(f"there is {name}")
+    error.sqlite_errorname = name
+    return error
+
+
+class TestWhereTheFileFailsAtTheStart:
+    @pytest.fixture(autouse=True)
+    async def before(self, tmp_path: Path) -> None:
+        async with opened(tmp_path / FILE) as (history, _):
+            history.add(STEP)
+            history.keep_drains({"c" * 64: BY_HAND})
+
+    def refuse(self, monkeypatch: pytest.MonkeyPatch, error: Exception) -> None:
+        """No file can be used from now on, in place of a disk: tests/contract has a real one."""
+
+        def store(path: Path | None) -> Store:
+            if path is not None:
+                raise error
+            return Store(None)
+
+        monkeypatch.setattr("healthagent.supervisor.history.Store", store)
+
+    @pytest.mark.parametrize(
+        "error",
+        [
+            sqlite_error("SQLITE_FULL"),
+            sqlite_error("SQLITE_IOERR_WRITE"),
+            sqlite_error("SQLITE_READONLY"),
+            sqlite_error("SQLITE_CANTOPEN"),
+            PermissionError("its mode is another user's to change"),
+        ],
+        ids=str,
+    )
+    async def test_what_it_holds_is_gone_by_all_the_same(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, error: Exception
+    ) -> None:
+        self.refuse(monkeypatch, error)
+        notices: list[Notice] = []
+        async with opened(tmp_path / FILE, notices) as (_, earlier):
+            assert earlier == Earlier({"c" * 64: BY_HAND}, (STEP,))
+            await until(lambda: bool(notices))
+        (notice,) = notices
+        assert "in memory alone until the agent ends" in notice.problem
+        assert UNDONE not in notice.problem
+
+    async def test_where_it_cannot_be_gone_by_the_notice_says_what_that_undoes(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        size = (tmp_path / FILE).stat().st_size
+        with (tmp_path / FILE).open("r+b") as file:
+            file.seek(4096)
+            file.write(os.urandom(size - 4096))
+        self.refuse(monkeypatch, sqlite_error("SQLITE_FULL"))
+        notices: list[Notice] = []
+        async with opened(tmp_path / FILE, notices) as (history, earlier):
+            assert earlier == Earlier()
+            history.add(CHANGE)
+            assert await kept(history) == [CHANGE]
+            await until(lambda: bool(notices))
+        assert UNDONE in notices[0].problem and DRAIN_AGAIN in notices[0].remedy
+
+    async def test_a_file_without_a_byte_holds_nothing_and_undoes_nothing(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        (tmp_path / FILE).write_bytes(b"")
+        self.refuse(monkeypatch, sqlite_error("SQLITE_FULL"))
+        notices: list[Notice] = []
+        async with opened(tmp_path / FILE, notices) as (history, earlier):
+            assert earlier == Earlier()
+            history.add(CHANGE)
+            assert await kept(history) == [CHANGE]
+            await until(lambda: bool(notices))
+        assert UNDONE not in notices[0].problem
+
+    async def test_drains_that_came_too_late_stay_undone(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        history = History(tmp_path / FILE)
+        with monkeypatch.context() as hasty:
+            hasty.setattr("healthagent.supervisor.history.ANSWER", 0.0)
+            assert await history.open() == Earlier()
+        assert await history.settled()
+        await history.aclose()
+        async with opened(tmp_path / FILE) as (_, earlier):
+            assert earlier == Earlier(steps=(STEP,))
 
 
 class TestWhatCannotBeDone:
@@ -286,6 +413,14 @@ def test_a_kill_in_the_middle_of_a_write_leaves_whole_transactions(tmp_path: Pat
     assert len(texts) >= 10
     assert texts == [str(number) for number in range(len(texts) // 2) for _ in range(2)]
     store.close()
+
+
+async def test_a_notice_of_it_takes_no_other_ones_place() -> None:
+    notices = Notices()
+    told = Notice("history", "could not be read", ""), Notice("history", "cannot be used", "")
+    for notice in told:
+        notices.add(notice)
+    assert (await anext(notices.sightings())).notices == told
 
 
 class TestWhereItIs:
