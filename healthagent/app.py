@@ -190,7 +190,13 @@ def _supervisor(
     """What acts by itself."""
     limits = Limits(settings.supervisor.patience, settings.supervisor.restarts)
     return Supervisor(
-        operations, journal, notices, limits, busy=operations.busy, earlier=earlier.steps
+        operations,
+        journal,
+        notices,
+        limits,
+        busy=operations.busy,
+        earlier=earlier.steps,
+        died=earlier.died,
     )
 
 

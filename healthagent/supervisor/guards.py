@@ -91,7 +91,11 @@ class Scene:
         return self._fell(self.replica)
 
     def at_once(self, other: TargetReport) -> bool:
-        return not other.live and abs(self._fell(other) - self.fell) <= AT_ONCE
+        return not other.live and abs(self._died(other) - self._died(self.replica)) <= AT_ONCE
+
+    def _died(self, replica: TargetReport) -> float:
+        """As far as it is known: what was dead when the agent started need not have fallen then."""
+        return self.memory.died.get(replica.target.id, self._fell(replica))
 
     def _fell(self, replica: TargetReport) -> float:
         return self.memory.fell.get(replica.target.id, self.report.at)

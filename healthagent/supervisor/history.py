@@ -28,6 +28,7 @@ from healthagent.core.action import Step
 from healthagent.core.ports import Entry
 from healthagent.core.report import Notice
 from healthagent.core.rotation import Drain
+from healthagent.supervisor.memory import died
 from healthagent.supervisor.store import NewerSchema, Store
 
 DEFAULT_DIRECTORY = Path("/var/lib/healthagent")
@@ -63,11 +64,12 @@ _log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Earlier:
-    """What an earlier life of the agent left: lasting drains by target id, and the steps of the
-    last day."""
+    """What an earlier life of the agent left: lasting drains by target id, the steps of the last
+    day, and since when it saw a replica dead, by target id."""
 
     drains: Mapping[str, Drain] = field(default_factory=dict)
     steps: tuple[Step, ...] = ()
+    died: Mapping[str, float] = field(default_factory=dict)
 
 
 def located(state: Path | None) -> Path | None:
@@ -111,7 +113,9 @@ class History:
         since = time.time() - A_DAY
         try:
             earlier = await self._ask(
-                lambda store: Earlier(store.drains(), tuple(store.steps(since)))
+                lambda store: Earlier(
+                    store.drains(), tuple(store.steps(since)), died(store.changes())
+                )
             )
         except Exception as error:  # a row that no version wrote must not keep the agent down
             earlier, why = None, f"what it holds is not understood: {error!r}"

@@ -200,6 +200,14 @@ class Store:
         ).fetchall()
         return [_step(json.loads(document)) for (document,) in rows]
 
+    def changes(self) -> list[Transition]:
+        """Those of whole replicas, oldest first."""
+        rows = self._connection.execute(
+            "SELECT document FROM entries WHERE kind = 'transition' AND CASE WHEN "
+            "json_valid(document) THEN json_extract(document, '$.check') END = '' ORDER BY id"
+        ).fetchall()
+        return [_transition(json.loads(document)) for (document,) in rows]
+
     def evidence(self, act: str) -> str | None:
         """The newest of an act, as it was added."""
         row = self._connection.execute(
@@ -225,8 +233,10 @@ def _written(entry: Entry) -> str:
 
 
 def _read(kind: str, document: dict[str, Any]) -> Entry:
-    if kind == "step":
-        return _step(document)
+    return _step(document) if kind == "step" else _transition(document)
+
+
+def _transition(document: dict[str, Any]) -> Transition:
     return Transition(**{**document, "target": Target(**document["target"])})
 
 

@@ -7,7 +7,8 @@ import asyncio
 import random
 import secrets
 import time
-from collections.abc import Callable, Iterable, Set
+from collections.abc import Callable, Iterable, Mapping, Set
+from dataclasses import replace
 
 from healthagent.core.action import Outcome, Step
 from healthagent.core.ports import Operations
@@ -34,8 +35,9 @@ class Supervisor:
     """A surface that acts on what it is shown, through ``operations``.
 
     ``busy`` tells the services at which somebody else acts. ``earlier`` are the steps of the
-    agent's life before, so that a restart of the agent is no way round the cap. ``clock`` is in
-    seconds since the epoch.
+    agent's life before, so that a restart of the agent is no way round the cap; ``died`` is since
+    when that life saw replicas dead, so that what it found one after another does not seem to have
+    fallen at once. ``clock`` is in seconds since the epoch.
     """
 
     def __init__(
@@ -47,6 +49,7 @@ class Supervisor:
         *,
         busy: Callable[[], Set[str]] = frozenset,
         earlier: Iterable[Step] = (),
+        died: Mapping[str, float] | None = None,
         jitter: Callable[[], float] = _jitter,
         clock: Callable[[], float] = time.time,
     ) -> None:
@@ -58,7 +61,7 @@ class Supervisor:
         self._jitter = jitter
         self._clock = clock
         self._report = Report(0.0, settled=False)
-        self._memory = remembered(earlier, jitter)
+        self._memory = replace(remembered(earlier, jitter), died=died or {})
         self._acting: set[str] = set()
         self._said: dict[str, set[str]] = {}
         self._changed = asyncio.Event()

@@ -77,6 +77,16 @@ class TestWhatIsKept:
             assert earlier.drains == {"c" * 64: BY_HAND}
             assert earlier.steps == (STEP,)
 
+    async def test_since_when_a_replica_is_dead_is_told_to_the_next_life(
+        self, tmp_path: Path
+    ) -> None:
+        fell = replace(CHANGE, check="", before="ready", after="not live")
+        async with opened(tmp_path / FILE) as (history, _):
+            history.add(fell)
+            history.add(replace(CHANGE, at=NOW + 9))
+        async with opened(tmp_path / FILE) as (_, earlier):
+            assert earlier.died == {CHANGE.target.id: fell.at}
+
     async def test_in_memory_it_is_there_as_long_as_the_agent(self) -> None:
         async with opened(None) as (history, _):
             history.add(STEP)

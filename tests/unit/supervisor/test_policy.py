@@ -8,11 +8,12 @@ from typing import get_args
 
 import pytest
 
-from healthagent.core.observation import ProcessTree
+from healthagent.core.observation import ContainerState, ProcessTree
 from healthagent.core.report import Report
 from healthagent.core.rotation import Drain
+from healthagent.core.transition import Transition
 from healthagent.supervisor.guards import FIRST_PAUSE, JITTER, REFUSALS, Guard, Limits, pause
-from healthagent.supervisor.memory import HOUR, Memory, Past
+from healthagent.supervisor.memory import HOUR, Memory, Past, died
 from healthagent.supervisor.policy import Choice, Decision, decide, spared
 from healthagent.supervisor.supervise import SILENT
 from tests.unit.supervisor.scenes import (
@@ -102,6 +103,14 @@ ROWS = (
         fell=since(report(*QUORUM_2), names=["app-2"]),
     ),
     Row(
+        "below its quorum, and the other was dead in an earlier life of the agent",
+        report(*QUORUM_2),
+        ACT,
+        fell=replace(
+            since(report(*QUORUM_2)), died={frozen("app-1").target.id: NOW - 50 * LONG_AGO}
+        ),
+    ),
+    Row(
         "another service had its fault long before",
         report(frozen("db-1", "db"), *CALM, frozen("app-2")),
         ACT,
@@ -121,6 +130,12 @@ ROWS = (
     ),
     # What is waited for
     Row("just fallen", FROZEN, waits("patience"), fell=4.0, said="dead for 4 s; 5 s"),
+    Row(
+        "just found, and dead in an earlier life of the agent",
+        FROZEN,
+        waits("patience"),
+        fell=replace(since(FROZEN, 4.0), died={frozen("app-2").target.id: NOW - LONG_AGO}),
+    ),
     Row(
         "looked at rarely",
         report(
@@ -216,6 +231,15 @@ ROWS = (
         ),
         refused("host"),
         said="all 2 services",
+    ),
+    Row(
+        "quorum, both of an earlier life of the agent",
+        report(*QUORUM_2),
+        refused("quorum"),
+        fell=replace(
+            since(report(*QUORUM_2)),
+            died={frozen(name).target.id: NOW - HOUR for name in ("app-1", "app-2")},
+        ),
     ),
     Row("quorum", report(*QUORUM_2), refused("quorum"), said="(1 of 2)"),
     Row(
@@ -336,6 +360,45 @@ class TestMemory:
             "or the next would wait for the clock to catch up"
         )
         assert list(memory.after(report(frozen("app-2"), at=back + 9)).fell.values()) == [back]
+
+    @pytest.mark.parametrize(
+        ("seen", "holds"),
+        [
+            (frozen("app-2"), True),
+            (starting(frozen("app-2")), True),
+            (well("app-2"), False),
+            (frozen("app-2").seen(ContainerState("running", pid=7, started_at=NOW - 5)), False),
+        ],
+        ids=["dead", "not judged yet", "alive", "started since"],
+    )
+    def test_a_death_of_an_earlier_life_holds_until_the_replica_is_known_to_have_lived(
+        self, seen: Replica, holds: bool
+    ) -> None:
+        before = {seen.target.id: NOW - 60}
+        assert Memory(died=before).after(report(seen)).died == (before if holds else {})
+
+    def test_one_that_is_not_found_yet_is_not_known_to_have_lived(self) -> None:
+        before = {frozen("app-2").target.id: NOW - 60}
+        assert Memory(died=before).after(report(settled=False)).died == before
+
+    def test_since_when_it_is_dead_is_told_by_all_lives_of_the_agent(self) -> None:
+        first = [("ready", "not live")]
+        again = [("absent", "starting"), ("starting", "unknown"), ("unknown", "not live")]
+        assert self.died(*first, *again, *again) == 0
+        assert self.died(*first, *again[:2]) == 0, "its end came before it saw more"
+        assert self.died(*again) == 2
+
+    def test_one_that_lived_or_was_started_since_died_later_if_at_all(self) -> None:
+        assert self.died(("ready", "not live"), ("absent", "unknown"), ("unknown", "ready")) is None
+        assert self.died(("ready", "not live"), ("not live", "absent")) is None
+        again = [("not live", "starting"), ("starting", "not live")]
+        assert self.died(("ready", "not live"), *again) == 2
+
+    def died(self, *phases: tuple[str, str]) -> float | None:
+        """When ``app-2`` died, by what each change was from and to, a second after one another."""
+        target = frozen("app-2").target
+        changes = [Transition(float(at), target, "", *each) for at, each in enumerate(phases)]
+        return died(changes).get(target.id)
 
     def test_a_restart_that_was_not_made_does_not_count(self) -> None:
         memory = Memory().restarting("app-2", Past(NOW - 5)).restarting("app-2", Past(NOW))

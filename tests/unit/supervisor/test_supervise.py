@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 
@@ -85,7 +85,9 @@ class World:
 
 @asynccontextmanager
 async def supervised(
-    limits: Limits | None = None, earlier: tuple[Step, ...] = ()
+    limits: Limits | None = None,
+    earlier: tuple[Step, ...] = (),
+    died: Mapping[str, float] | None = None,
 ) -> AsyncIterator[World]:
     operations, recorder, notices, busy = FakeOperations(), FakeRecorder(), Notices(), set[str]()
     supervisor = Supervisor(
@@ -95,6 +97,7 @@ async def supervised(
         limits or Limits(),
         busy=lambda: busy,
         earlier=earlier,
+        died=died,
         jitter=lambda: 0.0,
         clock=lambda: world.now,
     )
@@ -201,6 +204,15 @@ class TestARestartOfTheAgent:
             await world.shows(DEAD, DEAD)
             assert world.operations.restarts == []
             assert world.said() == [("refused", "cap")]
+
+    async def test_lets_what_it_found_one_after_another_not_seem_to_have_fallen_at_once(
+        self,
+    ) -> None:
+        long_dead, sick = frozen("app-1", supervise="observe"), frozen("app-2")
+        both = report(*(one.but(quorum=2) for one in (long_dead, sick, well("app-3"))))
+        async with supervised(died={long_dead.target.id: NOW - 600.0}) as world:
+            await world.shows(both, both)
+            assert [told[:5] for told in world.operations.restarts] == ["app-2"]
 
     def test_what_was_refused_in_the_end_was_no_restart(self) -> None:
         steps = (step(Outcome.BEGUN), step(Outcome.REFUSED), step(Outcome.BEGUN, act="a2"))
