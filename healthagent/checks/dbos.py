@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from healthagent.checks.share import NEEDS, share
 from healthagent.core.check import Check, Group, Witness
-from healthagent.core.executors import PREFIX, Executors, executors, is_cut, named
+from healthagent.core.executors import PREFIX, Executors, Name, executors, is_cut, named
 from healthagent.core.observation import Backend, Observation, PendingWorkflows, Unseen
 from healthagent.core.target import Target
 from healthagent.core.verdict import Verdict, degraded, failed, ok, unknown
@@ -52,14 +52,14 @@ def judge_executor(mine: tuple[Backend, ...], target: Target, everyone: Executor
     """The verdict on a replica whose executor's connections are known, the worst fault first."""
     if fault := _stale(mine):
         return fault
-    names = sorted({backend.application for backend in mine})
+    names = sorted({(backend.database, backend.application) for backend in mine})
     for name in names:
         if fault := _identity(name, mine, target, everyone):
             return fault
     return (
-        _mixed(target, everyone)
+        _mixed(names, target, everyone)
         or _orphaned(target, everyone)
-        or ok(f"executor {names[0]} is registered{_unlooked(everyone)}", backends=len(mine))
+        or ok(f"executor {names[0][1]} is registered{_unlooked(everyone)}", backends=len(mine))
     )
 
 
@@ -111,10 +111,11 @@ def _elsewhere(target: Target, held: tuple[Backend, ...], everyone: Executors) -
 
 
 def _named_outside(target: Target, everyone: Executors) -> tuple[Backend, ...]:
-    """Connections under the replica's declared id from an address that is no replica's."""
+    """Connections under the replica's declared id from an address that is no replica's, to a
+    database where its executor may be."""
     return tuple(
         backend
-        for backend in everyone.ledger.outsiders
+        for backend in everyone.outside(target)
         if target.executor is not None and named(backend.application, target.executor)
     )
 
@@ -149,18 +150,21 @@ def _silence(mine: tuple[Backend, ...]) -> float:
 
 
 def _identity(
-    name: str, mine: tuple[Backend, ...], target: Target, everyone: Executors
+    name: Name, mine: tuple[Backend, ...], target: Target, everyone: Executors
 ) -> Verdict | None:
     processes = _processes(name, mine, target, everyone)
-    fault = _local(name, processes, target) or _shared(name, processes) or _misnamed(name, target)
+    _, called = name
+    fault = (
+        _local(called, processes, target) or _shared(called, processes) or _misnamed(called, target)
+    )
     if fault is None:
         return None
     code, reason = fault
     judged = failed if "dbos" in target.enforce else degraded
-    return judged(code, reason, application=name)
+    return judged(code, reason, application=called)
 
 
-def _processes(name: str, mine: tuple[Backend, ...], target: Target, everyone: Executors) -> int:
+def _processes(name: Name, mine: tuple[Backend, ...], target: Target, everyone: Executors) -> int:
     """How many processes bear the name, as far as can be told: each has one connection that
     listens (none with ``useListenNotify: false``), or is seen under another address or port."""
     same = everyone.by_name.get(name, ())
@@ -206,8 +210,9 @@ def _misnamed(name: str, target: Target) -> tuple[str, str] | None:
     )
 
 
-def _mixed(target: Target, everyone: Executors) -> Verdict | None:
-    versions = everyone.versions(target.service)
+def _mixed(names: list[Name], target: Target, everyone: Executors) -> Verdict | None:
+    databases = {database for database, _ in names}
+    versions = max((everyone.versions(target.service, each) for each in databases), key=len)
     if len(versions) < 2:
         return None
     listed = ", ".join(repr(v) if v else "a computed one" for v in sorted(versions))

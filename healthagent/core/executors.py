@@ -14,10 +14,15 @@ from dataclasses import dataclass
 from functools import cached_property, lru_cache
 
 from healthagent.core.attribution import NOT_LOOKED_AT, Ledger
-from healthagent.core.observation import Backend, PendingWorkflows, Unseen
+from healthagent.core.observation import Backend, Elsewhere, PendingWorkflows, Unseen
 from healthagent.core.target import Target
 
 PREFIX = "dbos_transact_"
+
+Name = tuple[str, str]
+"""A database, and an application_name of connections to it. Executors in different databases work
+on different workflows, so that theirs are never compared."""
+
 LONGEST_NAME = 63
 """Bytes of an application_name that Postgres keeps (NAMEDATALEN - 1)."""
 
@@ -39,24 +44,45 @@ class Executors:
     ledger: Ledger
 
     @cached_property
-    def by_name(self) -> Mapping[str, Sequence[Backend]]:
-        """The backends of each application_name that is an executor's."""
-        found: dict[str, list[Backend]] = defaultdict(list)
+    def by_name(self) -> Mapping[Name, Sequence[Backend]]:
+        """The backends of each name that is an executor's."""
+        found: dict[Name, list[Backend]] = defaultdict(list)
         for backend in self.ledger.database.clients:
             if backend.application.startswith(PREFIX):
-                found[backend.application].append(backend)
+                found[backend.database, backend.application].append(backend)
         return dict(found)
 
     @cached_property
     def expected(self) -> Set[str]:
-        """The ids that watched replicas should have."""
-        return {target.executor for target in self.ledger.sharing if target.executor is not None}
+        """The ids that watched replicas of the round's database should have."""
+        return {
+            target.executor
+            for target in self.ledger.sharing
+            if target.executor is not None
+            and target.database
+            and target.database.name == self.ledger.database.ref.name
+        }
 
     @cached_property
-    def direct(self) -> Set[str]:
-        """The services of which an executor connects from its replica's own address: there is no
-        pooler between them and Postgres."""
-        return {target.service for target in self.ledger.sharing if self._own(target)}
+    def direct(self) -> Mapping[str, Set[str]]:
+        """The services of which an executor connects from its replica's own address, so that there
+        is no pooler between them and Postgres; and the databases that they connect to."""
+        found: dict[str, set[str]] = defaultdict(set)
+        for target in self.ledger.sharing:
+            for backend in self._own(target):
+                found[target.service].add(backend.database)
+        return dict(found)
+
+    def outside(self, target: Target) -> tuple[Backend, ...]:
+        """Connections from no replica's address to a database where the target's executor may be:
+        to that of its siblings' executors, else to the one that has DBOS's tables. Where the
+        replica's own has none they are in another, which cannot be told."""
+        homes = self.direct.get(target.service) or self._home
+        return tuple(
+            backend
+            for backend in self.ledger.outsiders
+            if homes is None or backend.database in homes
+        )
 
     def pooled(self, target: Target, held: Sequence[Backend]) -> tuple[Backend, ...]:
         """Connections from no replica's address that ``target``, which itself holds ``held``, may
@@ -72,15 +98,16 @@ class Executors:
             return ()
         return tuple(
             backend
-            for backend in self.ledger.outsiders
+            for backend in self.outside(target)
             if (not target.role or backend.role == target.role)
             and (not held or backend.application.startswith(PREFIX))
         )
 
-    def versions(self, service: str) -> Set[str]:
-        """The versions that run under an id which a replica of the service should have or, where
-        none is declared, under a name from its address that can be read in one way alone."""
-        return self._versions.get(service, frozenset())
+    def versions(self, service: str, database: str) -> Set[str]:
+        """The versions that run in a database under an id which a replica of the service should
+        have or, where none is declared, under a name from its address that can be read in one way
+        alone."""
+        return self._versions.get((service, database), frozenset())
 
     @cached_property
     def orphans(self) -> tuple[PendingWorkflows, ...]:
@@ -103,8 +130,9 @@ class Executors:
     def _has_owner(self, pending: PendingWorkflows) -> bool:
         """A computed version is missing from the name, so that any name of the id alone may be
         the owner's."""
+        here = self.ledger.database.ref.name
         exact = _cut(f"{PREFIX}{pending.executor}_{pending.version}")
-        return exact in self.by_name or _cut(f"{PREFIX}{pending.executor}_") in self.by_name
+        return (here, exact) in self.by_name or (here, _beginning(pending.executor)) in self.by_name
 
     @cached_property
     def _has_nameless(self) -> bool:
@@ -112,28 +140,38 @@ class Executors:
             (backend.listens_dbos or backend.asked_dbos is not None)
             and not backend.application.startswith(PREFIX)
             for backend in self.ledger.database.clients
+            if backend.database == self.ledger.database.ref.name
         )
 
     @cached_property
-    def _versions(self) -> Mapping[str, Set[str]]:
+    def _home(self) -> Set[str] | None:
+        """The database that has DBOS's tables, where that is the replica's own."""
+        database = self.ledger.database
+        return None if isinstance(database.pending, Elsewhere) else {database.ref.name}
+
+    @cached_property
+    def _versions(self) -> Mapping[tuple[str, str], Set[str]]:
         services: dict[str, set[str]] = defaultdict(set)
         for target in self.ledger.sharing:
             if target.executor is not None:
                 services[target.executor].add(target.service)
-        found: dict[str, set[str]] = defaultdict(set)
-        for name in self.by_name:
-            for executor, version in _readings(name):
+        found: dict[tuple[str, str], set[str]] = defaultdict(set)
+        for database, application in self.by_name:
+            for executor, version in _readings(application):
                 for service in services.get(executor, ()):
-                    found[service].add(version)
+                    found[service, database].add(version)
         for target in self.ledger.sharing:
             if target.executor is None:
-                found[target.service] |= self._undeclared(target)
+                for database, version in self._undeclared(target):
+                    found[target.service, database].add(version)
         return found
 
-    def _undeclared(self, target: Target) -> Set[str]:
-        """The versions of a replica of which no id is declared."""
-        readings = [tuple(_readings(backend.application)) for backend in self._own(target)]
-        return {only[0][1] for only in readings if len(only) == 1}
+    def _undeclared(self, target: Target) -> Iterator[tuple[str, str]]:
+        """The databases and versions of a replica of which no id is declared."""
+        for backend in self._own(target):
+            readings = tuple(_readings(backend.application))
+            if len(readings) == 1:
+                yield backend.database, readings[0][1]
 
 
 @lru_cache(maxsize=4)

@@ -35,6 +35,11 @@ class Unseen:
         return f"{self.reason}; {self.remedy}" if self.remedy else self.reason
 
 
+@dataclass(frozen=True, slots=True)
+class Elsewhere(Unseen):
+    """Nothing here hides it: it is not here, but in a place that is not looked at."""
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Fact:
     """Base of all facts, so that a check's needs can be typed."""
@@ -221,7 +226,8 @@ class Database(Fact):
 
     ``elapsed`` is the time of the round in seconds. ``agent_pid`` is the agent's own backend, the
     one connection it costs. ``in_recovery`` is true on a standby. ``pending`` are the workflows in
-    DBOS's tables where they are in this database, as they were at most some seconds before.
+    DBOS's tables where they are in this database, as they were at most some seconds before;
+    :class:`Elsewhere` where it has no such tables.
     ``also`` are other addresses under which the agent found the same server.
     Two rounds are never the same fact: it is compared by identity, and may key what it implies.
     """

@@ -15,6 +15,7 @@ from healthagent.core.observation import (
     Database,
     DatabaseDown,
     DatabaseSession,
+    Elsewhere,
     Fact,
     Fleet,
     Livez,
@@ -139,6 +140,7 @@ databases = st.builds(
     backends=st.lists(backends, max_size=8).map(tuple),
     in_recovery=st.booleans(),
     pending=unseen
+    | st.just(Elsewhere("no table workflow_status"))
     | st.lists(st.builds(PendingWorkflows, IDS, TEXTS, st.integers(1, 9)), max_size=3).map(tuple),
     also=st.frozensets(st.just(("db.internal", 5432))),
 )

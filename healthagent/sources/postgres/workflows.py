@@ -12,7 +12,7 @@ import psycopg
 from psycopg import sql
 from psycopg.rows import DictRow
 
-from healthagent.core.observation import PendingWorkflows, Unseen
+from healthagent.core.observation import Elsewhere, PendingWorkflows, Unseen
 from healthagent.core.target import DatabaseRef
 from healthagent.sources.postgres.connection import Connection
 from healthagent.sources.postgres.query import Pending
@@ -56,7 +56,7 @@ class Workflows:
     ) -> Pending:
         tables = row["workflow_tables"]
         if not tables:
-            return Unseen(
+            return Elsewhere(
                 f"{self._ref} has no table workflow_status",
                 "where systemDatabaseUrl names another database, its workflows are not seen",
             )

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 import psycopg
 import pytest
 
-from healthagent.core.observation import PendingWorkflows, Unseen
+from healthagent.core.observation import Elsewhere, PendingWorkflows, Unseen
 from provision.local_postgres import LocalPostgres
 from tests.contract.sources.postgres_server import ROLE, database, sourcing, superuser, told
 
@@ -66,7 +66,7 @@ async def test_without_the_right_to_read_them_it_says_which_grant_helps(
 async def test_a_database_without_dbos_says_so(postgres: LocalPostgres) -> None:
     async with sourcing() as source:
         pending = (await told(source, database(postgres))).pending
-    assert isinstance(pending, Unseen)
+    assert isinstance(pending, Elsewhere)
     assert "has no table workflow_status" in pending.reason
 
 

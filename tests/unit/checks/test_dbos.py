@@ -7,7 +7,13 @@ from dataclasses import replace
 import pytest
 
 from healthagent.checks.dbos import CHECK
-from healthagent.core.observation import Backend, ClientPorts, PendingWorkflows, Unseen
+from healthagent.core.observation import (
+    Backend,
+    ClientPorts,
+    Elsewhere,
+    PendingWorkflows,
+    Unseen,
+)
 from healthagent.core.target import Pools, Target
 from healthagent.core.verdict import Status, Verdict
 from tests.unit.checks.database import AGENT, HIDDEN, REF, observed, said
@@ -262,6 +268,70 @@ def test_where_an_executor_bears_no_name_it_may_be_the_owner() -> None:
     for sign in ({"listens_dbos": True}, {"listens_dbos": False, "asked_dbos": 0.5}):
         nameless = [replace(each, application="", **sign) for each in executor(address=TWO)]
         assert judged(*executor(), *nameless, pending=of_killed()).code == "ok"
+
+
+OUTSIDE = "10.0.0.9"
+"""Where an app runs that nobody here watches."""
+
+
+def staging(id_: str = "app-1", version: str = "v1", address: str = OUTSIDE) -> list[Backend]:
+    """An executor of another database on the same server."""
+    return in_database("shop_staging", executor(id_, version, address))
+
+
+def in_database(name: str, backends: list[Backend]) -> list[Backend]:
+    return [replace(each, database=name) for each in backends]
+
+
+class TestExecutorsOfAnotherDatabase:
+    """They have workflows of their own: nothing is common to them but the server."""
+
+    def test_share_no_id(self) -> None:
+        assert judged(*executor(), *staging()).code == "ok"
+        assert judged(*executor("local"), *staging("local")).code == "local_id"
+
+    def test_do_not_stand_for_one_that_is_not_there(self) -> None:
+        verdict = judged(*staging())
+        assert said(verdict) == (Status.FAILED, "not_registered")
+        shared_role = replace(APP, role="app")
+        assert judged(*staging("other"), target=shared_role).code == "not_registered"
+
+    def test_own_no_workflows_of_this_one(self) -> None:
+        for theirs in (staging("app-3"), [replace(each, application="") for each in staging()]):
+            assert judged(*executor(), *theirs, pending=of_killed()).code == "orphaned"
+
+    def test_are_not_told_of_its_orphans(self) -> None:
+        """They are told of all replicas of the database that the workflows are in."""
+        namesake = replace(SIBLING, executor="app-3", database=replace(REF, name="shop_staging"))
+        verdict = judged(*executor(), sibling=namesake, pending=of_killed())
+        assert verdict.code == "orphaned"
+
+    def test_may_run_another_version(self) -> None:
+        assert judged(*executor(), *staging("app-2", "v2")).code == "ok"
+        undeclared = replace(SIBLING, executor=None)
+        verdict = judged(*executor(), *staging("app-2", "v2", TWO), sibling=undeclared)
+        assert verdict.code == "ok"
+
+    def test_are_compared_where_it_has_a_system_database_of_its_own(self) -> None:
+        mine, other = (in_database("shop_dbos_sys", executor(address=at)) for at in (ONE, OUTSIDE))
+        assert judged(*mine, pending=ELSEWHERE).code == "ok"
+        assert judged(*mine, *other, pending=ELSEWHERE).code == "shared_id"
+
+
+ELSEWHERE = Elsewhere("shop has no table workflow_status")
+
+
+def test_behind_a_pooler_the_system_database_may_be_any_while_the_apps_own_has_no_tables() -> None:
+    pooled = in_database("shop_dbos_sys", executor(address=POOLER))
+    assert judged(*pooled, pending=ELSEWHERE).code == "ok"
+    assert judged(*pooled).code == "not_registered", "DBOS's tables are in shop"
+
+
+def test_where_a_siblings_executor_is_seen_the_replicas_own_is_in_the_same_database() -> None:
+    sibling = in_database("shop_dbos_sys", executor("app-2", address=TWO))
+    assert judged(*sibling, *staging(), pending=ELSEWHERE).code == "not_registered"
+    mine = in_database("shop_dbos_sys", executor(address=POOLER))
+    assert judged(*sibling, *mine, pending=ELSEWHERE).code == "ok"
 
 
 def test_workflows_that_cannot_be_seen_are_no_fault_and_say_which_grant_would_help() -> None:
