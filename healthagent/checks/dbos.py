@@ -38,8 +38,8 @@ def judge(seen: Observation) -> Verdict:
     found = share(seen)
     if isinstance(found, Verdict):
         return found
-    account, held = found.account, found.held
-    everyone, target = executors(account), seen.target
+    held, target = found.held, seen.target
+    everyone = executors(found.account.without(found.former))
     mine = tuple(backend for backend in held if backend.application.startswith(PREFIX))
     if mine:
         return judge_executor(mine, target, everyone)

@@ -30,10 +30,12 @@ COARSE = 1.0
 
 
 class Share(NamedTuple):
-    """What the replica holds, and the account of who holds what on that server."""
+    """What the replica holds, and the account of who holds what on that server. ``former`` are the
+    connections, by their pids, of the one that had its address before."""
 
     account: Ledger
     held: tuple[Backend, ...]
+    former: frozenset[int]
 
 
 def share(seen: Observation) -> Share | Verdict:
@@ -53,12 +55,19 @@ def share(seen: Observation) -> Share | Verdict:
     held = account.held_by(seen.target, seen.see(ClientPorts))
     if isinstance(held, Unseen):
         return unknown(held.code, str(held))
-    life = _age(seen.see(ProcessTree))
-    if life is not None and life <= YOUNG:
-        # The server told the ages of its connections at some moment of the round.
-        oldest = life + COARSE + session.outcome.elapsed
-        held = tuple(backend for backend in held if (backend.age or 0.0) <= oldest)
-    return Share(account, held)
+    former = _former(held, _age(seen.see(ProcessTree)), session.outcome.elapsed)
+    mine = tuple(backend for backend in held if backend.pid not in former)
+    return Share(account, mine, former)
+
+
+def _former(held: tuple[Backend, ...], life: float | None, elapsed: float) -> frozenset[int]:
+    """The connections that are older than a young replica, which began ``life`` seconds ago. The
+    server told the ages of its connections at some moment of the round, ``elapsed`` seconds long.
+    """
+    if life is None or life > YOUNG:
+        return frozenset()
+    oldest = life + COARSE + elapsed
+    return frozenset(backend.pid for backend in held if (backend.age or 0.0) > oldest)
 
 
 def _age(processes: ProcessTree | Unseen) -> float | None:

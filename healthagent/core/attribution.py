@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Mapping, Set
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property, lru_cache
 
 from healthagent.core.observation import Backend, ClientPorts, Database, Fleet, Unseen
@@ -38,6 +38,18 @@ class Ledger:
     database: Database
     sharing: tuple[Target, ...]
     left: Set[str] = frozenset()
+
+    def without(self, pids: Set[int]) -> Ledger:
+        """The same account if these backends were not there: itself where there are none."""
+        if not pids:
+            return self
+        remaining = tuple(each for each in self.database.backends if each.pid not in pids)
+        return replace(self, database=replace(self.database, backends=remaining))
+
+    @cached_property
+    def living(self) -> tuple[Backend, ...]:
+        """The backends of all clients, but for those that replicas have just left behind."""
+        return tuple(each for each in self.database.clients if each.client_address not in self.left)
 
     def held_by(self, target: Target, ports: ClientPorts | Unseen) -> Held:
         """What ``target`` holds, the agent's own connections left out.

@@ -47,7 +47,7 @@ class Executors:
     def by_name(self) -> Mapping[Name, Sequence[Backend]]:
         """The backends of each name that is an executor's."""
         found: dict[Name, list[Backend]] = defaultdict(list)
-        for backend in self.ledger.database.clients:
+        for backend in self.ledger.living:
             if backend.application.startswith(PREFIX):
                 found[backend.database, backend.application].append(backend)
         return dict(found)
@@ -139,7 +139,7 @@ class Executors:
         return any(
             (backend.listens_dbos or backend.asked_dbos is not None)
             and not backend.application.startswith(PREFIX)
-            for backend in self.ledger.database.clients
+            for backend in self.ledger.living
             if backend.database == self.ledger.database.ref.name
         )
 

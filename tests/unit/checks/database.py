@@ -14,6 +14,8 @@ from healthagent.core.observation import (
     Fleet,
     Observation,
     PendingWorkflows,
+    Process,
+    ProcessTree,
     ServerLimits,
     Unseen,
 )
@@ -41,16 +43,22 @@ def observed(
     limits: ServerLimits = LIMITS,
     ports: ClientPorts | Unseen = HIDDEN,
     pending: tuple[PendingWorkflows, ...] | Unseen = (),
+    left: Sequence[str] = (),
+    began: float | None = None,
 ) -> Observation:
     """What a round tells of ``target`` where these backends, each with a pid of its own, and the
-    agent's are connected."""
+    agent's are connected. Replicas have just ``left`` these addresses; the target's first process
+    ``began`` so many seconds ago."""
     held = tuple(replace(backend, pid=pid) for pid, backend in enumerate(backends, 100))
     database = Database(REF, 0.01, AGENT.pid, AGENT.role, limits, (AGENT, *held), pending=pending)
     facts: dict[type[Fact], Fact | Unseen] = {
         DatabaseSession: DatabaseSession(database),
-        Fleet: Fleet(tuple(fleet)),
+        Fleet: Fleet(tuple(fleet), dict.fromkeys(left, 0.0)),
         ClientPorts: ports,
     }
+    if began is not None:
+        bun = Process(1, 0, 1, "bun", ("bun", "build/index.js"), "S", age=began)
+        facts[ProcessTree] = ProcessTree((bun,))
     return Observation(target, facts)
 
 

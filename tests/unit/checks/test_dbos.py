@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 
 import pytest
@@ -52,9 +53,13 @@ def judged(
     sibling: Target = SIBLING,
     ports: ClientPorts | Unseen = HIDDEN,
     pending: tuple[PendingWorkflows, ...] | Unseen = (),
+    left: Sequence[str] = (),
+    began: float | None = None,
 ) -> Verdict:
-    fleet = (target, sibling)
-    return CHECK.judge(observed(target, fleet, backends, ports=ports, pending=pending))
+    seen = observed(
+        target, (target, sibling), backends, ports=ports, pending=pending, left=left, began=began
+    )
+    return CHECK.judge(seen)
 
 
 def test_an_executor_of_the_expected_id_is_ok() -> None:
@@ -139,6 +144,38 @@ def test_a_shared_id_is_found_where_nobody_listens() -> None:
     """``useListenNotify: false`` leaves no connection that listens."""
     silent = [replace(each, listens_dbos=False) for each in (*executor(), *executor(address=TWO))]
     assert judged(*silent).code == "shared_id"
+
+
+LEFT_ADDRESS = "172.20.0.10"
+
+
+def of_predecessor(address: str, version: str = "v1") -> list[Backend]:
+    """What Postgres still shows of a container that was removed: older than the one that has its
+    id now, which began 8 s ago."""
+    return [replace(each, age=900.0) for each in executor(version=version, address=address)]
+
+
+@pytest.mark.parametrize("address", [ONE, LEFT_ADDRESS], ids=["its own address", "one just left"])
+@pytest.mark.parametrize("version", ["v1", "v0"])
+def test_what_the_one_before_left_behind_under_the_same_id_is_no_second_process_or_version(
+    address: str, version: str
+) -> None:
+    live = [replace(each, age=5.0) for each in executor()]
+    dead = of_predecessor(address, version)
+    assert judged(*live, *dead, began=8.0, left=[LEFT_ADDRESS]).code == "ok"
+    code = "shared_id" if version == "v1" else "mixed_versions"
+    assert judged(*live, *dead, began=61.0).code == code, "by then somebody lives there"
+
+
+def test_an_older_process_elsewhere_shares_the_id_of_one_that_has_just_begun() -> None:
+    live = [replace(each, age=5.0) for each in executor()]
+    assert judged(*live, *of_predecessor(TWO), began=8.0).code == "shared_id"
+
+
+def test_what_was_left_behind_owns_no_workflows() -> None:
+    dead = executor("app-3", address=LEFT_ADDRESS)
+    assert judged(*executor(), *dead, pending=of_killed()).code == "ok"
+    assert judged(*executor(), *dead, pending=of_killed(), left=[LEFT_ADDRESS]).code == "orphaned"
 
 
 def test_a_shared_id_is_found_behind_one_address() -> None:

@@ -17,8 +17,6 @@ from healthagent.core.observation import (
     Fact,
     Fleet,
     Observation,
-    Process,
-    ProcessTree,
     Unseen,
 )
 from healthagent.core.target import Pools, Target
@@ -67,9 +65,7 @@ def test_a_connection_that_is_older_than_the_replica_is_of_who_had_its_address_b
 
     def judged(started: float, *backends: Backend) -> Verdict:
         """Of a replica that was started so many seconds ago."""
-        bun = Process(1, 0, 1, "bun", ("bun", "build/index.js"), "S", age=started)
-        seen = observed(app, [app], backends)
-        return check.judge(Observation(app, {**seen.facts, ProcessTree: ProcessTree((bun,))}))
+        return check.judge(observed(app, [app], backends, began=started))
 
     apart = 1.0 + 0.01  # what Docker leaves out of an age, and what the round took
     assert judged(58.9, left) == judged(58.9)
