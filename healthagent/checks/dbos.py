@@ -6,7 +6,7 @@ steady polling: see :mod:`healthagent.core.executors`.
 
 from __future__ import annotations
 
-from healthagent.checks.share import NEEDS, share
+from healthagent.checks.share import NEEDS, come_from_elsewhere, share
 from healthagent.core.check import Check, Group, Witness
 from healthagent.core.executors import PREFIX, Executors, Name, executors, is_cut, named
 from healthagent.core.observation import Backend, Observation, PendingWorkflows, Unseen
@@ -96,9 +96,7 @@ def _elsewhere(target: Target, held: tuple[Backend, ...], everyone: Executors) -
     if not between:
         return None
     came = (
-        f"no executor is connected from the replica's own address; {len(between)} connections that "
-        f"may be its own come from {between[0].client_address or 'a Unix socket'}, which is no "
-        "replica's, as a pooler's do"
+        f"no executor is connected from the replica's own address; {come_from_elsewhere(between)}"
     )
     if target.executor is None:
         return unknown("behind_pooler", f"{came}; declare healthagent.dbos.executor to tell whose")

@@ -10,14 +10,15 @@ from collections import Counter
 from collections.abc import Sequence
 from functools import lru_cache
 
-from healthagent.checks.share import NEEDS, share
+from healthagent.checks.share import NEEDS, come_from_elsewhere, share
 from healthagent.core.attribution import Ledger
 from healthagent.core.budget import Limit, plans
 from healthagent.core.check import Check, Group, Witness
 from healthagent.core.executors import PREFIX
 from healthagent.core.observation import Backend, Observation
+from healthagent.core.pooler import pooled
 from healthagent.core.target import Target
-from healthagent.core.verdict import Verdict, degraded, failed, ok
+from healthagent.core.verdict import Verdict, degraded, failed, ok, unknown
 
 BUSY = 2.0
 """Seconds without a change from which a connection that is not idle keeps others waiting."""
@@ -54,10 +55,24 @@ def judge(seen: Observation) -> Verdict:
         or _beyond(account, seen.target, held)
     )
     if fault is None:
-        return ok(f"holds {len(held)} of {seen.target.pools.total} connections", held=len(held))
+        holds = f"holds {len(held)} of {seen.target.pools.total} connections"
+        return _behind_pooler(account, seen.target, holds) or ok(holds, held=len(held))
     code, reason = fault
     judged = failed if "pool" in seen.target.enforce else degraded
     return judged(code, reason, held=len(held))
+
+
+def _behind_pooler(account: Ledger, target: Target, holds: str) -> Verdict | None:
+    """A pool of which no replica of the service holds anything from an address of its own may go
+    through a pooler, or NAT: whose its connections are cannot be told then."""
+    between = pooled(account).of(target)
+    if not between:
+        return None
+    return unknown(
+        "behind_pooler",
+        f"{holds} from its own address; {come_from_elsewhere(between)}; connect the replicas to "
+        "Postgres itself, with neither a pooler nor NAT in between, to have their pools judged",
+    )
 
 
 def _over_declared(prisma: int, dbos: int, target: Target) -> Fault | None:
@@ -190,7 +205,7 @@ def _most(account: Ledger, bound: Limit) -> str:
     groups = Counter(
         f"role {backend.role} from {backend.client_address or 'a Unix socket'}"
         + (f" as {backend.application!r}" if backend.application else "")
-        for backend in account.outsiders
+        for backend in pooled(account).foreign
         if bound.kind == "server"
         or (bound.kind == "role" and backend.role == bound.name)
         or (bound.kind == "database" and backend.database == bound.name)

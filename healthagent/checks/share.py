@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 from healthagent.core.attribution import Ledger, ledger
@@ -58,6 +59,14 @@ def share(seen: Observation) -> Share | Verdict:
     former = _former(held, _age(seen.see(ProcessTree)), session.outcome.elapsed)
     mine = tuple(backend for backend in held if backend.pid not in former)
     return Share(account, mine, former)
+
+
+def come_from_elsewhere(backends: Sequence[Backend]) -> str:
+    """What is said of connections that may be a replica's own by way of a pooler."""
+    return (
+        f"{len(backends)} connections that may be its own come from "
+        f"{backends[0].client_address or 'a Unix socket'}, which is no replica's, as a pooler's do"
+    )
 
 
 def _former(held: tuple[Backend, ...], life: float | None, elapsed: float) -> frozenset[int]:

@@ -306,6 +306,14 @@ ADVICE: dict[str, Advice] = {
             "let DBOS connect to Postgres itself, or in the pooler's session mode",
         ),
     ),
+    "pool behind_pooler": Advice(
+        "Connections come from the pooler's or the gateway's address, so that what each replica "
+        "holds cannot be told, only what all of them do.",
+        (
+            "see the sum: healthagent budget",
+            "let the replicas connect to Postgres itself, from addresses of their own",
+        ),
+    ),
     "orphaned": Advice(
         "These workflows began and stand still; no other executor will take them.",
         (

@@ -68,7 +68,7 @@ class Ledger:
             return Unseen(
                 f"others share the address {target.addresses[0]}, and {ports.reason}", ports.remedy
             )
-        here = self._from(target)
+        here = self.seen_from(target)
         return tuple(backend for backend in here if backend.client_port in ports.ports)
 
     def shares_address(self, target: Target) -> bool:
@@ -83,7 +83,7 @@ class Ledger:
             for target in self.sharing
         }
 
-    def _from(self, target: Target) -> tuple[Backend, ...]:
+    def seen_from(self, target: Target) -> tuple[Backend, ...]:
         """The backends that come from one of a target's addresses."""
         return tuple(
             backend
@@ -95,7 +95,7 @@ class Ledger:
     def _apart(self) -> Mapping[str, tuple[Backend, ...]]:
         """What those hold that share no address with anybody, by their ids."""
         return {
-            target.id: self._from(target)
+            target.id: self.seen_from(target)
             for target in self.sharing
             if target.addresses and not self.shares_address(target)
         }

@@ -17,6 +17,7 @@ from typing import Literal, NamedTuple
 
 from healthagent.core.attribution import Held, Ledger
 from healthagent.core.observation import Backend, Database, Unseen
+from healthagent.core.pooler import pooled
 from healthagent.core.target import Target
 
 
@@ -204,7 +205,7 @@ def budget(ledger: Ledger, held: Mapping[str, Held]) -> Budget:
     """The budget of one server. ``held`` has what each of the targets that share it holds."""
     database, foreign = ledger.database, strangers(ledger, held)
     limits = database.limits
-    replicas = _with_roles([_replica(target, held[target.id]) for target in ledger.sharing])
+    replicas = _with_roles([_replica(target, held[target.id], ledger) for target in ledger.sharing])
     name, *also = (f"{host}:{port}" for host, port in sorted(database.addresses))
     by_database = Counter(ref.name for ref in {t.database for t in ledger.sharing if t.database})
     by_role = Counter({database.agent_role: by_database.total()})
@@ -235,9 +236,10 @@ def strangers(ledger: Ledger, held: Mapping[str, Held]) -> tuple[Backend, ...]:
     """The backends that are known to be nobody's that is watched, and not the agent's.
 
     One that may be a replica's, but cannot be told from others', is not among them: it is in that
-    replica's declared share already. Nor is one that a replica has just left behind.
+    replica's declared share already. Of those that may come through a pooler that is as many as are
+    declared. Nor is one among them that a replica has just left behind.
     """
-    known = {
+    known = pooled(ledger).planned | {
         backend.pid
         for holding in held.values()
         if not isinstance(holding, Unseen)
@@ -256,17 +258,22 @@ def strangers(ledger: Ledger, held: Mapping[str, Held]) -> tuple[Backend, ...]:
     )
 
 
-def _replica(target: Target, held: Held) -> ReplicaBudget:
+def _replica(target: Target, held: Held, ledger: Ledger) -> ReplicaBudget:
     roles = set() if isinstance(held, Unseen) else {backend.role for backend in held}
     return ReplicaBudget(
         name=target.name,
         service=target.service,
         declared=target.pools.total,
-        held=None if isinstance(held, Unseen) else len(held),
+        held=None if isinstance(held, Unseen) or _is_pooled(target, held, ledger) else len(held),
         role=target.role or (roles.pop() if len(roles) == 1 else None),
         database=target.database.name if target.database else None,
         surge=target.surge,
     )
+
+
+def _is_pooled(target: Target, held: Sequence[Backend], ledger: Ledger) -> bool:
+    """Whether a target that holds nothing by itself may do so by way of a pooler."""
+    return not held and bool(pooled(ledger).of(target))
 
 
 def _with_roles(replicas: Sequence[ReplicaBudget]) -> tuple[ReplicaBudget, ...]:

@@ -218,6 +218,65 @@ def test_all_pools_and_the_agent_must_fit_the_databases_connection_limit() -> No
     assert "take 17 connections, the CONNECTION LIMIT of database shop allows 16" in verdict.reason
 
 
+OF_ROLE = replace(APP, role="app")
+POOLER = "172.20.0.99"
+
+
+def test_behind_a_pooler_it_is_unknown_what_a_replica_holds_and_what_would_help() -> None:
+    verdict = judged(*prisma(4, POOLER), *dbos(2, POOLER), target=OF_ROLE)
+    assert said(verdict) == (Status.UNKNOWN, "behind_pooler")
+    assert f"6 connections that may be its own come from {POOLER}" in verdict.reason
+    assert "connect the replicas to Postgres itself" in verdict.reason
+
+
+@pytest.mark.parametrize(
+    ("target", "backends", "code"),
+    [
+        (OF_ROLE, [*dbos(2), *prisma(4, POOLER)], "behind_pooler"),
+        (OF_ROLE, [*prisma(2), *dbos(2, POOLER)], "behind_pooler"),
+        (OF_ROLE, [*prisma(2), *dbos(2), *prisma(4, POOLER)], "ok"),
+        (OF_ROLE, [*prisma(1, "172.20.0.12"), *prisma(4, POOLER)], "ok"),
+        (OF_ROLE, [*prisma(1), *prisma(4, POOLER)], "ok"),
+        (replace(OF_ROLE, pools=Pools(dbos=3)), [*dbos(2), *prisma(4, POOLER)], "ok"),
+        (replace(OF_ROLE, role="shop"), prisma(4, POOLER), "ok"),
+        (APP, prisma(4, POOLER), "ok"),
+        (replace(OF_ROLE, addresses=()), prisma(4, POOLER), "ok"),
+        (OF_ROLE, [replace(each, database="shop_staging") for each in prisma(4, POOLER)], "ok"),
+        (OF_ROLE, [*dbos(4), *prisma(4, POOLER)], "over_declared"),
+        (OF_ROLE, prisma(36, POOLER), "exhausted"),
+    ],
+    ids=[
+        "DBOS connects by itself, the app's pool does not",
+        "the app's pool connects by itself, DBOS does not",
+        "both connect by themselves, and a person has the same role",
+        "a sibling connects by itself",
+        "no executor is seen anywhere, and a person has the role of the pool that is seen",
+        "the pool that connects from elsewhere is not declared",
+        "its role is another",
+        "its role is not known",
+        "it does not run",
+        "another database",
+        "what it holds by itself is too much",
+        "the server has no connection left",
+    ],
+)
+def test_a_pooler_is_supposed_where_a_declared_pool_is_seen_of_no_replica_of_the_service(
+    target: Target, backends: list[Backend], code: str
+) -> None:
+    sibling = replace(replica(2), role="app")
+    assert judged(*backends, target=target, fleet=(target, sibling)).code == code
+
+
+def test_connections_by_way_of_a_pooler_are_those_that_the_pools_plan_for() -> None:
+    fleet = tuple(replace(replica(n), role="app") for n in (1, 2, 3, 4))
+    pooled = [*prisma(20, POOLER), *dbos(12, POOLER)]
+    assert judged(*pooled, target=fleet[0], fleet=fleet).code == "behind_pooler"
+    psql = [replace(each, application="psql") for each in prisma(5, "10.0.0.9")]
+    verdict = judged(*psql, *pooled[:30], target=fleet[0], fleet=fleet)
+    assert verdict.code == "nearly_exhausted", "3 of the 35 are more than the pools declare"
+    assert "(3 by role app from 10.0.0.9 as 'psql')" in verdict.reason
+
+
 @pytest.mark.parametrize(
     ("target", "applies"),
     [

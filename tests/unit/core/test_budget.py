@@ -87,6 +87,44 @@ def test_local_replicas_are_told_apart_by_their_ports() -> None:
     assert (made.replicas[0].held, made.others) == (1, 1)
 
 
+OF_APP = [replace(replica(number), role="app") for number in (1, 2)]
+POOLER = "172.20.0.99"
+
+
+def test_what_comes_through_a_pooler_counts_against_the_declared_pools_first() -> None:
+    """Or through NAT: whose each of them is cannot be told, only that they are planned for."""
+    made = budgeted(OF_APP, *from_address(*[POOLER] * 16))
+    assert (made.declared, made.others, made.planned, made.held) == (16, 0, 17, 17)
+    assert [each.held for each in made.replicas] == [None, None]
+    more = budgeted(OF_APP, *from_address(*[POOLER] * 16, "10.0.0.9", "10.0.0.9"))
+    assert (more.others, more.planned) == (2, 19), "the pools have no room for two of them"
+
+
+def test_of_a_pool_that_is_seen_to_connect_by_itself_none_is_supposed_behind_a_pooler() -> None:
+    direct = budgeted(OF_APP, *from_address("172.20.0.11", *["10.0.0.9"] * 4))
+    assert (direct.others, direct.planned) == (4, 16 + 1 + 4), "a person's psql, by the same role"
+    dbos = replace(from_address("172.20.0.11")[0], pid=99, application="dbos_transact_app-1_v1")
+    half = budgeted(OF_APP, dbos, *from_address(*[POOLER] * 12))
+    assert half.others == 2, "two times five are declared for the app's own pool"
+    assert [each.held for each in half.replicas] == [1, None]
+
+
+def test_a_pooler_of_another_role_or_database_is_a_stranger() -> None:
+    pooled = from_address(*[POOLER] * 4)
+    assert budgeted([replica(1)], *pooled).others == 4, "the role of the replica is not known"
+    for others in (
+        [replace(each, role="reports") for each in pooled],
+        [replace(each, database="reports") for each in pooled],
+    ):
+        assert budgeted(OF_APP, *others).others == 4
+
+
+def test_a_replica_that_does_not_run_has_nothing_behind_a_pooler() -> None:
+    created = [replace(each, addresses=()) for each in OF_APP]
+    made = budgeted(created, *from_address(*[POOLER] * 4))
+    assert (made.others, [each.held for each in made.replicas]) == (4, [0, 0])
+
+
 def test_hidden_backends_are_nobodys_known() -> None:
     hidden = replace(from_address("172.20.0.11")[0], client_address=None, visible=False)
     made = budgeted([replica(1)], hidden)
