@@ -12,9 +12,10 @@ import asyncio
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from operator import itemgetter
 
 from healthagent.core.attribution import ledger
-from healthagent.core.budget import Budget, budget
+from healthagent.core.budget import Budget, budget, newest_rounds
 from healthagent.core.check import Check
 from healthagent.core.observation import (
     ClientPorts,
@@ -43,12 +44,14 @@ SLACK = 0.1
 
 @dataclass(slots=True)
 class _Replica:
-    """What the watcher keeps about one target. ``seen`` are the facts of its newest looks."""
+    """What the watcher keeps about one target. ``seen`` are the facts of its newest looks, and
+    ``looked_at`` when each was had, in the event loop's seconds."""
 
     target: Target
     timelines: dict[str, Timeline]
     grace_until: float
     seen: dict[type[Fact], Fact | Unseen] = field(default_factory=dict)
+    looked_at: dict[type[Fact], float] = field(default_factory=dict)
     started_at: float | None = None
     task: asyncio.Task[None] | None = None
 
@@ -195,6 +198,7 @@ class Watcher:
         except Exception as error:
             fact = Unseen(f"healthagent's own source failed: {error!r}", "please report it")
         replica.seen[kind] = fact
+        replica.looked_at[kind] = asyncio.get_running_loop().time()
         return fact
 
     async def _judge(
@@ -268,14 +272,14 @@ class Watcher:
         return tuple(notice for sighting in self._sightings.values() for notice in sighting.notices)
 
     def _budgets(self) -> tuple[Budget, ...]:
-        """One budget per server whose last round told its numbers, in the servers' order."""
-        rounds = {
-            min(session.outcome.addresses): session.outcome
+        """One budget per server whose newest round told its numbers, in the servers' order."""
+        looks = [
+            (replica.looked_at[DatabaseSession], session.outcome)
             for replica in self._replicas.values()
             if isinstance(session := replica.newest(DatabaseSession), DatabaseSession)
-            and isinstance(session.outcome, Database)
-        }
-        return tuple(self._budget(database) for _, database in sorted(rounds.items()))
+        ]
+        outcomes = [outcome for _, outcome in sorted(looks, key=itemgetter(0))]
+        return tuple(self._budget(each) for each in newest_rounds(outcomes))
 
     def _budget(self, database: Database) -> Budget:
         account = ledger(database, self._fleet)

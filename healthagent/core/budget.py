@@ -9,16 +9,19 @@ have a CONNECTION LIMIT each, which counts in the same way.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from operator import attrgetter
 from typing import Literal, NamedTuple
 
 from healthagent.core.attribution import Held, Ledger
-from healthagent.core.observation import Backend, Database, Unseen
+from healthagent.core.observation import Address, Backend, Database, DatabaseDown, Unseen
 from healthagent.core.pooler import pooled
 from healthagent.core.target import Target
+
+REFUSED = {"absent", "exhausted"}
+"""How a server that is not down refuses one session, and may give another."""
 
 
 class ReplicaBudget(NamedTuple):
@@ -222,6 +225,27 @@ def budget(ledger: Ledger, held: Mapping[str, Held]) -> Budget:
         ),
         also=tuple(also),
     )
+
+
+def newest_rounds(outcomes: Iterable[Database | DatabaseDown]) -> tuple[Database, ...]:
+    """The newest round of each server that gives one, in the servers' order.
+
+    ``outcomes`` are those of the looks at all databases, the oldest first. A round that several
+    looks share is as old as the first of them; where a server is down by now, what it told before
+    is no more.
+    """
+    down: set[Address] = set()
+    told: set[Address] = set()
+    found: list[Database] = []
+    for outcome in reversed(dict.fromkeys(outcomes)):
+        address = (outcome.ref.host, outcome.ref.port)
+        if isinstance(outcome, DatabaseDown):
+            if outcome.error not in REFUSED:
+                down.add(address)
+        elif address not in down and told.isdisjoint(outcome.addresses):
+            told |= outcome.addresses
+            found.append(outcome)
+    return tuple(sorted(found, key=lambda each: min(each.addresses)))
 
 
 @lru_cache(maxsize=4)

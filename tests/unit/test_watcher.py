@@ -15,6 +15,7 @@ from healthagent.core.observation import (
     ClientPorts,
     ContainerState,
     Database,
+    DatabaseDown,
     DatabaseSession,
     Fact,
     Fleet,
@@ -422,3 +423,27 @@ async def test_the_budget_counts_every_replica_and_the_agents_own_connection() -
         assert (budget.allowed, budget.held, budget.agent, budget.others) == (97, 4, 1, 1)
         assert {r.name: r.held for r in budget.replicas} == {"app-1": 2, "app-2": 0}
         assert budget.planned == 2 * 8 + 1 + 1
+
+
+async def test_the_budget_is_of_the_newest_look_and_gone_when_that_finds_the_server_down() -> None:
+    ref = DatabaseRef("postgres", 5432, "app")
+    often = replace(ONE, database=ref)
+    seldom = replace(TWO, database=ref, timing=replace(QUICK, interval=3600.0))
+
+    def told(*pids: int) -> DatabaseSession:
+        backends = tuple(Backend(pid, "app", "app", "", "10.0.0.1", pid) for pid in pids)
+        return DatabaseSession(
+            Database(ref, 0.001, 1, "healthagent", ServerLimits(100, 3), backends)
+        )
+
+    session = FakeSource(DatabaseSession, {target.id: told(2) for target in (often, seldom)})
+    check = Check(
+        "sums", frozenset({Group.READINESS}), Witness.AGENT, (DatabaseSession,),
+        lambda _: True, lambda _: ok(),
+    )  # fmt: skip
+    async with watching(often, seldom, more=(session,), checks=(check,)) as world:
+        await world.audience.until(lambda r: len(r.targets) == 2 and r.settled)
+        session.answer(often.id, told(2, 3, 4))
+        await world.audience.until(lambda r: [each.held for each in r.budgets] == [3])
+        session.answer(often.id, DatabaseSession(DatabaseDown(ref, "refused", "", 0.001)))
+        await world.audience.until(lambda r: r.budgets == ())

@@ -7,8 +7,16 @@ from dataclasses import replace
 import pytest
 
 from healthagent.core.attribution import Ledger, ledger
-from healthagent.core.budget import Budget, Limit, Part, ReplicaBudget, budget
-from healthagent.core.observation import Backend, ClientPorts, Database, Fleet, ServerLimits
+from healthagent.core.budget import Budget, Limit, Part, ReplicaBudget, budget, newest_rounds
+from healthagent.core.observation import (
+    Backend,
+    ClientPorts,
+    Database,
+    DatabaseDown,
+    DatabaseError,
+    Fleet,
+    ServerLimits,
+)
 from healthagent.core.target import DatabaseRef, Pools, Target
 
 REF = DatabaseRef("postgres", 5432, "app")
@@ -214,6 +222,47 @@ def test_a_server_of_two_names_has_one_budget_and_one_connection_of_the_agents_f
     assert (made.server, made.also) == ("pooler:6432", ("postgres:5432",))
     assert [each.name for each in made.replicas] == ["app-1", "app-2"]
     assert (made.declared, made.agent, made.others) == (16, 2, 0)
+
+
+def a_round(host: str = "postgres", database: str = "app", also: str = "") -> Database:
+    ref = DatabaseRef(host, 5432, database)
+    others = frozenset({(also, 5432)}) if also else frozenset()
+    return Database(ref, 0.01, AGENT.pid, AGENT.role, LIMITS, (AGENT,), also=others)
+
+
+def a_failure(error: DatabaseError = "refused", host: str = "postgres") -> DatabaseDown:
+    return DatabaseDown(DatabaseRef(host, 5432, "app"), error, "", 0.01)
+
+
+def test_of_each_server_the_newest_round_counts_whichever_database_it_was_of() -> None:
+    older, newest = a_round(), a_round(database="reports")
+    assert newest_rounds([older, newest]) == (newest,)
+    assert newest_rounds([older, newest, older]) == (newest,), "the last look shared an old round"
+    elsewhere = a_round("archive")
+    assert newest_rounds([older, newest, elsewhere]) == (elsewhere, newest), "in the servers' order"
+
+
+def test_a_round_through_another_address_of_the_server_is_one_of_the_same() -> None:
+    newest = a_round("pooler", also="postgres")
+    assert newest_rounds([a_round(), newest]) == (newest,)
+
+
+def test_a_server_that_is_down_by_now_has_no_round() -> None:
+    assert newest_rounds([a_round(), a_round(database="reports"), a_failure()]) == ()
+    again, elsewhere = a_round(), a_round("archive")
+    assert newest_rounds([a_round(), a_failure(), again]) == (again,), "it is back"
+    assert newest_rounds([elsewhere, a_failure()]) == (elsewhere,)
+
+
+def test_a_pooler_that_is_down_leaves_what_the_server_itself_told() -> None:
+    direct = a_round(also="pooler")
+    assert newest_rounds([direct, a_failure(host="pooler")]) == (direct,)
+
+
+@pytest.mark.parametrize("error", ["absent", "exhausted"])
+def test_a_server_that_refuses_one_session_is_not_down(error: DatabaseError) -> None:
+    told = a_round(database="reports")
+    assert newest_rounds([told, a_failure(error)]) == (told,)
 
 
 def test_the_largest_scale_is_held_to_the_narrowest_limit() -> None:
