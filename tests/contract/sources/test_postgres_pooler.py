@@ -8,7 +8,7 @@ from typing import Any
 
 import psycopg
 
-from healthagent.checks import dbos
+from healthagent.checks import dbos, pool
 from healthagent.core.target import DatabaseRef
 from healthagent.core.verdict import Status, Verdict
 from provision.local_postgres import LocalPostgres
@@ -95,6 +95,19 @@ async def test_without_a_declared_id_it_is_unknown_which_executor_is_the_replica
         verdict = await one.judged(dbos.CHECK)
     assert said(verdict) == UNTOLD
     assert "declare healthagent.dbos.executor" in verdict.reason
+
+
+async def test_how_many_of_the_poolers_connections_a_replica_has_is_unknown(
+    postgres: LocalPostgres,
+) -> None:
+    with (
+        behind(postgres, "app-1") as one,
+        pooling(postgres, "transaction", connections=1) as port,
+        executor(port, "app-1"),
+    ):
+        verdict = await one.judged(pool.CHECK)
+    assert said(verdict) == UNTOLD
+    assert "that may be its own come from 127.0.0.1, which is no replica's" in verdict.reason
 
 
 async def test_an_agent_that_was_sent_to_the_pooler_itself_says_where_to_look_instead(
