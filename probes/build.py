@@ -54,7 +54,7 @@ COMPILER = (
 )
 # Clang gives every array of 16 bytes or more an address that 16 divides; strings need none.
 STRING = re.compile(r"^(static const char) (__pyx_k_\w*\[\])", re.MULTILINE)
-LINKER = ("-static", "-s", "-Wl,--gc-sections", "-Wl,--build-id=none")
+LINKER = ("-static", "-s", "-Wl,--gc-sections", "-Wl,--build-id=none", "-Wl,-z,norelro")
 
 PROGRESS_SECONDS = 1.0  # on a terminal, where the line is written over
 LOG_SECONDS = 10.0  # elsewhere

@@ -32,8 +32,8 @@ or 1 for everything else, and one line that says why.
   --expect STATUSES   healthy ones, like 200-299,401 (default 200-399)
   --body TEXT         a healthy answer's first 4096 bytes of body must hold this
   --header LINE       add a line to the request, like "Host: example.com"
-  --pid1 NAME[,NAME]  PID 1, or the application below "bun run", must have one of
-                      these names and must not be stopped
+  --pid1 NAME[,NAME]  PID 1, or what "bun run" or an init runs, must have one of
+                      these names and not be stopped
   --agent URL         also ask healthagent at URL/self/livez or URL/self/readyz;
                       503 fails the probe, anything else does not
   --timeout MS        the deadline for all of it, 1 to 3600000 (default 2000)
@@ -113,9 +113,10 @@ ARGUMENT_BOUND = 512
 CHILDREN_BOUND = 1024  # how many are looked at; the oldest stand first
 CHILDREN_BUFFER = 256
 COMMAND_BOUND = 64
-LAUNCHER_DEPTH = 4
+LAUNCHER_DEPTH = 5
 FIELDS_TO_THREADS = 17  # proc(5): between the state, field 3, and num_threads, field 20
 SHELLS = (b"sh", b"dash", b"bash", b"ash", b"busybox")
+INITS = (b"docker-init", b"tini", b"dumb-init")
 
 FAULTS = {  # errno: one word for the facts, and words for the reason
     errno.ECONNREFUSED: (b"refused", b"connection refused, nothing listens there"),
@@ -850,7 +851,7 @@ def read_children(pid):
 class Process:
     """What /proc shows of one process. Source: proc(5)."""
 
-    def __init__(self, pid):
+    def __init__(self, pid, names):
         self.pid = pid
         self.state = b""
         self.threads = 0
@@ -861,8 +862,13 @@ class Process:
         if before and fields:
             self.state = fields[0][:1]
             self.threads = read_number((fields + [b""] * 18)[FIELDS_TO_THREADS], 1 << 22)
-        argument = read_file("/proc/%d/cmdline" % pid, ARGUMENT_BOUND).partition(b"\0")[0]
+        words = read_file("/proc/%d/cmdline" % pid, ARGUMENT_BOUND)
+        argument, _, second = words.partition(b"\0")
         self.program = argument.rpartition(b"/")[2][:COMMAND_BOUND]
+        self.listed = bool(self.listed_name(names))
+        # process.title overwrites name and arguments: what is left reads as a program without any.
+        alone = second[:1] in (b"", b"\0") and argument.startswith(self.command)
+        self.renamed = alone and not self.listed
 
     def listed_name(self, names):
         """Find the listed name that the process has, as the kernel's or as its program's."""
@@ -875,26 +881,26 @@ class Process:
 
     def is_launcher(self):
         """Tell whether the process only waits for what it has started."""
-        return self.threads == 1 and any(read_children(self.pid))
+        return self.threads == 1 and not self.renamed and any(read_children(self.pid))
 
     def is_over(self):
         """Tell whether the process has ended."""
         return self.state in (b"Z", b"X")
 
     def find_child(self, names):
-        """Find the child that has one of the names, or else a shell."""
-        shell = None
+        """Find the child that has one of the names, or else one that may be it or lead to it."""
+        other = None
         for looked_at, pid in enumerate(read_children(self.pid)):
             if looked_at == CHILDREN_BOUND:
                 break
-            child = Process(pid)
+            child = Process(pid, names)
             if not child.state or child.is_over():
                 continue
-            if child.listed_name(names):
+            if child.listed:
                 return child
-            if shell is None and child.listed_name(SHELLS):
-                shell = child
-        return shell
+            if other is None and (child.renamed or child.listed_name(SHELLS)):
+                other = child
+        return other
 
 
 class Judgement:
@@ -902,14 +908,14 @@ class Judgement:
 
     def __init__(self, names):
         self.names = names
-        self.first = self.application = Process(1)
+        self.first = self.application = Process(1, names)
         self.verdict = self.judge()
 
     def judge(self):
         """Judge PID 1, and where it is a launcher what it runs."""
         if not self.first.state:
             return "unseen"
-        if not self.first.listed_name(self.names):
+        if not (self.first.listed or self.first.renamed or self.first.listed_name(INITS)):
             return "foreign"
         depth = 0
         while depth < LAUNCHER_DEPTH and self.application.is_launcher():
@@ -918,14 +924,14 @@ class Judgement:
                 return "childless"
             self.application = child
             depth += 1
-        if not self.application.listed_name(self.names):
+        if not (self.application.listed or self.application.renamed):
             return "childless"
         if self.application.state in (b"T", b"t") or self.application.is_over():
             return "halted"
-        return "ok"
+        return "ok" if self.application.listed else "unseen"
 
     def failed(self):
-        """Tell whether PID 1 is wrong; one that cannot be seen is unknown, not failed."""
+        """Tell whether PID 1 is wrong; one that cannot be seen or told is unknown, not failed."""
         return self.verdict not in ("ok", "unseen")
 
     def explain(self):

@@ -330,8 +330,8 @@ or 1 for everything else, and one line that says why.
   --expect STATUSES   healthy ones, like 200-299,401 (default 200-399)
   --body TEXT         a healthy answer's first 4096 bytes of body must hold this
   --header LINE       add a line to the request, like "Host: example.com"
-  --pid1 NAME[,NAME]  PID 1, or the application below "bun run", must have one of
-                      these names and must not be stopped
+  --pid1 NAME[,NAME]  PID 1, or what "bun run" or an init runs, must have one of
+                      these names and not be stopped
   --agent URL         also ask healthagent at URL/self/livez or URL/self/readyz;
                       503 fails the probe, anything else does not
   --timeout MS        the deadline for all of it, 1 to 3600000 (default 2000)

@@ -3,8 +3,11 @@
 "bun run SCRIPT" does not exec: it stays PID 1, with one thread, asleep until its child ends, and
 where the image has only a small shell, "sh -c" stands in between. The application is the child
 below. So a PID 1 with one thread and children is taken for a launcher, whatever its arguments say;
-an application under Bun or Node always has more threads.
-Sources: proc(5); measured with Bun 1.4.
+an application under Bun or Node always has more threads. An init is one that nobody has to list,
+since Docker puts its own there ("init: true").
+
+Node writes process.title over its name and its arguments: what runs is then unknown.
+Sources: proc(5), libuv's uv_set_process_title; measured with Bun 1.4 and Node 24.
 """
 
 import cython
@@ -29,27 +32,27 @@ from cython.cimports.text import (
 
 def process_judge(judgement, names):
     """Judge PID 1, and where it is a launcher what it runs."""
-    read_process(cython.address(judgement.first), 1)
-    judgement.application = judgement.first
-    judgement.verdict = PROCESS_OK
-    if judgement.first.state == 0:
-        judgement.verdict = PROCESS_UNSEEN
+    application: cython.pointer(Process) = cython.address(judgement.application)
+    read_process(application, 1, names)
+    judgement.first = application[0]
+    judgement.verdict = PROCESS_UNSEEN
+    if application.state == 0:
         return
-    if not process_is_listed(cython.address(judgement.first), names):
+    if not (application.listed or application.renamed or is_init(application)):
         judgement.verdict = PROCESS_FOREIGN
         return
     depth: cython.int = 0
-    while depth < LAUNCHER_DEPTH and is_launcher(cython.address(judgement.application)):
-        if not find_child(cython.address(judgement.application), judgement.application.pid, names):
+    while depth < LAUNCHER_DEPTH and is_launcher(application):
+        if not find_child(application, application.pid, names):
             judgement.verdict = PROCESS_CHILDLESS
             return
         depth += 1
-    if not process_is_listed(cython.address(judgement.application), names):
+    if not (application.listed or application.renamed):
         judgement.verdict = PROCESS_CHILDLESS
-        return
-    state: cython.char = judgement.application.state
-    if state == b"T" or state == b"t" or is_over(cython.address(judgement.application)):
+    elif application.state == b"T" or application.state == b"t" or is_over(application):
         judgement.verdict = PROCESS_HALTED
+    elif application.listed:
+        judgement.verdict = PROCESS_OK
 
 
 def process_is_listed(process, names):
@@ -71,7 +74,7 @@ def process_name(process, names):
 def is_launcher(process):
     """Tell whether a process only waits for what it has started."""
     children: Children
-    if process.threads != 1:
+    if process.threads != 1 or process.renamed:
         return False
     begin_children(cython.address(children), process.pid)
     has_one: cython.bint = next_child(cython.address(children)) > 0
@@ -84,44 +87,55 @@ def is_shell(process):
     return process_is_listed(process, slice_of(b"sh,dash,bash,ash,busybox"))
 
 
+def is_init(process):
+    """Tell whether a process is an init, which starts the application and reaps its orphans."""
+    return process_is_listed(process, slice_of(b"docker-init,tini,dumb-init"))
+
+
 def is_over(process):
     """Tell whether a process has ended."""
     return process.state == b"Z" or process.state == b"X"
 
 
 def find_child(child, parent, names):
-    """Find the child that has one of the names, or else a shell; what has ended does not count."""
+    """Find the child that has one of the names, or else the oldest that may be it or lead to it: a
+    shell, or one that hides its name. What has ended does not count.
+    """
     children: Children
     candidate: Process
-    listed: cython.bint = False
-    shell: cython.bint = False
+    found: cython.bint = False
     looked_at: cython.int = 0
     begin_children(cython.address(children), parent)
-    while not listed and looked_at < CHILDREN_BOUND:
+    while looked_at < CHILDREN_BOUND:
         pid: cython.long = next_child(cython.address(children))
         if pid <= 0:
             break
         looked_at += 1
-        read_process(cython.address(candidate), pid)
+        read_process(cython.address(candidate), pid, names)
         if candidate.state == 0 or is_over(cython.address(candidate)):
             continue
-        listed = process_is_listed(cython.address(candidate), names)
-        if listed or (not shell and is_shell(cython.address(candidate))):
+        if candidate.listed:
             child[0] = candidate
-            shell = True
+            found = True
+            break
+        if not found and (candidate.renamed or is_shell(cython.address(candidate))):
+            child[0] = candidate
+            found = True
     end_children(cython.address(children))
-    return listed or shell
+    return found
 
 
-def read_process(process, pid):
-    """Read what /proc shows of one process."""
+def read_process(process, pid, names):
+    """Read what /proc shows of one process, and whether it has one of the names."""
     process.pid = pid
     process.state = 0
     process.threads = 0
     process.command_length = 0
     process.program_length = 0
     read_stat(process)
-    read_program(process)
+    may_be_title: cython.bint = read_program(process)
+    process.listed = process_is_listed(process, names)
+    process.renamed = may_be_title and not process.listed
 
 
 def read_stat(process):
@@ -154,18 +168,28 @@ def read_stat(process):
 
 
 def read_program(process):
-    """Read the program's name from its first argument: a name may be set later, this one stands."""
+    """Read the program's name from its first argument, and whether a title hides it.
+
+    A thread may name itself, which leaves the arguments as they are. process.title overwrites both,
+    and what is left reads as a program without arguments.
+    """
     buffer: cython.char[ARGUMENT_BOUND]
     argument: Slice
     got: cython.Py_ssize_t = read_entry(process.pid, b"/cmdline", buffer, ARGUMENT_BOUND)
     argument.start = buffer
     argument.length = got if got > 0 else 0
-    argument = slice_until(argument, slice_find(argument, 0))
+    length: cython.size_t = slice_find(argument, 0)
+    second: Slice = slice_from(argument, length + 1)
+    argument = slice_until(argument, length)
+    may_be_title: cython.bint = slice_find(second, 0) == 0 and slice_equals(
+        slice_until(argument, process.command_length), command_of(process)
+    )
     slash: cython.size_t = slice_find(argument, b"/")
     while slash < argument.length:
         argument = slice_from(argument, slash + 1)
         slash = slice_find(argument, b"/")
     process.program_length = keep_name(process.program, argument)
+    return may_be_title
 
 
 def begin_children(children, pid):

@@ -103,7 +103,7 @@ def report_time(line, elapsed_ms):
 
 
 def pid1_failed(judgement):
-    """Tell whether PID 1 is wrong; one that cannot be seen is unknown, not failed."""
+    """Tell whether PID 1 is wrong; one that cannot be seen or told is unknown, not failed."""
     if judgement == cython.NULL:
         return False
     return judgement.verdict != PROCESS_OK and judgement.verdict != PROCESS_UNSEEN

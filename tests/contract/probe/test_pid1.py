@@ -19,6 +19,8 @@ from typing import TYPE_CHECKING, TypeVar
 
 import pytest
 
+from provision import tools
+
 if TYPE_CHECKING:
     from tests.contract.probe.conftest import Ask, Serve
 
@@ -26,6 +28,7 @@ pytestmark = pytest.mark.usefixtures("as_root")
 
 OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
 START_SECONDS = 20
+INITS = ("docker-init", "tini", "dumb-init")
 
 T = TypeVar("T")
 Start = Callable[..., "Container"]
@@ -121,7 +124,7 @@ def freeze(pid: int) -> None:
 
 @pytest.fixture
 def start(tmp_path: Path) -> Iterator[Start]:
-    """Start containers; the programs bun, node, nginx and app are `sleep`, launcher is `sh`."""
+    """Start containers; bun, node and nginx are `sleep`, the launcher and the inits are `sh`."""
     for name, source in {
         "bun": "sleep",
         "node": "sleep",
@@ -130,6 +133,7 @@ def start(tmp_path: Path) -> Iterator[Start]:
         "a-name-longer-than-15-bytes": "sleep",
         "launcher": "sh",
         "sh": "sh",
+        **dict.fromkeys(INITS, "sh"),
     }.items():
         program = shutil.which(source)
         assert program
@@ -234,6 +238,99 @@ def test_a_launcher_with_no_application_below_it(
         "failed pid1: PID 1 (launcher) has no launcher or node below it;"
         " pid1=launcher http=200 agent=- ms=N"
     )
+
+
+@pytest.mark.parametrize("init", INITS)
+@pytest.mark.parametrize(
+    ("script", "chain"),
+    [("node 1000; true", ("node",)), ("sh -c 'node 1000; true'; true", ("sh", "node"))],
+)
+def test_an_init_as_pid1_need_not_be_listed(
+    ask: Ask, serve: Serve, start: Start, init: str, script: str, chain: tuple[str, ...]
+) -> None:
+    container = start(init, "-c", script)
+    application = container.wait_for_tree(init, *chain)[-1]
+    flags = ("--pid1", "bun,node", "--http", serve(OK).url)
+    said = ask(*flags, inside=container.enter())
+    assert (said.status, said.line) == (0, f"ok pid1={init}>node http=200 agent=- ms=N")
+
+    freeze(application)
+    said = ask(*flags, inside=container.enter())
+    assert said.status == 1
+    assert " below PID 1) is stopped: " in said.line
+    assert f"; pid1={init}>node http=200 " in said.line
+
+
+def test_an_init_with_no_application_below_it_fails(ask: Ask, serve: Serve, start: Start) -> None:
+    container = start("docker-init", "-c", "nginx 1000; true")
+    container.wait_for_tree("docker-init", "nginx")
+    said = ask("--pid1", "bun,node", "--http", serve(OK).url, inside=container.enter())
+    assert said.status == 1
+    assert said.line == (
+        "failed pid1: PID 1 (docker-init) has no bun or node below it;"
+        " pid1=docker-init http=200 agent=- ms=N"
+    )
+
+
+def test_a_shell_as_pid1_is_no_init(ask: Ask, serve: Serve, start: Start) -> None:
+    container = start("sh", "-c", "node 1000; true")
+    container.wait_for_tree("sh", "node")
+    said = ask("--pid1", "bun,node", "--http", serve(OK).url, inside=container.enter())
+    assert said.status == 1
+    assert said.line.startswith("failed pid1: PID 1 is sh, not bun or node; pid1=sh ")
+
+
+class TestNodeWithATitle:
+    """The real Node, which writes process.title over its name and its arguments."""
+
+    @pytest.fixture
+    def titled(self, start: Start, tmp_path: Path) -> Start:
+        """Start Node below these words, with a title that tells nothing of it."""
+        app = tmp_path / "app.js"
+        app.write_text('process.title = "shop";\nsetInterval(() => {}, 1000);\n')
+
+        def run(*above: str) -> Container:
+            node = str(tools.node())
+            if above:
+                return start(*above, "-c", f"{node} {app}; true")
+            return start(node, str(app))
+
+        return run
+
+    def test_is_unknown_and_does_not_fail(self, ask: Ask, serve: Serve, titled: Start) -> None:
+        container = titled()
+        container.wait_for_tree("shop")
+        said = ask("--pid1", "bun,node", "--http", serve(OK).url, inside=container.enter())
+        assert (said.status, said.line) == (0, "ok pid1=unknown http=200 agent=- ms=N")
+
+    def test_fails_all_the_same_when_it_is_stopped(
+        self, ask: Ask, serve: Serve, titled: Start
+    ) -> None:
+        container = titled()
+        container.wait_for_tree("shop")
+        freeze(container.first)
+        said = ask("--pid1", "bun,node", "--http", serve(OK).url, inside=container.enter())
+        assert said.status == 1
+        assert said.line == (
+            "failed pid1: PID 1 (shop) is stopped: it does nothing until it gets SIGCONT;"
+            " pid1=shop http=200 agent=- ms=N"
+        )
+
+    @pytest.mark.parametrize("above", ["docker-init", "launcher"])
+    def test_below_what_started_it_reads_the_same(
+        self, ask: Ask, serve: Serve, titled: Start, above: str
+    ) -> None:
+        container = titled(above)
+        application = container.wait_for_tree(above, "shop")[-1]
+        flags = ("--pid1", "launcher,bun,node", "--http", serve(OK).url)
+        said = ask(*flags, inside=container.enter())
+        assert (said.status, said.line) == (0, "ok pid1=unknown http=200 agent=- ms=N")
+
+        freeze(application)
+        said = ask(*flags, inside=container.enter())
+        assert said.status == 1
+        assert "failed pid1: shop (PID " in said.line
+        assert f"; pid1={above}>shop http=200 " in said.line
 
 
 def test_without_proc_pid1_is_unknown_and_does_not_fail(
