@@ -242,7 +242,7 @@ def _zombies(tree: ProcessTree) -> Verdict | None:
     return degraded(
         "zombies",
         f"{len(dead)} ended children were never waited for (the first is "
-        f"{dead[0].comm!r}); end what forks them, or add an init",
+        f"{dead[0].comm!r}); wait for them in the app, or end what forks them",
         count=len(dead),
     )
 

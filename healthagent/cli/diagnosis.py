@@ -69,7 +69,11 @@ ADVICE: dict[str, Advice] = {
     ),
     "zombies": Advice(
         "Ended children pile up and will use up the process ids.",
-        ("see them: docker top {name}", "set init: true on the service, or wait for children"),
+        (
+            "see them: docker top {name}",
+            "wait for children in the app, and let none leave children of its own behind",
+            "where neither can be: init: true on the service, which the audit's 8.1.1 refuses",
+        ),
     ),
     "paused": Advice("Docker has frozen the container; clients hang.", ("docker unpause {name}",)),
     "restarting": Advice("It ends soon after each start.", (_LOGS, "see its exit: {inspect}")),

@@ -192,7 +192,7 @@ def app_is_first(app: App, launch: Launch) -> Finding:
         return not_met(
             "init: true makes Docker's init PID 1, and the app its child",
             init.place,
-            remedy="remove `init: true`; handle SIGTERM in the app",
+            remedy="remove `init: true`; handle SIGTERM in the app, and wait for children there",
         )
     if launch.init:
         return not_met(
