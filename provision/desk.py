@@ -35,11 +35,14 @@ _DOCKERFILES: Final = {
     PM2_BUN: BEFORE / "Dockerfile.bun",
 }
 _WORK: Final = BUILD / "order-desk"
+_APP: Final = BUILD / "order-desk-app"
+"""Apart from what is built, which is swept while somebody runs this."""
 _STAGES: Final = "stages"
 _MADE: Final = ("prisma-client", "healthprobe")
 """What a build, or `healthagent probe install`, leaves among the files."""
 _LONG: Final = 300.0
 _COPY_FROM: Final = re.compile(r"^COPY --from=(\w+) (.+) (\S+)$", re.MULTILINE)
+_COPY_BESIDE: Final = re.compile(r"^COPY (.+) \./(\S*)$", re.MULTILINE)
 _STAGE: Final = re.compile(r"^FROM \S+ AS (\w+)\n(.+?)(?=^FROM )", re.MULTILINE | re.DOTALL)
 
 
@@ -56,6 +59,20 @@ def ensure(
             made = _stages(_DOCKERFILES[tag], progress)
             _image(engine, tag, made, progress)
     return tags
+
+
+def lay_out(progress: Progress | None = None) -> Path:
+    """Have what the image under Bun holds of the app in a folder, to run it with no container;
+    return the folder. Raises ProvisionError."""
+    progress = progress or Progress()
+    dockerfile = _DOCKERFILES[BUN]
+    with state.exclusive(progress):
+        made = _stages(dockerfile, progress)
+        shutil.rmtree(_APP, ignore_errors=True)
+        for names, place in _COPY_BESIDE.findall(last_stage(dockerfile.read_text())):
+            for name in names.split():
+                _link(_origin(name, made, dockerfile), _APP / (place or name))
+    return _APP
 
 
 def stages(dockerfile: str) -> dict[str, list[str]]:
@@ -193,10 +210,15 @@ def _image(engine: Engine, tag: str, made: Path, progress: Progress) -> None:
         step.say("building")
         for line in re.findall(r"^COPY (.+) \S+$", text, re.MULTILINE):
             for name in line.split():
-                origin = made if name.startswith(f"{_STAGES}/") else dockerfile.parent
-                _link(probe[0] if name == "healthprobe" else origin / name, context / name)
+                origin = _origin(name, made, dockerfile)
+                _link(probe[0] if name == "healthprobe" else origin, context / name)
         recipe.build(engine, tag, context, wanted)
         step.outcome = "built"
+
+
+def _origin(name: str, made: Path, dockerfile: Path) -> Path:
+    """Where a last stage's file or folder is: with what the stages made, or with the Dockerfile."""
+    return (made if name.startswith(f"{_STAGES}/") else dockerfile.parent) / name
 
 
 def _link(origin: Path, place: Path) -> None:

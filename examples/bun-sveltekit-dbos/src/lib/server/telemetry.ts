@@ -12,7 +12,11 @@ import { MeterProvider, PeriodicExportingMetricReader } from "@opentelemetry/sdk
 import { BasicTracerProvider, BatchSpanProcessor } from "@opentelemetry/sdk-trace-base";
 import type { Pool } from "pg";
 
+import { within } from "./deadline";
+
 const DEFAULT_INTERVAL_MS = 60_000;
+/** What the last export may take. The SDK itself tries again for 8 s, and waits 10 s for an answer. */
+const LAST_EXPORT_MS = 1_000;
 
 export interface Identity {
   name: string;
@@ -86,8 +90,9 @@ export class Telemetry {
     this.#steps.add(1, { step: name });
   }
 
-  /** Sends what is not sent yet. A collector that is away holds nobody up. */
+  /** Sends what is not sent yet. A collector that is away, or silent, holds nobody up: it loses that. */
   async stop(): Promise<void> {
-    await Promise.allSettled(this.#providers.map((provider) => provider.shutdown()));
+    const sent = this.#providers.map((provider) => within(LAST_EXPORT_MS, provider.shutdown()));
+    await Promise.allSettled(sent);
   }
 }
