@@ -19,6 +19,13 @@ export interface Request {
   quantity: number;
 }
 
+const UUID = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/;
+
+/** Whether an order may have this id: Postgres refuses a query for what is no UUID. */
+export function isId(id: string): boolean {
+  return UUID.test(id);
+}
+
 /** Notes an order; the same id again is the same order, so a form may be sent twice. */
 export async function place(tx: Transaction, shop: string, request: Request): Promise<void> {
   await tx.order.createMany({ data: { ...request, shop }, skipDuplicates: true });
@@ -63,6 +70,7 @@ export async function newest(tx: Transaction, count: number) {
 }
 
 export async function find(tx: Transaction, id: string) {
+  if (!isId(id)) return null;
   return tx.order.findUnique({
     where: { id },
     select: { id: true, state: true, sku: true, quantity: true, effects: { select: { step: true, executor: true } } },

@@ -12,11 +12,8 @@ export const load: PageServerLoad = async ({ params, locals, depends }) => {
   const { replica } = locals;
   const [products, orders] = await replica.database.as(params.shop, async (tx) => [await catalogue(tx), await newest(tx, SHOWN)] as const);
   return {
-    shop: params.shop,
     products,
     orders,
-    // The form carries the id of the order it will make: sent twice, it makes one.
-    nextId: crypto.randomUUID(),
     servedBy: { replica: replica.name, version: replica.config.appVersion, runtime, pid: process.pid },
   };
 };
