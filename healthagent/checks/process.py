@@ -6,6 +6,7 @@ from healthagent.core.check import Check, Group, Witness
 from healthagent.core.exits import WAITING, Exits, failed_start, inspected, name
 from healthagent.core.observation import ContainerState, Observation, Process, ProcessTree, Unseen
 from healthagent.core.runtime import (
+    INITS,
     SHELLS,
     application,
     is_launcher,
@@ -101,12 +102,14 @@ def judge_tree(tree: ProcessTree, root: Process, runtime: Runtime) -> Verdict:
             f"PM2 runs in the container (pid {manager.pid}); start the app itself as PID 1",
             pid=manager.pid,
         )
-    if app is None and is_renamed(root):
-        return _halted(root) or unknown(
+    hidden = _hidden(tree, root)
+    if app is None and hidden is not None:
+        who = "PID 1" if hidden is root else f"pid {hidden.pid}"
+        return _halted(hidden) or unknown(
             "renamed",
-            f"PID 1 calls itself {root.comm!r}, so that it cannot be seen whether it is {runtime}; "
-            "leave process.title alone",
-            comm=root.comm,
+            f"{who} calls itself {hidden.comm!r}, so that it cannot be seen whether it is "
+            f"{runtime}; leave process.title alone",
+            comm=hidden.comm,
         )
     if app is None and is_starting(root):
         return unknown("starting", f"PID 1 is still {root.comm!r}, which may yet start the app")
@@ -124,6 +127,12 @@ def judge_tree(tree: ProcessTree, root: Process, runtime: Runtime) -> Verdict:
         or _zombies(tree)
         or ok(f"{app.comm} runs as pid {app.pid}", pid=app.pid, state=app.state)
     )
+
+
+def _hidden(tree: ProcessTree, root: Process) -> Process | None:
+    """PID 1, or what an init as PID 1 runs, where its name does not tell which program it is."""
+    first = tree.children(root.pid) if root.comm in INITS else (root,)
+    return next(filter(is_renamed, first), None)
 
 
 def is_starting(root: Process) -> bool:

@@ -131,6 +131,14 @@ def test_a_process_that_renamed_itself_is_not_held_to_be_another_runtime() -> No
     assert said(judged(replace(titled, state="T"))) == (Status.FAILED, "stopped")
 
 
+def test_what_renamed_itself_below_an_init_is_not_held_to_be_another_runtime() -> None:
+    init = replace(BUN, comm="docker-init", cmdline=("/sbin/docker-init", "--", "bun", "app.js"))
+    titled = below(init, 101, "shop")
+    assert said(judged(init, titled)) == (Status.UNKNOWN, "renamed")
+    assert said(judged(init, replace(titled, state="T"))) == (Status.FAILED, "stopped")
+    assert said(judged(init, below(init, 101, "nginx", "-g"))) == (Status.FAILED, "wrong_runtime")
+
+
 def test_a_title_that_begins_with_the_runtime_still_tells_it() -> None:
     titled = replace(BUN, comm="node /home/bun/", cmdline=("node /home/bun/app/app.js",))
     assert said(judged(titled, target=replace(APP, runtime="node"))) == (Status.OK, "ok")
