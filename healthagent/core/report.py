@@ -299,7 +299,7 @@ def assess(
 @lru_cache(maxsize=4096)
 def natural(name: str) -> tuple[str | int, ...]:
     """A sort key that puts ``app-10`` behind ``app-9``."""
-    return tuple(int(part) if part.isdigit() else part for part in re.split(r"(\d+)", name))
+    return tuple(int(part) if part.isdecimal() else part for part in re.split(r"(\d+)", name))
 
 
 def _target(subject: Subject, checks: Sequence[Check], now: float) -> TargetReport:

@@ -192,3 +192,10 @@ def test_replicas_are_listed_in_the_order_of_their_numbers() -> None:
     assert sorted(names, key=natural) == ["app-1", "app-9", "app-10"]
     listed = service(*(subject(name) for name in names)).targets
     assert [report.target.name for report in listed] == ["app-1", "app-9", "app-10"]
+
+
+def test_a_name_may_hold_digits_that_are_no_number() -> None:
+    names = ["x²-10", "x²-9", "²", "٣", "app-1"]
+    assert sorted(names, key=natural) == ["٣", "app-1", "x²-9", "x²-10", "²"], (
+        "a key takes for a number what int() takes for one, and nothing else"
+    )
