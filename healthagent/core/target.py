@@ -27,9 +27,11 @@ class Timing:
 
     @property
     def stale_after(self) -> float:
-        """How long the last known state holds when nothing new can be seen."""
-        some_looks = 5 * self.interval
-        return some_looks if some_looks > LEAST_STALE else LEAST_STALE
+        """How long the last known state holds when nothing new can be seen: longer than a round
+        takes whose looks all come to their deadline, since the next one waits for it."""
+        some_looks, slow_rounds = 5 * self.interval, 2 * (self.interval + self.timeout)
+        longest = some_looks if some_looks > slow_rounds else slow_rounds
+        return longest if longest > LEAST_STALE else LEAST_STALE
 
 
 @dataclass(frozen=True, slots=True)
