@@ -70,7 +70,8 @@ def _looked_again(agent: Agent, target: Document, check: Document, since: str) -
 
 
 def _said(verdict: Document) -> str:
-    excused = " (excused: it would cost the service its quorum)" if verdict["excused"] else ""
+    why = "it is shared, or would cost the service its quorum"
+    excused = f" (excused: {why})" if verdict["excused"] else ""
     return f"{verdict['reason']}{excused}"
 
 

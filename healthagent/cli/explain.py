@@ -117,8 +117,8 @@ def _consequence(target: Document) -> str:
         return "It gets no traffic."
     if any(check["excused"] for check in target["checks"]):
         return (
-            "It keeps its traffic: only the agent sees this fault, and to take the replica out "
-            "would cost the service its quorum."
+            "It keeps its traffic: only the agent sees this fault, and all replicas share it, or "
+            "to take this one out would cost the service its quorum."
         )
     return "It gets traffic."
 

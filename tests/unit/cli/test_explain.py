@@ -94,6 +94,7 @@ def test_says_why_an_excused_fault_takes_nobody_out(agent: RunningAgent, run: Ru
     agent.publish(report(replica(1), seen={"shop-app-1": {"postgres": down}}))
     ran = run("explain", "shop-app-1")
     assert (ran.code, "would cost the service its quorum" in ran.out) == (0, True)
+    assert "all replicas share it" in ran.out, "what is shared is excused whatever the quorum"
 
 
 def test_of_a_healthy_replica_has_nothing_to_do(agent: RunningAgent, run: Run) -> None:
