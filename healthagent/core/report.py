@@ -38,7 +38,8 @@ class Phase(StrEnum):
 class CheckReport(NamedTuple):
     """One check of one target as it is published: the check, its timeline, and what they say now.
 
-    ``shown`` is what to show: the standing verdict, or *unknown* once that is stale. ``awaited``
+    ``shown`` is what to show: the standing verdict, or *unknown* once that is stale; it is so since
+    ``since``, in seconds since the epoch, or 0 where nothing was looked at yet. ``awaited``
     marks a check whose first success the replica must still show before it gets traffic.
     ``excused`` marks a failure that only the agent sees and that all replicas share, or that would
     cost the service its quorum: it is loud, but takes nobody out.
@@ -47,6 +48,7 @@ class CheckReport(NamedTuple):
     check: Check
     timeline: Timeline
     shown: Verdict
+    since: float = 0.0
     awaited: bool = False
     excused: bool = False
 
@@ -95,11 +97,6 @@ class CheckReport(NamedTuple):
     @property
     def conclusive(self) -> bool:
         return self.standing.conclusive
-
-    @property
-    def since(self) -> float:
-        """When ``standing`` began, in seconds since the epoch."""
-        return self.timeline.since
 
     @property
     def newest(self) -> Verdict:
@@ -309,7 +306,8 @@ def _target(subject: Subject, checks: Sequence[Check], now: float) -> TargetRepo
             CheckReport(
                 check,
                 timeline,
-                timeline.read(now, timing),
+                (shown := timeline.read(now, timing)),
+                timeline.shown_since(shown, timing),
                 not timeline.ever_passed and _awaited(check, timeline),
                 check.shared and timeline.fails,
             )

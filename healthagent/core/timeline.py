@@ -19,7 +19,8 @@ class Timeline(NamedTuple):
 
     ``standing`` is the last state that was known and confirmed: it alone decides routing, and it
     outlives the agent's blindness. ``candidate`` counts verdicts in a row that speak against it.
-    ``latest`` is the newest verdict, known or not, and was reached at ``latest_at``. Times are
+    ``latest`` is the newest verdict, known or not, and was reached at ``latest_at``;
+    ``blind_since`` is when the unbroken run of *unknown* began that it ends, if any. Times are
     seconds since the epoch.
     """
 
@@ -30,11 +31,13 @@ class Timeline(NamedTuple):
     candidate: int = 0
     ever_passed: bool = False
     latest_at: float = 0.0
+    blind_since: float | None = None
 
     def fold(self, verdict: Verdict, at: float, timing: Timing) -> Timeline:
         """The timeline after ``verdict`` was reached at time ``at``."""
         if verdict.status is Status.UNKNOWN:
-            return self._replace(latest=verdict, latest_at=at)
+            since = at if self.blind_since is None else self.blind_since
+            return self._replace(latest=verdict, latest_at=at, blind_since=since)
         standing = self.standing
         if standing is not None and standing.status is verdict.status:
             since = self.since if standing.code == verdict.code else at
@@ -43,7 +46,11 @@ class Timeline(NamedTuple):
             passed = self.ever_passed or verdict.status.passing
             return Timeline(verdict, at, at, verdict, 0, passed, at)
         return self._replace(
-            latest=verdict, latest_at=at, known_at=at, candidate=self.candidate + 1
+            latest=verdict,
+            latest_at=at,
+            known_at=at,
+            candidate=self.candidate + 1,
+            blind_since=None,
         )
 
     def read(self, now: float, timing: Timing) -> Verdict:
@@ -52,10 +59,22 @@ class Timeline(NamedTuple):
         which is not believed before the next."""
         if self.standing is None:
             return self.latest if self.latest.status is Status.UNKNOWN else _unbelieved(self.latest)
-        if self.known_at is not None and now - self.known_at <= timing.stale_after:
+        if now <= self._holds_until(timing):
             return self.standing
         blind = self.latest if self.latest.status is Status.UNKNOWN else NOTHING_NEW
         return unknown(blind.code, f"last known {self.standing.status} is stale: {blind.reason}")
+
+    def shown_since(self, shown: Verdict, timing: Timing) -> float:
+        """When what :meth:`read` shows began; 0 where nothing was looked at yet."""
+        if shown is self.standing:
+            return self.since
+        if self.standing is None:
+            return self.blind_since or self.known_at or 0.0
+        return self._holds_until(timing)
+
+    def _holds_until(self, timing: Timing) -> float:
+        """When the standing verdict is stale, unless something new is seen."""
+        return (self.known_at or 0.0) + timing.stale_after
 
     @property
     def fails(self) -> bool:

@@ -93,6 +93,16 @@ def test_unknown_is_not_failed_and_what_was_known_holds() -> None:
     assert report.ready, "routing stays as it was while the agent cannot look"
 
 
+def test_a_replica_that_cannot_be_seen_is_unknown_since_it_became_so() -> None:
+    blind = unknown("unseen", "the socket is gone")
+    timelines = {
+        check.name: Timeline().fold(ok(), NOW - 40, SURE).fold(blind, NOW - 30, SURE)
+        for check in CHECKS
+    }
+    report = service(replace(subject("app-1"), timelines=timelines)).targets[0]
+    assert (report.phase, report.since) == (Phase.UNKNOWN, NOW - 40 + SURE.stale_after)
+
+
 def test_no_traffic_before_the_first_success() -> None:
     blind = alone(http=unknown("unreachable", "no network in common"))
     assert not blind.ready

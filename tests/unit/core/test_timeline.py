@@ -36,6 +36,10 @@ def standing(timeline: Timeline) -> Status | None:
     return timeline.standing.status if timeline.standing else None
 
 
+def shown_since(timeline: Timeline, at: float) -> float:
+    return timeline.shown_since(timeline.read(at, TIMING), TIMING)
+
+
 def test_the_first_success_is_believed_at_once() -> None:
     assert standing(after(ok())) is Status.OK
 
@@ -85,6 +89,22 @@ def test_a_new_reason_for_failure_shows_at_once() -> None:
 
 def test_since_is_when_the_state_began_not_when_it_was_last_seen() -> None:
     assert after(ok(), ok(), ok()).since == 1
+
+
+def test_what_is_stale_is_unknown_since_it_became_so() -> None:
+    timeline = after(ok(), BLIND, BLIND)
+    stale_at = 1 + TIMING.stale_after
+    assert shown_since(timeline, at=stale_at) == 1
+    assert shown_since(timeline, at=stale_at + 7) == stale_at, (
+        "time() - since is how long the shown state has held, not the one before"
+    )
+
+
+def test_what_was_never_seen_is_unknown_since_the_first_look() -> None:
+    assert shown_since(Timeline(), at=9) == 0
+    assert shown_since(after(BLIND, BLIND, BLIND), at=3) == 1
+    assert shown_since(after(FAILED, BLIND, BLIND), at=3) == 2
+    assert shown_since(after(BLIND, FAILED), at=2) == 2
 
 
 def test_unknown_neither_fails_nor_heals_nor_breaks_a_run() -> None:
