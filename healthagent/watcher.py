@@ -28,7 +28,16 @@ from healthagent.core.observation import (
     Unseen,
 )
 from healthagent.core.ports import Discovery, Rotation, Sighting, Source, Surface
-from healthagent.core.report import Notice, Report, Subject, assess, natural
+from healthagent.core.report import (
+    Notice,
+    Report,
+    ServiceReport,
+    Subject,
+    assess,
+    blindness,
+    is_judged,
+    natural,
+)
 from healthagent.core.rotation import Drain
 from healthagent.core.target import Target
 from healthagent.core.timeline import Timeline
@@ -87,7 +96,8 @@ class Watcher:
         self._sightings: dict[str, Sighting] = {}
         self._fleet = Fleet(())
         self._changed = asyncio.Event()
-        self._report = Report(at=clock(), settled=False)
+        self._began = clock()
+        self._report = Report(at=self._began, settled=False)
 
     async def run(self) -> None:
         """Watch until cancelled."""
@@ -246,30 +256,30 @@ class Watcher:
                 replica.grace_until,
                 _container(replica),
                 self._drains.get(replica.target.id),
+                ran_before=replica.grace_until < self._began,
             )
             for replica in self._replicas.values()
         ]
+        settled = self._report.settled or self._is_settled(subjects, now)
+        services = assess(subjects, self._checks, now, settled=settled)
         return Report(
             at=now,
-            settled=self._report.settled or self._is_settled(),
-            services=assess(subjects, self._checks, now),
+            settled=settled,
+            services=services,
             budgets=self._budgets(),
-            notices=self._notices(),
+            notices=self._notices(services),
         )
 
-    def _is_settled(self) -> bool:
+    def _is_settled(self, subjects: Sequence[Subject], now: float) -> bool:
         looked = all(
             discovery.name in self._sightings and self._sightings[discovery.name].complete
             for discovery in self._discoveries
         )
-        return looked and all(
-            timeline.decided
-            for replica in self._replicas.values()
-            for timeline in replica.timelines.values()
-        )
+        return looked and all(is_judged(subject, self._checks, now) for subject in subjects)
 
-    def _notices(self) -> tuple[Notice, ...]:
-        return tuple(notice for sighting in self._sightings.values() for notice in sighting.notices)
+    def _notices(self, services: Sequence[ServiceReport]) -> tuple[Notice, ...]:
+        sighted = (notice for each in self._sightings.values() for notice in each.notices)
+        return (*sighted, *blindness(services))
 
     def _budgets(self) -> tuple[Budget, ...]:
         """One budget per server whose newest round told its numbers, in the servers' order."""

@@ -115,7 +115,13 @@ def _identity(target: Document) -> str:
 def _consequence(target: Document) -> str:
     if not target["ready"]:
         return "It gets no traffic."
-    if any(check["excused"] for check in target["checks"]):
+    excused = [check["holds"] for check in target["checks"] if check["excused"]]
+    if "unknown" in excused:
+        return (
+            "It keeps its traffic: it ran before the agent did, which could not see yet whether it "
+            "may serve, and its service would lose its quorum."
+        )
+    if excused:
         return (
             "It keeps its traffic: only the agent sees this fault, and all replicas share it, or "
             "to take this one out would cost the service its quorum."

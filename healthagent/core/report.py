@@ -42,7 +42,8 @@ class CheckReport(NamedTuple):
     ``since``, in seconds since the epoch, or 0 where nothing was looked at yet. ``awaited``
     marks a check whose first success the replica must still show before it gets traffic.
     ``excused`` marks a failure that only the agent sees and that all replicas share, or that would
-    cost the service its quorum: it is loud, but takes nobody out.
+    cost the service its quorum, and blindness that would cost it that: it is loud, but takes nobody
+    out.
     """
 
     check: Check
@@ -114,6 +115,11 @@ class CheckReport(NamedTuple):
         return self.timeline.fails and not self.excused
 
     @property
+    def owed(self) -> bool:
+        """True where its replica gets no traffic before it has passed this check."""
+        return self.awaited and self.witness is Witness.REPLICA and not self.excused
+
+    @property
     def well(self) -> bool:
         return self.shown.status is Status.OK and not self.awaited
 
@@ -124,7 +130,8 @@ class TargetReport:
 
     ``starting`` is true during the grace after a start, until the start-up checks have passed.
     ``container`` is Docker's own view, shown and never judged. ``drain`` is set while somebody
-    keeps the replica out of rotation on purpose.
+    keeps the replica out of rotation on purpose. ``trusted`` is true for one that may serve unseen
+    where its service needs it, since it may have been in rotation before the agent began.
     """
 
     target: Target
@@ -132,6 +139,7 @@ class TargetReport:
     starting: bool
     container: ContainerState | None = None
     drain: Drain | None = None
+    trusted: bool = False
 
     @property
     def live(self) -> bool:
@@ -148,12 +156,7 @@ class TargetReport:
     @property
     def fit(self) -> bool:
         """Whether it could serve: nothing known speaks against the replica, and it once passed."""
-        if self.starting:
-            return False
-        for check in self.checks:
-            if check.blocks or (check.awaited and check.witness is Witness.REPLICA):
-                return False
-        return True
+        return not self.starting and not any(check.blocks or check.owed for check in self.checks)
 
     @property
     def phase(self) -> Phase:
@@ -229,6 +232,11 @@ class ServiceReport:
     def has_quorum(self) -> bool:
         return len(self.ready) >= self.quorum
 
+    @property
+    def unseen(self) -> tuple[TargetReport, ...]:
+        """Those that may serve though the agent never saw them pass."""
+        return tuple(report for report in self.ready if any(map(_is_unseen, report.checks)))
+
 
 @dataclass(frozen=True, slots=True)
 class Notice:
@@ -273,6 +281,8 @@ class Subject:
     """What the watcher knows of one target: the input of :func:`assess`.
 
     ``timelines`` has one entry per check that applies. ``grace_until`` ends the start-up phase.
+    ``ran_before`` is true for one that ran, and was past its grace, when the agent began: it may
+    have been in rotation.
     """
 
     target: Target
@@ -280,15 +290,57 @@ class Subject:
     grace_until: float
     container: ContainerState | None = None
     drain: Drain | None = None
+    ran_before: bool = False
+
+
+def is_judged(subject: Subject, checks: Sequence[Check], now: float) -> bool:
+    """Whether every check of the target says something to go by.
+
+    What keeps the agent from seeing that a replica may serve is believed only once it has lasted as
+    long as a state holds: a first look that fails must not empty the routing. One that does not run
+    serves nobody, so that there is nothing to wait for.
+    """
+    patience = 0.0 if _is_down(subject.container) else subject.target.timing.stale_after
+    return all(
+        timeline.decided
+        and not (_must_pass(check) and timeline.blind and timeline.blind_for(now) < patience)
+        for check in checks
+        if (timeline := subject.timelines.get(check.name)) is not None
+    )
+
+
+def blindness(services: Iterable[ServiceReport]) -> tuple[Notice, ...]:
+    """A notice for each service that is served by replicas that the agent never saw pass."""
+    return tuple(_unseen(service) for service in services if service.unseen)
+
+
+def _unseen(service: ServiceReport) -> Notice:
+    names = [report.target.name for report in service.unseen]
+    first = next(check for check in service.unseen[0].checks if _is_unseen(check))
+    return Notice(
+        service.name,
+        f"whether {', '.join(names)} may serve could not be seen since the agent started "
+        f"({first.name} {first.code}); they ran before it did, and keep their traffic until it can",
+        f"run healthagent explain {names[0]}, which says what keeps the agent from looking",
+    )
+
+
+def _must_pass(check: Check) -> bool:
+    return Group.STARTUP in check.groups and check.witness is Witness.REPLICA
+
+
+def _is_down(container: ContainerState | None) -> bool:
+    return container is not None and container.status not in ("running", "paused")
 
 
 def assess(
-    subjects: Iterable[Subject], checks: Sequence[Check], now: float
+    subjects: Iterable[Subject], checks: Sequence[Check], now: float, *, settled: bool = True
 ) -> tuple[ServiceReport, ...]:
-    """Fold all timelines into one consistent picture, service by service, in a stable order."""
+    """Fold all timelines into one consistent picture, service by service, in a stable order.
+    ``settled`` is that of the report: nobody is taken for unseen before the agent has looked."""
     ordered = sorted(subjects, key=lambda s: (s.target.service, natural(s.target.name)))
     return tuple(
-        _service(name, tuple(_target(subject, checks, now) for subject in group))
+        _service(name, tuple(_target(subject, checks, now, settled) for subject in group))
         for name, group in groupby(ordered, key=lambda s: s.target.service)
     )
 
@@ -299,7 +351,7 @@ def natural(name: str) -> tuple[str | int, ...]:
     return tuple(int(part) if part.isdecimal() else part for part in re.split(r"(\d+)", name))
 
 
-def _target(subject: Subject, checks: Sequence[Check], now: float) -> TargetReport:
+def _target(subject: Subject, checks: Sequence[Check], now: float, settled: bool) -> TargetReport:
     timelines, timing = subject.timelines, subject.target.timing
     reports = tuple(
         [
@@ -320,7 +372,14 @@ def _target(subject: Subject, checks: Sequence[Check], now: float) -> TargetRepo
         and any(report.awaited for report in reports)
         and not any(report.conclusive and report.blocks for report in reports)
     )
-    return TargetReport(subject.target, reports, starting, subject.container, subject.drain)
+    return TargetReport(
+        subject.target,
+        reports,
+        starting,
+        subject.container,
+        subject.drain,
+        trusted=settled and subject.ran_before,
+    )
 
 
 def _awaited(check: Check, timeline: Timeline) -> bool:
@@ -330,8 +389,7 @@ def _awaited(check: Check, timeline: Timeline) -> bool:
     """
     if Group.STARTUP not in check.groups:
         return False
-    blind = timeline.standing is None and timeline.decided
-    return not (blind and check.witness is Witness.AGENT)
+    return not (timeline.blind and check.witness is Witness.AGENT)
 
 
 def _service(name: str, targets: tuple[TargetReport, ...]) -> ServiceReport:
@@ -346,9 +404,19 @@ def _excused(report: TargetReport) -> TargetReport:
     return replace(
         report,
         checks=tuple(
-            check._replace(excused=True)
-            if check.witness is Witness.AGENT and check.holds is Status.FAILED
-            else check
+            check._replace(excused=True) if _rests_on_the_agent(report, check) else check
             for check in report.checks
         ),
     )
+
+
+def _rests_on_the_agent(report: TargetReport, check: CheckReport) -> bool:
+    """Whether nothing but the agent's eyes speaks against the replica: what they alone see fail,
+    or that they saw no state yet of one that is trusted."""
+    if check.witness is Witness.AGENT:
+        return check.holds is Status.FAILED
+    return report.trusted and check.awaited and check.timeline.standing is None
+
+
+def _is_unseen(check: CheckReport) -> bool:
+    return check.excused and check.witness is Witness.REPLICA

@@ -83,11 +83,18 @@ class Timeline(NamedTuple):
         return standing is not None and standing.status is Status.FAILED
 
     @property
+    def blind(self) -> bool:
+        """True where there is no state to go by, and the newest look could see none."""
+        return self.standing is None and self.blind_since is not None
+
+    def blind_for(self, now: float) -> float:
+        """Seconds for which no look could see anything."""
+        return 0.0 if self.blind_since is None else now - self.blind_since
+
+    @property
     def decided(self) -> bool:
-        """True once there is a state to go by, or it is clear that none can be seen."""
-        return self.standing is not None or (
-            self.latest.status is Status.UNKNOWN and self.latest is not PENDING
-        )
+        """True once there is a state to go by, or a look that could see none."""
+        return self.standing is not None or self.blind
 
     def _needed(self, verdict: Verdict, timing: Timing) -> int:
         """How many such verdicts in a row make it the standing one.

@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Sequence
+import time
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
+from types import MappingProxyType
+
+import pytest
 
 from healthagent.checks import CHECKS
 from healthagent.core.check import Check, Group, Witness
@@ -35,6 +39,7 @@ from healthagent.core.verdict import Status, Verdict, ok
 from healthagent.sources.fake import FakeDiscovery, FakeSource
 from healthagent.sources.http import HttpSource
 from healthagent.supervisor import Drains
+from healthagent.surfaces.traefik import Routing
 from healthagent.watcher import Watcher
 
 QUICK = Timing(interval=0.01, timeout=0.05, rise=1, fall=2, grace=0.001)
@@ -110,11 +115,14 @@ async def watching(
     checks: Sequence[Check] = CHECKS,
     beside: Sequence[Discovery] = (),
     rotation: Rotation | None = None,
+    clock: Callable[[], float] = time.time,
+    seen: Mapping[type[Fact], Fact | Unseen] = MappingProxyType({}),
 ) -> AsyncIterator[World]:
-    """A running watcher over replicas that are all healthy to begin with."""
+    """A running watcher over replicas that are all healthy to begin with, but for what is
+    ``seen`` of them instead."""
     sources = {
         kind: FakeSource(kind, {target.id: fact for target in targets})
-        for kind, fact in HEALTHY.items()
+        for kind, fact in {**HEALTHY, **seen}.items()
     }
     world = World(FakeDiscovery(*targets), sources)
     watcher = Watcher(
@@ -122,7 +130,8 @@ async def watching(
         (*sources.values(), *more),
         checks,
         (world.audience,),
-        rotation=rotation,
+        clock,
+        rotation,
     )
     running = asyncio.create_task(watcher.run())
     try:
@@ -338,6 +347,91 @@ async def test_what_cannot_be_seen_leaves_routing_as_it_was() -> None:
         await world.audience.until(lambda _: len(looks) > seen + 2 * QUICK.fall)
         assert one(world.audience.reports[-1], ONE).ready
         assert not [change for change in world.audience.changes if change.after == "failed"]
+
+
+BEGAN = 1_000_000.0
+"""When the agent of a test began that sets its clock."""
+
+NO_WAY = Readyz("/readyz", None, 0.05, "unreachable")
+TOO_LATE = Readyz("/readyz", None, 0.05, "unconnected")
+
+
+class Clock:
+    """Tells the time that it is set to."""
+
+    def __init__(self) -> None:
+        self.now = BEGAN
+
+    def __call__(self) -> float:
+        return self.now
+
+
+def routed(target: Target) -> Target:
+    return replace(target, routing={"traefik.http.routers.app.rule": "Host(`app.example`)"})
+
+
+def served(report: Report) -> list[str]:
+    """The servers that Traefik gets by this report."""
+    http = Routing().after(report).configuration["http"]
+    return [server["url"] for server in http["services"]["app"]["loadBalancer"]["servers"]]
+
+
+async def looked(world: World, target: Target, times: int = 2) -> None:
+    """Once so many more looks at its readiness were judged and reported."""
+    looks = world.sources[Readyz].looks
+    seen = looks.count(target.id)
+    await world.audience.until(lambda _: looks.count(target.id) > seen + times)
+
+
+async def test_an_agent_whose_first_look_comes_too_late_waits_for_the_next() -> None:
+    late: dict[type[Fact], Fact | Unseen] = {Readyz: TOO_LATE}
+    async with watching(routed(ONE), routed(TWO), seen=late, clock=Clock()) as world:
+        await looked(world, ONE)
+        assert not world.audience.reports[-1].settled, "Traefik would get no server"
+        world.see(ONE, Readyz("/readyz", 200, 0.001))
+        world.see(TWO, Readyz("/readyz", 200, 0.001))
+        report = await world.audience.until(lambda r: r.settled)
+        assert len(served(report)) == 2
+
+
+@pytest.mark.parametrize("blind", [NO_WAY, Unseen("Too many open files")], ids=["way", "files"])
+async def test_an_agent_that_begins_blind_takes_nobody_out(blind: Fact | Unseen) -> None:
+    clock = Clock()
+    async with watching(routed(ONE), routed(TWO), seen={Readyz: blind}, clock=clock) as world:
+        await looked(world, ONE)
+        assert not world.audience.reports[-1].settled
+        clock.now += QUICK.stale_after
+        report = await world.audience.until(lambda r: r.settled)
+        assert len(served(report)) == 2, (
+            "they ran before the agent, and nothing known speaks against them"
+        )
+        assert [notice.about for notice in report.notices] == ["app"], "it is loud"
+        world.see(ONE, Readyz("/readyz", 503, 0.001))
+        world.see(TWO, Readyz("/readyz", 503, 0.001))
+        report = await world.audience.until(lambda r: not any(t.ready for t in r.targets))
+        assert report.notices == (), "what is seen counts"
+
+
+async def test_what_a_blind_agent_finds_newly_started_gets_no_traffic() -> None:
+    clock = Clock()
+    young = replace(RUNNING, started_at=BEGAN)
+    fresh: dict[type[Fact], Fact | Unseen] = {Readyz: NO_WAY, ContainerState: young}
+    async with watching(routed(ONE), seen=fresh, clock=clock) as world:
+        await looked(world, ONE)
+        clock.now += QUICK.stale_after
+        report = await world.audience.until(lambda r: r.settled)
+        assert served(report) == [], "it may never have passed"
+
+
+async def test_what_is_restarted_under_a_blind_agent_must_pass_first() -> None:
+    clock = Clock()
+    async with watching(routed(ONE), seen={Readyz: NO_WAY}, clock=clock) as world:
+        await looked(world, ONE)
+        clock.now += QUICK.stale_after
+        await world.audience.until(lambda r: r.settled and len(served(r)) == 1)
+        world.see(ONE, replace(RUNNING, started_at=clock.now))
+        report = await world.audience.until(lambda r: not one(r, ONE).ready)
+        assert served(report) == []
 
 
 async def test_a_target_that_went_is_gone_and_the_others_stay() -> None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 
-from healthagent.core.check import Group, Witness
+from healthagent.core.check import Group
 from healthagent.core.report import CheckReport, ServiceReport, TargetReport
 from healthagent.core.verdict import Status
 
@@ -108,7 +108,7 @@ def _live(check: CheckReport, starting: bool) -> Line:
 
 
 def _ready(check: CheckReport, starting: bool) -> Line:
-    if check.awaited and not check.blocks and (starting or check.witness is Witness.REPLICA):
+    if not check.blocks and (check.owed or (check.awaited and starting)):
         return Line(check.name, False, _note("has not passed yet", check.reason))
     return _line(check)
 

@@ -54,6 +54,7 @@ def report(
     notices: tuple[Notice, ...] = (),
     budgets: tuple[Budget, ...] = (),
     at: float = NOW,
+    ran_before: bool = False,
 ) -> Report:
     """What the agent publishes when each check of each replica came to the given verdict
     (*ok* where none is given) 200 seconds before."""
@@ -67,6 +68,7 @@ def report(
             },
             grace_until=0.0,
             container=ContainerState("running", health="healthy") if target.is_container else None,
+            ran_before=ran_before,
         )
         for target in replicas
     ]

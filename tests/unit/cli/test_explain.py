@@ -97,6 +97,13 @@ def test_says_why_an_excused_fault_takes_nobody_out(agent: RunningAgent, run: Ru
     assert "all replicas share it" in ran.out, "what is shared is excused whatever the quorum"
 
 
+def test_says_why_a_replica_that_was_never_seen_serves(agent: RunningAgent, run: Run) -> None:
+    blind = unknown("unreachable", "no connection to 172.20.0.1:3000")
+    agent.publish(report(replica(1), seen={"shop-app-1": {"http": blind}}, ran_before=True))
+    ran = run("explain", "shop-app-1")
+    assert (ran.code, "it ran before the agent did" in ran.out) == (0, True)
+
+
 def test_of_a_healthy_replica_has_nothing_to_do(agent: RunningAgent, run: Run) -> None:
     agent.publish(report(replica(1)))
     assert "What to do" not in run("explain", "shop-app-1").out

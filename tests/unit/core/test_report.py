@@ -5,7 +5,17 @@ from __future__ import annotations
 from dataclasses import replace
 
 from healthagent.core.check import Check, Group, Witness
-from healthagent.core.report import Phase, ServiceReport, Subject, TargetReport, assess, natural
+from healthagent.core.observation import ContainerState
+from healthagent.core.report import (
+    Phase,
+    ServiceReport,
+    Subject,
+    TargetReport,
+    assess,
+    blindness,
+    is_judged,
+    natural,
+)
 from healthagent.core.rotation import Drain
 from healthagent.core.target import Target, Timing
 from healthagent.core.timeline import Timeline
@@ -13,6 +23,7 @@ from healthagent.core.verdict import Verdict, conclusively_failed, degraded, fai
 
 NOW = 1000.0
 SURE = Timing(rise=1, fall=1)
+UNREACHABLE = unknown("unreachable", "no network in common")
 
 
 def check(name: str, witness: Witness, *groups: Group, shared: bool = False) -> Check:
@@ -46,6 +57,11 @@ def subject(
 
 def drained(one: Subject) -> Subject:
     return replace(one, drain=Drain("ops", "a new disk", 7.0))
+
+
+def unseen(name: str, *, ran_before: bool = False) -> Subject:
+    """A replica whose readiness the agent could not see yet."""
+    return replace(subject(name, but(http=UNREACHABLE)), ran_before=ran_before)
 
 
 def service(*subjects: Subject) -> ServiceReport:
@@ -104,9 +120,78 @@ def test_a_replica_that_cannot_be_seen_is_unknown_since_it_became_so() -> None:
 
 
 def test_no_traffic_before_the_first_success() -> None:
-    blind = alone(http=unknown("unreachable", "no network in common"))
+    blind = alone(http=UNREACHABLE)
     assert not blind.ready
     assert blind.phase is Phase.UNKNOWN
+
+
+def test_a_service_of_which_the_agent_sees_nobody_keeps_who_ran_before_it() -> None:
+    report = service(*(unseen(f"app-{n}", ran_before=True) for n in (1, 2, 3)))
+    assert report.ready == report.targets, "the agent's restart must not empty the routing"
+    assert {target.phase for target in report.targets} == {Phase.UNKNOWN}
+
+
+def test_and_says_so_with_the_remedy() -> None:
+    (notice,) = blindness([service(*(unseen(f"app-{n}", ran_before=True) for n in (1, 2)))])
+    assert notice.about == "app"
+    assert "app-1, app-2" in notice.problem
+    assert "http unreachable" in notice.problem
+    assert "healthagent explain app-1" in notice.remedy
+    assert blindness([service(subject("app-1"))]) == ()
+
+
+def test_what_started_since_gets_no_traffic_before_its_first_success_whoever_is_blind() -> None:
+    report = service(*(unseen(f"app-{n}", ran_before=False) for n in (1, 2)))
+    assert report.ready == ()
+
+
+def test_what_ran_before_the_agent_gets_none_unseen_where_the_quorum_is_seen() -> None:
+    report = service(unseen("app-1", ran_before=True), subject("app-2"))
+    assert [target.ready for target in report.targets] == [False, True]
+
+
+def test_what_is_known_to_fail_or_drained_is_not_kept_for_want_of_sight() -> None:
+    sick = replace(subject("app-1", but(http=failed("status", "503"))), ran_before=True)
+    kept_out = drained(unseen("app-2", ran_before=True))
+    report = service(sick, kept_out, unseen("app-3", ran_before=True))
+    assert [target.ready for target in report.targets] == [False, False, True]
+
+
+def test_a_first_failure_that_is_not_believed_yet_takes_no_trust_away() -> None:
+    timing = replace(SURE, fall=2)
+    once = Timeline().fold(UNREACHABLE, NOW - 20, timing).fold(failed("timeout", ""), NOW, timing)
+    veteran = subject("app-1")
+    veteran = replace(veteran, timelines={**veteran.timelines, "http": once}, ran_before=True)
+    assert service(veteran).targets[0].ready
+
+
+def test_before_all_are_judged_nobody_is_kept_unseen() -> None:
+    (report,) = assess([unseen("app-1", ran_before=True)], CHECKS, NOW, settled=False)
+    assert report.ready == ()
+    assert blindness([report]) == ()
+
+
+def test_blindness_is_believed_once_it_has_lasted_as_long_as_a_state_holds() -> None:
+    blind = unseen("app-1")
+    began = NOW - 1
+    assert not is_judged(blind, CHECKS, began + SURE.stale_after - 0.1), (
+        "a first look that fails for the agent's sake must not settle the report"
+    )
+    assert is_judged(blind, CHECKS, began + SURE.stale_after)
+
+
+def test_a_replica_is_judged_at_once_where_what_is_not_seen_keeps_nobody_out() -> None:
+    assert is_judged(subject("app-1", but(dbos=unknown("unseen", "no pg_monitor"))), CHECKS, NOW)
+    assert is_judged(subject("app-1", but(process=unknown("unseen", "no /proc"))), CHECKS, NOW)
+    down = replace(unseen("app-1"), container=ContainerState("created"))
+    assert is_judged(down, CHECKS, NOW), "one that does not run serves nobody"
+
+
+def test_it_is_not_judged_before_every_check_was() -> None:
+    fresh = subject("app-1")
+    assert not is_judged(
+        replace(fresh, timelines={**fresh.timelines, "process": Timeline()}), CHECKS, NOW
+    )
 
 
 def test_the_agents_blindness_does_not_hold_a_starting_replica_back() -> None:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from healthagent.core.check import Group
-from healthagent.core.observation import DatabaseDown, DatabaseSession, Livez
+from healthagent.core.observation import DatabaseDown, DatabaseSession, Livez, Readyz
 from healthagent.surfaces.http import kubernetes
 from healthagent.surfaces.http.lookup import find_check
 from tests.unit.surfaces.world import DATABASE, NOW, World
@@ -91,6 +93,14 @@ def test_what_only_the_agent_sees_is_told_and_excused_below_the_quorum(world: Wo
     text = kubernetes.of_target(target, Group.READINESS).text(verbose=True)
     assert "[+]postgres failed, excused: nothing listens at postgres:5432" in text
     assert text.endswith("readyz check passed\n")
+
+
+def test_a_replica_that_serves_unseen_passes_and_is_told_as_unknown(world: World) -> None:
+    blind = world.replica("app-1").seen(Readyz("/readyz", None, 0.1, "unreachable"))
+    target = world.report(replace(blind, grace_until=1.0, ran_before=True)).targets[0]
+    answer = kubernetes.of_target(target, Group.READINESS)
+    assert answer.passed is target.ready is True
+    assert "[+]http unknown: no connection to 10.0.0.1:3000" in answer.text(verbose=True)
 
 
 def test_a_single_check_is_told_with_its_reason(world: World) -> None:

@@ -44,6 +44,7 @@ class Replica:
     facts: Facts = field(default_factory=dict)
     grace_until: float = 0.0
     looked_at: bool = True
+    ran_before: bool = False
 
     def but(self, **changes: Any) -> Replica:
         """The same replica with other declarations."""
@@ -121,6 +122,7 @@ def _subject(replica: Replica, fleet: tuple[Target, ...], database: Database, at
         timelines,
         replica.grace_until,
         container if isinstance(container, ContainerState) else None,
+        ran_before=replica.ran_before,
     )
 
 
