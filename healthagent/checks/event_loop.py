@@ -144,7 +144,7 @@ def _queued(tree: ProcessTree | Unseen, port: int | None) -> int:
 
 CHECK = Check(
     name="event_loop",
-    groups=frozenset({Group.LIVENESS}),
+    groups=frozenset({Group.STARTUP, Group.LIVENESS}),
     witness=Witness.REPLICA,
     needs=(Livez, ProcessTree),
     applies=applies,

@@ -23,6 +23,7 @@ from healthagent.core.observation import (
     DatabaseSession,
     Fact,
     Fleet,
+    Livez,
     Observation,
     Process,
     ProcessTree,
@@ -292,6 +293,23 @@ async def test_a_restarted_container_must_show_anew_that_it_is_ready() -> None:
         report = await world.audience.until(lambda r: one(r, ONE).phase is Phase.STARTING)
         assert not one(report, ONE).ready
         world.see(ONE, Readyz("/readyz", 200, 0.001))
+        await world.all_ready(1)
+
+
+async def test_a_replica_with_livez_alone_is_given_its_grace_and_no_traffic_before_it_answers() -> (
+    None
+):
+    calm = replace(ONE, livez="/livez", readyz=None, timing=replace(QUICK, grace=3600.0))
+    deaf = Livez("/livez", None, 0.0, "refused")
+    livez = FakeSource(Livez, {ONE.id: deaf})
+    starting: dict[type[Fact], Fact | Unseen] = {ContainerState: replace(RUNNING, started_at=4e9)}
+    async with watching(calm, more=[livez], seen=starting) as world:
+        report = await world.audience.until(
+            lambda r: judged(r, ONE, "event_loop") == "not_listening"
+        )
+        assert one(report, ONE).phase is Phase.STARTING, "it boots: nobody may restart it"
+        assert not one(report, ONE).ready
+        livez.answer(ONE.id, Livez("/livez", 200, 0.001))
         await world.all_ready(1)
 
 
