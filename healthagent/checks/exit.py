@@ -35,7 +35,8 @@ def judge(seen: Observation) -> Verdict:
     runs = state.status in ("running", "paused")
     since = exits.at - state.started_at
     loop = crash_loop(exits)
-    if loop is not None and not (runs and since >= steady_after(loop.ends)):
+    # A run of less than nothing, as after a clock was set back, is not short: it says nothing.
+    if loop is not None and (not runs or 0 <= since < steady_after(loop.ends)):
         return looping(loop, state, exits)
     blocked = failed_start(state)
     if blocked is not None and not runs:
@@ -47,7 +48,8 @@ def judge(seen: Observation) -> Verdict:
     last = exits.ends[-1]
     named = name(last)
     if runs:
-        return ok(f"runs for {_span(since)}; before that: {named.reason}", **_evidence(last))
+        runs_now = "runs again" if since < 0 else f"runs for {_span(since)}"
+        return ok(f"{runs_now}; before that: {named.reason}", **_evidence(last))
     return _down(last, named)
 
 
@@ -59,7 +61,8 @@ def looping(loop: CrashLoop, state: ContainerState, exits: Exits) -> Verdict:
         case "running" | "paused":
             ahead = f"it counts as recovered once it has run for {steady_after(loop.ends):.0f} s"
         case "restarting" if pause is not None:
-            ahead = f"Docker tries again in {max(0.0, last.at + pause - exits.at):.1f} s"
+            left = min(max(0.0, last.at + pause - exits.at), pause)
+            ahead = f"Docker tries again in {left:.1f} s"
         case "restarting":
             ahead = "Docker tries again within a minute"
         case _ if exits.final:

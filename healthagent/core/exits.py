@@ -185,7 +185,8 @@ def unasked_of_late(ends: Sequence[End]) -> tuple[End, ...]:
     who stops a container has taken it in hand."""
     found: list[End] = []
     for end in reversed(ends):
-        if name(end).kind in ("purpose", "unclean") or ends[-1].at - end.at > WINDOW:
+        lately = 0 <= ends[-1].at - end.at <= WINDOW  # not so before the clock was set back
+        if name(end).kind in ("purpose", "unclean") or not lately:
             break
         if end.asked is False:
             found.append(end)

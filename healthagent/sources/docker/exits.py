@@ -14,6 +14,9 @@ KEPT = 12
 SIGNALS = 8
 """How many signals of a run are kept, the last ones."""
 
+HEARD = 64
+"""How many events are remembered, to tell those that the Engine repeats to who subscribes anew."""
+
 MEMORY = 5.0
 """Seconds by which the kernel's kill for want of memory may precede the end that it caused. One
 that hit another process of the container is followed by no end, or by a later one."""
@@ -25,8 +28,8 @@ class History:
 
     ``over`` is true while no start was heard of since the last end, ``inspected`` where an
     inspection told of that end and its event may still come, and ``final`` once one has told that
-    Docker leaves it at that end. Times are seconds since the epoch; ``heard_at`` is the newest
-    event's, in nanoseconds.
+    Docker leaves it at that end. Times are seconds since the epoch; ``heard`` are those of the last
+    events, in nanoseconds.
     """
 
     ends: tuple[End, ...] = ()
@@ -36,13 +39,14 @@ class History:
     started_at: float | None = None
     signals: tuple[Sent, ...] = ()
     oom_at: float | None = None
-    heard_at: int = 0
+    heard: tuple[int, ...] = ()
 
     def hear(self, event: Event) -> History:
-        """The history after an event. One that is repeated, or older than the last, is nothing."""
-        if event.at <= self.heard_at:
+        """The history after an event. One that is repeated is nothing. One older than the last is
+        news: the Engine tells them in their order, and its clock was set back."""
+        if event.at in self.heard:
             return self
-        now, at = replace(self, heard_at=event.at), event.at / 1e9
+        now, at = replace(self, heard=(*self.heard, event.at)[-HEARD:]), event.at / 1e9
         match event.action:
             case "start":
                 return now._begun(at)
@@ -91,7 +95,7 @@ class History:
             asked=asks_to_stop(self.signals),
             oom=self.oom_at is not None and at - self.oom_at < MEMORY,
             signals=self.signals,
-            ran_for=None if self.started_at is None else max(0.0, at - self.started_at),
+            ran_for=_span(self.started_at, at),
         )
 
     def _ended(self, end: End) -> History:
@@ -111,11 +115,15 @@ def _stopped(end: End) -> End:
 def _inspected(state: ContainerState, down: bool) -> End:
     """An end that no event told of. What Docker restarted by its policy, nobody had stopped."""
     by_policy = state.status == "restarting" or (not down and state.restart_count > 0)
-    ran = state.finished_at - state.started_at
     return End(
         at=state.finished_at,
         exit_code=state.exit_code if down else None,
         asked=False if by_policy else None,
         oom=down and state.oom_killed,
-        ran_for=ran if down and ran >= 0 else None,
+        ran_for=_span(state.started_at, state.finished_at) if down else None,
     )
+
+
+def _span(begun: float | None, ended: float) -> float | None:
+    """Seconds of a run; ``None`` where its start is not known, or the clock was set back in it."""
+    return ended - begun if begun is not None and ended >= begun else None

@@ -96,6 +96,18 @@ def test_a_crash_loop_is_over_once_it_has_run_steadily() -> None:
     assert said(judged(replace(RUNNING, started_at=NOW - 10), *LOOP)) == (Status.OK, "ok")
 
 
+def test_a_clock_that_was_set_back_makes_no_run_short() -> None:
+    set_back = Exits(NOW - 3600, LOOP)
+    verdict = judged(replace(RUNNING, started_at=NOW - 10), exits=set_back)
+    assert said(verdict) == (Status.OK, "ok"), "a run of less than nothing says nothing"
+    assert verdict.reason.startswith("runs again; before that: it ended with exit 1")
+
+
+def test_nor_does_it_make_dockers_pause_longer() -> None:
+    waiting = judged(RESTARTING, exits=Exits(NOW - 3600, LOOP))
+    assert waiting.reason.endswith("Docker tries again in 0.4 s")
+
+
 def test_a_crash_loop_that_docker_gave_up_on_says_so() -> None:
     given_up = judged(EXITED, exits=Exits(NOW, LOOP, final=True))
     assert given_up.reason.endswith("Docker does not start it again")

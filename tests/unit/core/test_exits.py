@@ -77,6 +77,13 @@ def test_an_end_that_somebody_asked_for_is_no_crash(end: End, kind: Kind, code: 
     assert (named.kind, named.code) == (kind, code)
 
 
+def test_ends_from_before_the_clock_was_set_back_are_not_held_to_be_of_late() -> None:
+    before, since = in_a_row(2), replace(ERROR, at=ERROR.at - 3600)
+    assert crash_loop(Exits(since.at, (*before, since))) is None, "they may be long ago"
+    again = tuple(replace(end, at=end.at - 3600) for end in in_a_row(OFTEN))
+    assert crash_loop(Exits(again[-1].at, (*before, *again))) is not None
+
+
 def test_a_kill_after_the_grace_period_says_how_long_it_waited() -> None:
     killed = replace(KILL, at=TERM.at + 30)
     assert "ignored SIGTERM and was killed 30 s later" in name(asked(137, TERM, killed)).reason

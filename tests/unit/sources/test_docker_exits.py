@@ -74,6 +74,18 @@ def test_a_repeated_event_counts_once() -> None:
     assert len(after(START, die(30.0, 1), START, die(30.0, 1)).ends) == 1
 
 
+def test_events_are_heard_though_the_engines_clock_was_set_back() -> None:
+    set_back = (event("start", 10.0), die(12.0, 1))
+    history = after(event("start", 3600.0), die(3610.0, 1), *set_back, *set_back)
+    assert [(end.at, end.ran_for) for end in history.ends] == [(3610.0, 10.0), (12.0, 2.0)], (
+        "only what is repeated is nothing"
+    )
+
+
+def test_a_run_in_which_the_clock_was_set_back_has_no_length() -> None:
+    assert last(after(event("start", 3600.0), die(12.0, 1))).ran_for is None, "0 would be short"
+
+
 def test_the_last_ends_are_kept() -> None:
     runs = [e for n in range(99) for e in (event("start", 2.0 * n + 1), die(2.0 * n + 2, n))]
     ends = after(*runs).ends
