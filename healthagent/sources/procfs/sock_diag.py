@@ -7,6 +7,7 @@ Needs no capability.
 
 from __future__ import annotations
 
+import os
 import socket
 import struct
 from collections.abc import Iterator
@@ -25,6 +26,7 @@ _TIMEOUT = 0.5
 _HEADER = struct.Struct("=IHHII")  # struct nlmsghdr
 _REQUEST = struct.Struct("=BBBxI2s46x")  # struct inet_diag_req_v2, every address wanted
 _PORT = struct.Struct("!H")
+_NUMBER = struct.Struct("=i")  # 0, or an errno below 0
 _COUNTS = struct.Struct("=IIIII")  # the end of struct inet_diag_msg: expires to inode
 _PORT_AT, _COUNTS_AT = 4, 52
 
@@ -78,11 +80,11 @@ def _answered(netlink: socket.socket) -> Iterator[bytes]:
         while at < len(answer):
             size, type_, *_ = _HEADER.unpack_from(answer, at)
             body = answer[at + _HEADER.size : at + size]
-            if type_ == _DONE:
+            if type_ in (_ERROR, _DONE):
+                (number,) = _NUMBER.unpack_from(body)
+                if number < 0:  # a dump that could not be made ends with why (netlink_dump())
+                    raise OSError(-number, f"sock_diag: {os.strerror(-number)}")
                 return
-            if type_ == _ERROR:
-                (number,) = struct.unpack_from("=i", body)
-                raise OSError(-number, "sock_diag")
             yield body
             at += (size + 3) & ~3
 
