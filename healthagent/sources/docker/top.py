@@ -7,9 +7,7 @@ The Engine runs ``ps`` for each request, so an answer serves for some seconds. I
 from __future__ import annotations
 
 import asyncio
-import concurrent.futures
 import re
-import threading
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -19,6 +17,7 @@ from typing import Any
 from docker import APIClient
 from docker.errors import APIError
 
+from healthagent.aside import aside
 from healthagent.core.observation import Process, ProcessTree, Unseen
 from healthagent.core.target import Target
 from healthagent.docker_api import FAULTS, connect, explained
@@ -49,7 +48,10 @@ class _Answer:
 
 
 class DockerTop:
-    """Asks ``GET /containers/ID/top``, at most every ``FRESH`` seconds and once at a time each."""
+    """Asks ``GET /containers/ID/top``, at most every ``FRESH`` seconds and once at a time each.
+
+    An answer that comes when its look is over serves the next one, for as long as any.
+    """
 
     kind = ProcessTree
 
@@ -64,7 +66,7 @@ class DockerTop:
         self._clock = clock
         self._client: APIClient | None = None
         self._answers: dict[str, _Answer] = {}
-        self._running: dict[str, asyncio.Future[Any]] = {}
+        self._running: dict[tuple[str, int], asyncio.Future[ProcessTree | Unseen]] = {}
 
     async def look(self, target: Target, timeout: float) -> ProcessTree | Unseen:
         if not target.is_container:
@@ -77,34 +79,30 @@ class DockerTop:
             return known.fact
         try:
             async with asyncio.timeout(timeout):
-                rows = parse(await asyncio.shield(self._asked(target.id)))
+                return await asyncio.shield(self._asked(target.id, root))
         except TimeoutError:
             return Unseen(f"docker top gave no answer within {timeout:g} s")
-        except FAULTS as error:
-            return self._keep(target.id, root, self._blind(error), {})
-        family = descendants(rows, root)
-        cpu = {row.process.pid: row.cpu for row in family}
-        tree = ProcessTree(tuple(row.process for row in family), self._share(known, cpu))
-        return self._keep(target.id, root, tree, cpu)
 
-    def _asked(self, id_: str) -> asyncio.Future[Any]:
-        """The request that no look took the answer of yet, or a new one, in a daemon thread:
-        asyncio.to_thread() has threads that the end of the program would wait for."""
-        if id_ in self._running:
-            return self._running[id_]
-        outcome: concurrent.futures.Future[Any] = concurrent.futures.Future()
-        outcome.set_running_or_notify_cancel()
-
-        def run() -> None:
-            try:
-                outcome.set_result(self._top(id_))
-            except Exception as error:
-                outcome.set_exception(error)
-
-        threading.Thread(target=run, name="docker_top", daemon=True).start()
-        running = self._running[id_] = asyncio.wrap_future(outcome)
-        running.add_done_callback(lambda done: done.cancelled() or done.exception())
+    def _asked(self, id_: str, root: int) -> asyncio.Future[ProcessTree | Unseen]:
+        """The request about that life of the container that is under way, or a new one. It goes on
+        without the look that began it."""
+        running = self._running.get((id_, root))
+        if running is None:
+            running = self._running[id_, root] = asyncio.ensure_future(self._ask(id_, root))
+            running.add_done_callback(lambda _: self._running.pop((id_, root)))
         return running
+
+    async def _ask(self, id_: str, root: int) -> ProcessTree | Unseen:
+        try:
+            rows = parse(await aside("docker_top", lambda: self._top(id_)))
+        except FAULTS as error:
+            return self._keep(id_, root, self._blind(error), {})
+        family = descendants(rows, root)
+        if not family:  # it ended, or the answer is of another life of the container
+            return ProcessTree(())
+        cpu = {row.process.pid: row.cpu for row in family}
+        share = self._share(self._answers.get(id_), cpu)
+        return self._keep(id_, root, ProcessTree(tuple(row.process for row in family), share), cpu)
 
     def _top(self, id_: str) -> Mapping[str, Any]:
         if self._client is None:
@@ -126,7 +124,6 @@ class DockerTop:
             key: answer for key, answer in self._answers.items() if now - answer.at < 10 * FRESH
         }
         self._answers[id_] = _Answer(now, root, fact, cpu)
-        self._running.pop(id_, None)
         return fact
 
     def _share(self, before: _Answer | None, cpu: Mapping[int, int]) -> float | None:

@@ -2,7 +2,17 @@
 
 from __future__ import annotations
 
-from healthagent.sources.docker.top import descendants, parse
+import asyncio
+import queue
+from collections.abc import Mapping
+from typing import Any
+
+import pytest
+
+from healthagent.core.observation import ProcessTree, Unseen
+from healthagent.core.target import Target
+from healthagent.sources.docker import DockerTop
+from healthagent.sources.docker.top import FRESH, descendants, parse
 
 TITLES = ["PID", "PPID", "STAT", "TIME", "ELAPSED", "COMMAND"]
 APP = ["70", "60", "Ssl", "12", "90", "bun run start"]
@@ -48,3 +58,94 @@ def test_an_answer_without_processes_is_empty() -> None:
 
 def test_a_row_cut_short_is_left_out() -> None:
     assert parse(told(["70", "60"], APP))[0].process.pid == 70
+
+
+TARGET = Target("a" * 64, "app-1", "app")
+AMPLE = 30.0
+
+
+class Top(DockerTop):
+    """Asks an Engine that answers one request after the other, each once :meth:`answers` says what,
+    about a container whose first process is ``pid``."""
+
+    def __init__(self) -> None:
+        self.pid, self.now, self.asked, self._answered = 70, 100.0, 0, 0
+        self._begun: queue.SimpleQueue[None] = queue.SimpleQueue()
+        self._told = [queue.SimpleQueue[Mapping[str, Any]]() for _ in range(9)]
+        super().__init__("unix:///none", lambda _: self.pid, lambda: self.now)
+
+    def answers(self, *processes: list[str]) -> None:
+        self._told[self._answered].put(told(*processes))
+        self._answered += 1
+
+    def _top(self, id_: str) -> Mapping[str, Any]:
+        self.asked += 1
+        self._begun.put(None)
+        return self._told[self.asked - 1].get(timeout=AMPLE)
+
+    async def begun(self) -> asyncio.Task[tuple[int, ...]]:
+        """A look whose request is on its way."""
+        look = asyncio.ensure_future(self.seen())
+        await asyncio.to_thread(self._begun.get, timeout=AMPLE)
+        return look
+
+    async def seen(self) -> tuple[int, ...]:
+        """The pids that a look tells."""
+        tree = await self.look(TARGET, AMPLE)
+        assert isinstance(tree, ProcessTree), tree
+        return tuple(process.pid for process in tree.processes)
+
+
+@pytest.fixture
+def top() -> Top:
+    return Top()
+
+
+async def test_one_answer_serves_looks_at_once_and_for_some_seconds(top: Top) -> None:
+    looks = asyncio.gather(top.seen(), top.seen())
+    top.answers(APP)
+    assert await looks == [(70,), (70,)]
+    assert await top.seen() == (70,)
+    assert top.asked == 1, "the Engine runs ps for each request"
+
+
+async def test_an_answer_that_came_too_late_for_its_look_serves_the_next(top: Top) -> None:
+    assert isinstance(await top.look(TARGET, 0.0), Unseen), "it has no time at all"
+    top.answers(APP)
+    assert await top.seen() == (70,)
+    assert top.asked == 1
+
+
+async def test_an_answer_to_a_look_that_was_cancelled_grows_old_as_any(top: Top) -> None:
+    (await top.begun()).cancel()
+    waits = asyncio.ensure_future(top.seen())
+    top.answers(APP)
+    assert await waits == (70,)
+    top.now += FRESH
+    top.answers(APP, CHILD)
+    assert await top.seen() == (70, 71), "what it was in its time says nothing of now"
+
+
+async def test_an_answer_that_nobody_waited_for_is_old_after_an_hour(top: Top) -> None:
+    (await top.begun()).cancel()
+    top.answers(APP)
+    await asyncio.gather(*top._running.values())
+    top.now += 3600
+    top.answers(APP, CHILD)
+    assert await top.seen() == (70, 71), "what it was in its time says nothing of now"
+
+
+async def test_an_answer_about_the_life_before_is_none_about_this_one(top: Top) -> None:
+    (await top.begun()).cancel()
+    top.pid = 80
+    look = await top.begun()
+    top.answers(APP)
+    top.answers(["80", *APP[1:]])
+    assert await look == (80,), "each life of a container is asked about by itself"
+
+
+async def test_that_the_process_is_in_no_answer_is_asked_again(top: Top) -> None:
+    top.answers(EXECED)
+    assert await top.seen() == ()
+    top.answers(APP)
+    assert await top.seen() == (70,), "docker top answered for another life of the container"
