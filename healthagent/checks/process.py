@@ -111,6 +111,13 @@ def judge_tree(tree: ProcessTree, root: Process, runtime: Runtime) -> Verdict:
             f"{runtime}; leave process.title alone",
             comm=hidden.comm,
         )
+    unread = next((process for process in tree.processes if is_unread(process)), None)
+    if app is None and unread is not None:
+        return _halted(unread) or unknown(
+            "unseen",
+            f"what pid {unread.pid} ({unread.comm!r}) was started with could not be read, so that "
+            f"it cannot be seen whether it is {runtime}; see dmesg for a file system that is gone",
+        )
     if app is None and is_starting(root):
         return unknown("starting", f"PID 1 is still {root.comm!r}, which may yet start the app")
     if app is None:
@@ -133,6 +140,11 @@ def _hidden(tree: ProcessTree, root: Process) -> Process | None:
     """PID 1, or what an init as PID 1 runs, where its name does not tell which program it is."""
     first = tree.children(root.pid) if root.comm in INITS else (root,)
     return next(filter(is_renamed, first), None)
+
+
+def is_unread(process: Process) -> bool:
+    """True for one that lives, and therefore has arguments that could not be read."""
+    return not process.cmdline and process.state not in "ZXx"
 
 
 def is_starting(root: Process) -> bool:

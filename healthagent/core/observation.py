@@ -69,6 +69,8 @@ class ContainerState(Fact):
 class Process:
     """One process as /proc/PID/{stat,status,cmdline} tells it (proc(5)).
 
+    ``cmdline`` is empty of one that has ended, and of one whose arguments could not be read: who
+    reads them may have to wait for what the process itself waits for.
     ``state`` is the letter of stat's third field. ``ns_pid`` is the pid inside its own namespace
     (``NSpid``), 1 for a container's first process. ``catches_sigterm`` is bit 14 of ``SigCgt``;
     ``None`` where it cannot be seen. ``age`` is seconds since the process began. ``waits`` is for

@@ -7,10 +7,12 @@ import os
 import struct
 import sys
 from collections.abc import Mapping
+from functools import partial
 from ipaddress import IPv6Address, ip_address
 from typing import Any
 
-from healthagent.core.observation import Process, Unseen
+from healthagent.aside import aside
+from healthagent.core.observation import Process, ProcessTree, Unseen
 from healthagent.core.target import Target
 from healthagent.sources.procfs import files
 from healthagent.sources.procfs.tree import ProcessTreeSource
@@ -50,11 +52,15 @@ class ProcessDetail:
             return seen
         if seen.root is None:
             return Unseen("its first process has ended")
+        return await aside("evidence", partial(self._detail, seen, seen.root))
+
+    def _detail(self, seen: ProcessTree, root: Process) -> Mapping[str, Any]:
+        """In a thread: ``syscall`` and ``stack`` wait for who is in the middle of exec()."""
         return {
             "cpu": seen.cpu,
             "accept_queue": dict(seen.accept_queue or {}),
             "processes": [self._process(each) for each in seen.processes[:MOST_PROCESSES]],
-            "sockets": self._sockets(seen.root.pid),
+            "sockets": self._sockets(root.pid),
         }
 
     def _process(self, process: Process) -> dict[str, Any]:

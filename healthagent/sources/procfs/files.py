@@ -1,7 +1,8 @@
 """Reading /proc: small files, the head of a socket table, and who descends from whom.
 
 Everything here works for an ordinary user without capabilities, but for file descriptors.
-Reads of /proc do not wait for a device, so they are done where they are needed, in no thread.
+Most of /proc is the kernel's own, and is read where it is needed, in no thread. What is a process'
+memory is not: see :mod:`cmdlines`.
 """
 
 from __future__ import annotations

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from healthagent.core.observation import Process, ProcessTree, Unseen
 from healthagent.core.target import Target
 from healthagent.sources.procfs import files, parse
+from healthagent.sources.procfs.cmdlines import Cmdline, Cmdlines
 from healthagent.sources.procfs.queues import AcceptQueues
-from healthagent.sources.procfs.waits import Waits
+from healthagent.sources.procfs.waits import Key, Waits
 
 PidOf = Callable[[Target], int | None]
 """The pid of a target's first process as the host counts; ``None`` where none is known."""
@@ -34,12 +35,29 @@ class _Sample:
     """Ticks of each process at a time, and the share that was told then."""
 
     at: float
-    ticks: Mapping[tuple[int, int], int]
+    ticks: Mapping[Key, int]
     share: float | None
 
 
+@dataclass(frozen=True, slots=True)
+class _Member:
+    """One process of a tree. ``text`` is that of its /proc/PID/status."""
+
+    pid: int
+    stat: parse.Stat
+    text: bytes
+
+    @property
+    def key(self) -> Key:
+        return self.pid, self.stat.started
+
+    @property
+    def has_ended(self) -> bool:
+        return self.stat.state in "ZXx"
+
+
 class ProcessTreeSource:
-    """Looks at /proc. It never waits, so the deadline of a look is kept by doing it at once.
+    """Looks at /proc. A look waits for nothing but the arguments of processes that are new to it.
 
     ``proc`` is where procfs is mounted. ``clock`` is monotonic, in seconds.
     """
@@ -54,11 +72,12 @@ class ProcessTreeSource:
         self._clock = clock
         self._children = files.children_in(proc)
         self._samples: dict[str, _Sample] = {}
+        self._cmdlines = Cmdlines(proc, clock)
         self._waits = Waits(clock)
         self._queues = AcceptQueues(proc, clock)
         self._sees_containers = False
 
-    async def look(self, target: Target, timeout: float) -> ProcessTree | Unseen:  # noqa: ARG002
+    async def look(self, target: Target, timeout: float) -> ProcessTree | Unseen:
         pid = self._pid_of(target)
         if pid is None:
             return Unseen("the pid of its first process is not known")
@@ -66,12 +85,18 @@ class ProcessTreeSource:
             root = self._located(target, pid) if target.is_container else pid
             if isinstance(root, Unseen):
                 return root
-            return ProcessTree(()) if root is None else self._tree(target, root)
+            if root is None:
+                return ProcessTree(())
+            members = list(self._members(root))
         except PermissionError as error:
             return Unseen(
                 f"{error.filename} may not be read",
                 "mount /proc without hidepid, or run the agent as root",
             )
+        if not members or members[0].pid != root:
+            return ProcessTree(())
+        comms = {each.key: each.stat.comm for each in members if not each.has_ended}
+        return self._tree(target, members, await self._cmdlines.of(target.id, comms, timeout))
 
     def _located(self, target: Target, pid: int) -> int | Unseen | None:
         """The pid under which the container's first process is seen here.
@@ -93,40 +118,42 @@ class ProcessTreeSource:
         except (FileNotFoundError, ProcessLookupError):
             return False
 
-    def _tree(self, target: Target, root: int) -> ProcessTree:
-        uptime = time.clock_gettime(time.CLOCK_BOOTTIME)
-        processes: list[Process] = []
-        ticks: dict[tuple[int, int], int] = {}
+    def _members(self, root: int) -> Iterator[_Member]:
+        """The first process and all below it, as far as they have not gone meanwhile."""
         for pid in files.family(root, self._children):
             try:
                 stat = parse.stat(files.read(f"{self._proc}/{pid}/stat"))
-                text = files.read(f"{self._proc}/{pid}/status")
-                status = parse.status(text)
-                cmdline = parse.cmdline(files.read(f"{self._proc}/{pid}/cmdline"))
+                yield _Member(pid, stat, files.read(f"{self._proc}/{pid}/status"))
             except (FileNotFoundError, ProcessLookupError):
-                if pid == root:
-                    return ProcessTree(())
                 continue
-            ticks[pid, stat.started] = stat.ticks
-            processes.append(
-                Process(
-                    pid=pid,
-                    ppid=stat.ppid,
-                    ns_pid=status.ns_pid,
-                    comm=stat.comm,
-                    cmdline=cmdline,
-                    state=stat.state,
-                    catches_sigterm=status.catches_sigterm,
-                    age=max(0.0, uptime - stat.started / _TICKS_PER_SECOND),
-                    waits=self._waits.of(target.id, (pid, stat.started), stat.state, text),
-                )
-            )
-        share = self._share(target.id, ticks)
-        unwell = any(process.state in "RTtD" for process in processes) or (share or 0) >= _SPINNING
-        queues = self._queues.of(target, root, unwell)
-        return ProcessTree(tuple(processes), share, queues, self._queues.turned(target))
 
-    def _share(self, target: str, ticks: Mapping[tuple[int, int], int]) -> float | None:
+    def _tree(
+        self, target: Target, members: Sequence[_Member], cmdlines: Mapping[Key, Cmdline]
+    ) -> ProcessTree:
+        uptime = time.clock_gettime(time.CLOCK_BOOTTIME)
+        processes = tuple(self._process(target, each, cmdlines, uptime) for each in members)
+        share = self._share(target.id, {each.key: each.stat.ticks for each in members})
+        unwell = any(process.state in "RTtD" for process in processes) or (share or 0) >= _SPINNING
+        queues = self._queues.of(target, members[0].pid, unwell)
+        return ProcessTree(processes, share, queues, self._queues.turned(target))
+
+    def _process(
+        self, target: Target, member: _Member, cmdlines: Mapping[Key, Cmdline], uptime: float
+    ) -> Process:
+        stat, status = member.stat, parse.status(member.text)
+        return Process(
+            pid=member.pid,
+            ppid=stat.ppid,
+            ns_pid=status.ns_pid,
+            comm=stat.comm,
+            cmdline=cmdlines.get(member.key, ()),
+            state=stat.state,
+            catches_sigterm=status.catches_sigterm,
+            age=max(0.0, uptime - stat.started / _TICKS_PER_SECOND),
+            waits=self._waits.of(target.id, member.key, stat.state, member.text),
+        )
+
+    def _share(self, target: str, ticks: Mapping[Key, int]) -> float | None:
         """The share of one core since the look before; a process that is new since then counts
         with all it took, one that ended not at all."""
         now, before = self._clock(), self._samples.get(target)
@@ -152,3 +179,4 @@ class ProcessTreeSource:
             del self._samples[id_]
             self._queues.forget(id_)
             self._waits.forget(id_)
+            self._cmdlines.forget(id_)

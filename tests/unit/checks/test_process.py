@@ -139,6 +139,22 @@ def test_what_renamed_itself_below_an_init_is_not_held_to_be_another_runtime() -
     assert said(judged(init, below(init, 101, "nginx", "-g"))) == (Status.FAILED, "wrong_runtime")
 
 
+def test_a_process_whose_arguments_could_not_be_read_is_not_held_to_be_another_runtime() -> None:
+    unread = replace(BUN, comm="MainThread", cmdline=())
+    node = replace(APP, runtime="node")
+    assert said(judged(unread, target=node)) == (Status.UNKNOWN, "unseen")
+    assert said(judged(below(BUN, 101, "tini", "--", "node"), unread, target=node)) == (
+        Status.UNKNOWN,
+        "unseen",
+    )
+    stuck = replace(unread, state="D", waits=60.0)
+    assert said(judged(stuck, target=node)) == (Status.FAILED, "uninterruptible")
+
+
+def test_a_process_whose_arguments_could_not_be_read_is_known_by_its_name() -> None:
+    assert said(judged(replace(BUN, cmdline=()))) == (Status.OK, "ok")
+
+
 def test_a_title_that_begins_with_the_runtime_still_tells_it() -> None:
     titled = replace(BUN, comm="node /home/bun/", cmdline=("node /home/bun/app/app.js",))
     assert said(judged(titled, target=replace(APP, runtime="node"))) == (Status.OK, "ok")

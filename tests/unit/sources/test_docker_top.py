@@ -104,7 +104,7 @@ def top() -> Top:
 async def test_one_answer_serves_looks_at_once_and_for_some_seconds(top: Top) -> None:
     looks = asyncio.gather(top.seen(), top.seen())
     top.answers(APP)
-    assert await looks == [(70,), (70,)]
+    assert set(await looks) == {(70,)}
     assert await top.seen() == (70,)
     assert top.asked == 1, "the Engine runs ps for each request"
 

@@ -1,9 +1,13 @@
-"""Where a container's processes are found, and how seldom its socket tables are read."""
+"""Where a container's processes are found, and what of them is read seldom, or beside the look."""
 
 from __future__ import annotations
 
+import asyncio
 import math
+import os
+import threading
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -11,10 +15,12 @@ import pytest
 from healthagent.core.observation import ProcessTree, Unseen
 from healthagent.core.target import Target
 from healthagent.sources.procfs import ProcessTreeSource
+from healthagent.sources.procfs.cmdlines import AGAIN
 from healthagent.sources.procfs.queues import QUIET
 
 ID = "0000" + "c" * 60
 TARGET = Target(id=ID, name="app", service="app", port=3000)
+AMPLE = 30.0
 LISTENS = "   0: 00000000:0BB8 00000000:0000 0A 00000000:{:08X} 00:00000000 00000000 0 0 7\n"
 TAKEN = "   1: 00000000:0BB8 0100007F:{0:04X} 01 00000000:{1:08X} 00:00000000 00000000 0 0 {0}\n"
 
@@ -26,13 +32,33 @@ class Proc:
         self.folder = folder
         self.now = 100.0
 
-    def process(self, pid: int, *, container: str = ID, state: str = "S", ppid: int = 0) -> None:
+    def process(
+        self,
+        pid: int,
+        *,
+        container: str = ID,
+        state: str = "S",
+        ppid: int = 0,
+        comm: str = "bun",
+        script: str = "index.js",
+    ) -> None:
         here = self.folder / str(pid)
         (here / "net").mkdir(parents=True, exist_ok=True)
         (here / "cgroup").write_text(f"0::/system.slice/docker-{container}.scope\n")
-        (here / "stat").write_text(f"{pid} (bun) {state} {ppid} " + "0 " * 20)
+        (here / "stat").write_text(f"{pid} ({comm}) {state} {ppid} " + "0 " * 20)
         (here / "status").write_text("NSpid:\t7\t1\nSigCgt:\t4000\n")
-        (here / "cmdline").write_bytes(b"bun\0index.js\0")
+        (here / "cmdline").write_text(f"{comm}\0{script}\0")
+
+    def locked(self, pid: int) -> Path:
+        """Let whoever reads what the process was started with wait: for who writes there. One that
+        should not have waited is let go in the end, so that the test fails and does not hang."""
+        there = self.folder / str(pid) / "cmdline"
+        there.unlink()
+        os.mkfifo(there)
+        rescue = threading.Timer(AMPLE, _let_go, [there])
+        rescue.daemon = True
+        rescue.start()
+        return there
 
     def waiting(self, pid: int, count: int, unread: Mapping[int, int] | None = None) -> None:
         """So many wait to be taken; of those who were, so many bytes wait, by inode."""
@@ -46,15 +72,29 @@ class Proc:
         return ProcessTreeSource(lambda _: pid, proc=str(self.folder), clock=lambda: self.now)
 
 
+def _let_go(there: Path) -> None:
+    with suppress(OSError):  # nobody waits there, as it should be
+        os.close(os.open(there, os.O_WRONLY | os.O_NONBLOCK))
+
+
 @pytest.fixture
 def proc(tmp_path: Path) -> Proc:
     return Proc(tmp_path)
 
 
 async def tree_of(source: ProcessTreeSource) -> ProcessTree:
-    tree = await source.look(TARGET, 1.0)
+    tree = await source.look(TARGET, AMPLE)
     assert isinstance(tree, ProcessTree), tree
     return tree
+
+
+async def arguments(source: ProcessTreeSource) -> tuple[str, ...]:
+    return (await tree_of(source)).processes[0].cmdline
+
+
+def reading() -> set[threading.Thread]:
+    """The threads that wait for arguments."""
+    return {thread for thread in threading.enumerate() if thread.name == "cmdline"}
 
 
 async def test_dockers_pid_is_the_root_where_the_hosts_processes_are_seen(proc: Proc) -> None:
@@ -100,6 +140,72 @@ async def test_children_stand_behind_their_parents(proc: Proc) -> None:
     proc.process(9, ppid=8)
     proc.process(8, ppid=7)
     assert [process.pid for process in (await tree_of(proc.source())).processes] == [7, 8, 9]
+
+
+async def test_arguments_that_cannot_be_read_hold_up_no_look(proc: Proc) -> None:
+    proc.process(7, state="D")
+    there = proc.locked(7)
+    source = proc.source()
+    before = reading()
+    for _ in range(3):
+        tree = await source.look(TARGET, 0.0)
+        assert isinstance(tree, ProcessTree), "what else /proc tells of it is there to be read"
+        assert [(p.comm, p.state, p.cmdline) for p in tree.processes] == [("bun", "D", ())]
+    assert len(reading() - before) == 1, "a process that hangs costs one thread, not one a look"
+    await asyncio.to_thread(there.write_bytes, b"bun\0index.js\0")
+    assert await arguments(source) == ("bun", "index.js"), "it is read once it can be"
+
+
+async def test_arguments_that_are_known_serve_while_they_cannot_be_read_again(proc: Proc) -> None:
+    proc.process(7)
+    source = proc.source()
+    await tree_of(source)
+    proc.now += AGAIN
+    there = proc.locked(7)
+    tree = await source.look(TARGET, 0.0)
+    assert isinstance(tree, ProcessTree)
+    assert tree.processes[0].cmdline == ("bun", "index.js")
+    await asyncio.to_thread(there.write_bytes, b"")
+
+
+async def test_arguments_of_a_program_that_another_followed_are_not_taken_for_its_own(
+    proc: Proc,
+) -> None:
+    proc.process(7, comm="sh", script="start.sh")
+    source = proc.source()
+    assert await arguments(source) == ("sh", "start.sh")
+    proc.process(7)
+    assert await arguments(source) == ("bun", "index.js"), "exec() keeps the pid and its start"
+
+
+async def test_arguments_of_a_program_that_one_of_its_name_followed_are_soon_seen(
+    proc: Proc,
+) -> None:
+    proc.process(7)
+    source = proc.source()
+    await tree_of(source)
+    proc.process(7, script="worker.js")
+    proc.now += AGAIN
+    await tree_of(source)
+    await asyncio.gather(*(reading.done for reading in source._cmdlines._readings.values()))
+    assert await arguments(source) == ("bun", "worker.js")
+
+
+async def test_no_arguments_in_the_middle_of_exec_are_none_only_at_that_look(proc: Proc) -> None:
+    proc.process(7)
+    (proc.folder / "7" / "cmdline").write_bytes(b"")
+    source = proc.source()
+    assert await arguments(source) == ()
+    proc.process(7)
+    assert await arguments(source) == ("bun", "index.js")
+
+
+async def test_a_zombie_has_no_arguments_though_they_were_known(proc: Proc) -> None:
+    proc.process(7)
+    source = proc.source()
+    await tree_of(source)
+    proc.process(7, state="Z")
+    assert await arguments(source) == ()
 
 
 async def test_the_socket_tables_of_one_that_seems_well_are_read_seldom(proc: Proc) -> None:
