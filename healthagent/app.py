@@ -209,7 +209,7 @@ def _eyes(
     pid_of = partial(_pid_of, docker)
     processes = ProcessTreeSource(pid_of)
     sources: list[Source] = [
-        HttpSource(Livez),
+        HttpSource(Livez, silent=processes.doubt),
         HttpSource(Readyz),
         ClientPortsSource(pid_of),
         postgres,

@@ -97,10 +97,11 @@ class ProcessTree(Fact):
     that the tree took since the look before (1.0 is one core spinning), ``None`` at the first look.
     ``accept_queue`` counts, by listening port, connections that the kernel took and the app has not
     accepted (``rx_queue`` of a listening row in /proc/net/tcp); ``None`` where the socket tables
-    cannot be read. ``turned`` is how many seconds ago the app was last found to have taken a
-    connection to the replica's own port, or to have read from one: infinite where two looks or more
-    showed no such thing, ``None`` where there were none to compare yet. Only its event loop does
-    either, so it is a sign of life even where no answer comes in time.
+    cannot be read. A length is of this look; that nobody waits may be of one up to a minute before,
+    where the replica seemed well since. ``turned`` is how many seconds ago the app was last found
+    to have taken a connection to the replica's own port, or to have read from one: infinite where
+    two looks or more showed no such thing, ``None`` where there were none to compare yet. Only its
+    event loop does either, so it is a sign of life even where no answer comes in time.
     """
 
     processes: tuple[Process, ...]

@@ -13,7 +13,7 @@ import asyncio
 import errno
 import re
 import socket
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from time import monotonic
 
 from healthagent.core.observation import HttpAnswer, HttpError, Livez, Readyz, Unseen
@@ -28,6 +28,8 @@ MOST_HEADERS = 100
 BODILESS = frozenset({204, 304})
 STATUS_LINE = re.compile(rb"HTTP/1\.[01] ([1-9]\d\d)(?: [^\r\n]*)?\r?\n")
 
+SILENT: frozenset[HttpError] = frozenset({"timeout", "unconnected"})
+
 UNREACHABLE = frozenset({errno.EHOSTUNREACH, errno.ENETUNREACH, errno.EACCES, errno.EPERM})
 """No way there: no route, or a firewall of the agent's own host (connect(2))."""
 
@@ -36,11 +38,17 @@ class HttpSource:
     """Gives the answer of one endpoint, ``/livez`` or ``/readyz``, of any target.
 
     What went wrong on the way to the replica is told as an answer's ``error``; what the agent
-    itself could not do (no file descriptor left) is ``Unseen``.
+    itself could not do (no file descriptor left) is ``Unseen``. ``silent`` is told of each target
+    that gave no answer in time.
     """
 
-    def __init__(self, kind: type[Livez] | type[Readyz]) -> None:
+    def __init__(
+        self,
+        kind: type[Livez] | type[Readyz],
+        silent: Callable[[Target], None] = lambda _: None,
+    ) -> None:
         self._kind = kind
+        self._silent = silent
 
     @property
     def kind(self) -> type[Livez] | type[Readyz]:
@@ -51,7 +59,10 @@ class HttpSource:
         path = target.livez if self._kind is Livez else target.readyz
         if target.address is None or target.port is None or path is None:
             return Unseen("the replica declares no such endpoint")
-        return await self._get(target.address, target.port, path, timeout)
+        answer = await self._get(target.address, target.port, path, timeout)
+        if isinstance(answer, HttpAnswer) and answer.error in SILENT:
+            self._silent(target)
+        return answer
 
     async def _get(self, host: str, port: int, path: str, timeout: float) -> HttpAnswer | Unseen:
         begun, connected = monotonic(), False

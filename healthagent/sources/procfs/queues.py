@@ -13,7 +13,8 @@ from healthagent.sources.procfs import files, parse, sock_diag
 QUIET = 60.0
 """Seconds from one look at the socket tables of a container that seems well to the next: a look
 takes some 6 ms on a machine of 24 GB, see :mod:`sock_diag`, which beside 30 replicas would be a
-seventh of all that the agent does if done every 30 s. One that seems unwell is looked at always.
+seventh of all that the agent does if done every 30 s. One that seems unwell is looked at always,
+and so is one at which somebody waited or that gave no answer: nobody is judged by an old queue.
 """
 
 Queues = Mapping[int, int]
@@ -64,8 +65,9 @@ class AcceptQueues:
         self._doors: dict[str, _Door] = {}
 
     def of(self, target: Target, root: int, unwell: bool) -> Queues | None:
-        """The queues of the target whose first process is ``root``, at most ``QUIET`` seconds old
-        where it is not ``unwell``; ``None`` where they cannot be seen."""
+        """The queues of the target whose first process is ``root``; ``None`` where they cannot be
+        seen. Where it is not ``unwell`` they are at most ``QUIET`` seconds old, and empty if not of
+        now."""
         if not unwell:
             self._doors.pop(target.id, None)
         if not target.is_container:
@@ -76,8 +78,15 @@ class AcceptQueues:
         elif known.root == root and not unwell and now - known.at < QUIET:
             return known.queues
         queues = self._of_container(target, root, unwell)
-        self._read[target.id] = _Read(now, root, queues)
+        if queues and any(queues.values()):
+            self.doubt(target.id)
+        else:
+            self._read[target.id] = _Read(now, root, queues)
         return queues
+
+    def doubt(self, id_: str) -> None:
+        """Let the next look read afresh."""
+        self._read.pop(id_, None)
 
     def turned(self, target: Target) -> float | None:
         """See :attr:`ProcessTree.turned`. What is compared are looks one after another while it was
@@ -86,7 +95,7 @@ class AcceptQueues:
         return None if door is None or door.turned_at is None else self._clock() - door.turned_at
 
     def forget(self, id_: str) -> None:
-        self._read.pop(id_, None)
+        self.doubt(id_)
         self._doors.pop(id_, None)
 
     def _of_local(self, target: Target, root: int, unwell: bool) -> Queues | None:

@@ -98,6 +98,10 @@ class ProcessTreeSource:
         comms = {each.key: each.stat.comm for each in members if not each.has_ended}
         return self._tree(target, members, await self._cmdlines.of(target.id, comms, timeout))
 
+    def doubt(self, target: Target) -> None:
+        """Take it for unwell at the next look: it gave no answer."""
+        self._queues.doubt(target.id)
+
     def _located(self, target: Target, pid: int) -> int | Unseen | None:
         """The pid under which the container's first process is seen here.
 

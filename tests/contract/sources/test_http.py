@@ -228,6 +228,25 @@ async def test_a_connection_that_is_not_taken_is_told_from_a_silent_one(
     assert (await look(full_listener, IMPATIENCE)).error == "unconnected"
 
 
+async def test_who_gave_no_answer_in_time_is_told_at_once(full_listener: int) -> None:
+    told: list[int | None] = []
+    source = HttpSource(Livez, silent=lambda target: told.append(target.port))
+
+    async def ask(port: int, timeout: float) -> None:
+        target = Target("static:app", "app", "app", address="127.0.0.1", port=port)
+        await source.look(target, timeout)
+
+    with socket.create_server(("127.0.0.1", 0)) as never_answers:
+        stays_silent = never_answers.getsockname()[1]
+        await ask(stays_silent, IMPATIENCE)
+    await ask(full_listener, IMPATIENCE)
+    assert told == [stays_silent, full_listener]
+    await ask(stays_silent, PATIENCE)
+    async with serving(saying(b"HTTP/1.1 500 Oh\r\nContent-Length: 0\r\n\r\n")) as port:
+        await ask(port, PATIENCE)
+    assert told == [stays_silent, full_listener], "a refusal and a failure are answers"
+
+
 async def test_where_no_way_leads_is_unreachable() -> None:
     broadcast = "255.255.255.255"  # the kernel has no route for TCP to it, whatever its network
     assert (await look(80, host=broadcast)).error == "unreachable"

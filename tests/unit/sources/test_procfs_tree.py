@@ -220,6 +220,25 @@ async def test_the_socket_tables_of_one_that_seems_well_are_read_seldom(proc: Pr
     assert (await tree_of(source)).accept_queue == {3000: 2}
 
 
+async def test_where_somebody_waited_the_next_look_reads_afresh(proc: Proc) -> None:
+    source = proc.source()
+    for state, waiting in (("R", 3), ("S", 2), ("S", 0)):
+        proc.process(7, state=state)
+        proc.waiting(7, waiting)
+        proc.now += 1
+        assert (await tree_of(source)).accept_queue == {3000: waiting}, "a crowd passes in no time"
+
+
+async def test_where_no_answer_came_the_next_look_reads_afresh(proc: Proc) -> None:
+    proc.process(7)
+    proc.waiting(7, 0)
+    source = proc.source()
+    await tree_of(source)
+    proc.waiting(7, 65)
+    source.doubt(TARGET)
+    assert (await tree_of(source)).accept_queue == {3000: 65}, "it sleeps, and its door is blocked"
+
+
 async def test_those_of_one_that_is_stopped_are_read_at_every_look(proc: Proc) -> None:
     proc.process(7)
     proc.waiting(7, 0)
