@@ -53,7 +53,8 @@ def parse(line: bytes) -> Event | None:
 def after(state: ContainerState, event: Event) -> ContainerState:
     """The container's state as far as the event alone tells it.
 
-    An event from before the last start is old news: the Engine repeats some to who subscribes anew.
+    An event from before the last start is old news, or the clock was set back: the inspection that
+    every event asks for will tell.
     """
     if event.at / 1e9 < state.started_at:
         return state

@@ -28,7 +28,8 @@ class History:
 
     ``over`` is true while no start was heard of since the last end, ``inspected`` where an
     inspection told of that end and its event may still come, and ``final`` once one has told that
-    Docker leaves it at that end. Times are seconds since the epoch; ``heard`` are those of the last
+    Docker leaves it at that end. ``finished_at`` is that end's time as an inspection told it,
+    ``None`` where none has yet. Times are seconds since the epoch; ``heard`` are those of the last
     events, in nanoseconds.
     """
 
@@ -39,6 +40,7 @@ class History:
     started_at: float | None = None
     signals: tuple[Sent, ...] = ()
     oom_at: float | None = None
+    finished_at: float | None = None
     heard: tuple[int, ...] = ()
 
     def hear(self, event: Event) -> History:
@@ -68,14 +70,19 @@ class History:
     def take(self, state: ContainerState) -> History:
         """The history after an inspection, which knows the last end alone, and when it runs again
         not even its exit code."""
-        finished, down = state.finished_at, state.status in ("exited", "restarting", "dead")
-        now = self
-        if finished and not (self.ends and finished <= self.ends[-1].at):
+        down, now = state.status in ("exited", "restarting", "dead"), self
+        if state.finished_at and not self._knows(state.finished_at):
             now = replace(now._ended(_inspected(state, down)), inspected=True)
-        begun_since = now.over and state.started_at > now.ends[-1].at
-        if state.status in ("running", "paused") and (now.started_at is None or begun_since):
+        now = replace(now, finished_at=state.finished_at or None)
+        if state.status in ("running", "paused") and (now.over or now.started_at is None):
             now = now._begun(state.started_at)
         return replace(now, final=now.over and state.status in ("exited", "dead"))
+
+    def _knows(self, finished_at: float) -> bool:
+        """Whether that is the last end. Its event comes a moment after it."""
+        if self.finished_at is None:
+            return bool(self.ends) and finished_at <= self.ends[-1].at
+        return finished_at == self.finished_at
 
     def _begun(self, at: float) -> History:
         return replace(
@@ -93,7 +100,7 @@ class History:
             at=at,
             exit_code=int(code) if code.isdigit() else None,
             asked=asks_to_stop(self.signals),
-            oom=self.oom_at is not None and at - self.oom_at < MEMORY,
+            oom=self.oom_at is not None and abs(at - self.oom_at) < MEMORY,
             signals=self.signals,
             ran_for=_span(self.started_at, at),
         )
@@ -101,7 +108,14 @@ class History:
     def _ended(self, end: End) -> History:
         """With one more end; one that was inspected is known better now."""
         before = self.ends[:-1] if self.inspected else self.ends
-        return replace(self, ends=(*before, end)[-KEPT:], over=True, inspected=False, final=False)
+        return replace(
+            self,
+            ends=(*before, end)[-KEPT:],
+            over=True,
+            inspected=False,
+            final=False,
+            finished_at=self.finished_at if self.inspected else None,
+        )
 
     def _corrected(self, last: End) -> History:
         return replace(self, ends=(*self.ends[:-1], last))

@@ -143,3 +143,17 @@ def test_only_an_inspection_tells_that_docker_leaves_it_at_an_end() -> None:
 
 def test_a_container_that_never_started_has_no_end() -> None:
     assert History().take(ContainerState("created", exit_code=127, error="no such file")).ends == ()
+
+
+def test_after_the_clock_was_set_back_an_inspection_tells_of_an_end_that_no_event_told() -> None:
+    heard = after(START, die(30.0, 1)).take(
+        ContainerState("running", 7, started_at=31.0, finished_at=29.9)
+    )
+    restarted = ContainerState("running", 8, 2, started_at=5.0, finished_at=4.0)
+    history = heard.take(restarted).take(restarted)
+    assert [end.at for end in history.ends] == [30.0, 4.0]
+    assert not history.over, "it runs again"
+
+
+def test_want_of_memory_from_before_the_clock_was_set_back_is_no_reason_for_an_end() -> None:
+    assert not last(after(START, event("oom", 20.0), die(4.0, 137))).oom
