@@ -43,6 +43,8 @@ def judge(seen: Observation) -> Verdict:
         return conclusively_failed(blocked.code, blocked.reason, exit_code=state.exit_code)
     if state.status == "created":
         return unknown("waiting", WAITING)
+    if runs and exits.stopping is not None:
+        return being_stopped(exits.at - exits.stopping, exits.stopping)
     if not exits.ends:
         return ok("no exit was seen")
     last = exits.ends[-1]
@@ -51,6 +53,14 @@ def judge(seen: Observation) -> Verdict:
         runs_now = "runs again" if since < 0 else f"runs for {_span(since)}"
         return ok(f"{runs_now}; before that: {named.reason}", **_evidence(last))
     return _down(last, named)
+
+
+def being_stopped(seconds: float, since: float) -> Verdict:
+    """It runs, and somebody asked Docker to end it: that may take its whole grace period."""
+    return ok(
+        f"is being stopped since {_span(max(0.0, seconds))}: a signal to end came through Docker",
+        stopping_since=since,
+    )
 
 
 def looping(loop: CrashLoop, state: ContainerState, exits: Exits) -> Verdict:

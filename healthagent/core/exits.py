@@ -81,11 +81,14 @@ class Exits(Fact):
     """The last ends of a container, oldest first, as they were known at ``at``.
 
     ``final`` is true once Docker has said after the last of them that it will not restart it.
+    ``stopping`` is since when its present run has been asked to end through the Engine, the last
+    time, in seconds since the epoch; ``None`` where it was not.
     """
 
     at: float
     ends: tuple[End, ...] = ()
     final: bool = False
+    stopping: float | None = None
 
 
 EndCode = Literal[
@@ -127,7 +130,12 @@ def inspected(state: ContainerState) -> End:
 
 def asks_to_stop(signals: Sequence[Sent]) -> bool:
     """Whether one of them means that the container is to end."""
-    return any(sent.number in _STOPPING for sent in signals)
+    return asked_to_stop_at(signals) is not None
+
+
+def asked_to_stop_at(signals: Sequence[Sent]) -> float | None:
+    """When the last of them came that means that the container is to end."""
+    return next((sent.at for sent in reversed(signals) if sent.number in _STOPPING), None)
 
 
 def name(end: End) -> Name:

@@ -24,6 +24,10 @@ FIRST_PAUSE, LONGEST_PAUSE = 10.0, 600.0
 JITTER = 0.25
 """The share of a pause that it may differ by, so that what fell together is not restarted so."""
 
+BEING_STOPPED = 60.0
+"""Seconds for which somebody who asked Docker to end a replica is taken to be at it. One that does
+not heed that for longer is as dead as before, and nobody's to wait for."""
+
 HOPELESS = frozenset({"pm2", "wrong_runtime", "cluster", "second_process"})
 """Codes of ``process`` that the image or its command brings about: it would start as it was."""
 
@@ -113,11 +117,14 @@ def _static(scene: Scene) -> Refusal | None:
 
 
 def _docker(scene: Scene) -> Refusal | None:
-    """Docker, or who set its restart policy, has this in hand."""
+    """Docker, who set its restart policy, or who is stopping it has this in hand."""
     ending = _check(scene.replica, "exit")
     if ending is not None and ending.blocks:
         why = f"Docker answers its ends, by its restart policy: {ending.reason}"
         return Refusal("docker", why)
+    since = ending.evidence.get("stopping_since") if ending is not None else None
+    if isinstance(since, float) and abs(scene.report.at - since) < BEING_STOPPED:
+        return Refusal("docker", "somebody is stopping it: a signal to end came through Docker")
     container = scene.replica.container
     if container is not None and container.status not in ("running", "paused"):
         return Refusal(

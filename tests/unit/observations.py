@@ -171,7 +171,13 @@ ends = st.builds(
     ran_for=st.none() | SECONDS,
     left=st.booleans(),
 )
-exits = st.builds(Exits, SECONDS, st.lists(ends, max_size=4).map(tuple), st.booleans())
+exits = st.builds(
+    Exits,
+    SECONDS,
+    st.lists(ends, max_size=4).map(tuple),
+    st.booleans(),
+    st.none() | SECONDS,
+)
 
 FACTS: dict[type[Fact], st.SearchStrategy[Fact]] = {
     ContainerState: states,

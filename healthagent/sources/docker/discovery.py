@@ -167,4 +167,4 @@ class ExitsSource:
         known = self._discovery.history_of(target)
         if isinstance(known, Unseen):
             return known
-        return Exits(self._clock(), known.ends, known.final)
+        return Exits(self._clock(), known.ends, known.final, known.stopping)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-from healthagent.core.exits import End, Sent, asks_to_stop
+from healthagent.core.exits import End, Sent, asked_to_stop_at, asks_to_stop
 from healthagent.core.observation import ContainerState
 from healthagent.sources.docker.event import Event
 
@@ -42,6 +42,11 @@ class History:
     oom_at: float | None = None
     finished_at: float | None = None
     heard: tuple[int, ...] = ()
+
+    @property
+    def stopping(self) -> float | None:
+        """See :attr:`Exits.stopping`."""
+        return None if self.over else asked_to_stop_at(self.signals)
 
     def hear(self, event: Event) -> History:
         """The history after an event. One that is repeated is nothing. One older than the last is

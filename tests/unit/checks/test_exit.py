@@ -51,6 +51,22 @@ def test_a_replica_that_runs_again_is_ok_and_says_how_it_ended() -> None:
     assert "runs for 3 s; before that: killed for want of memory" in verdict.reason
 
 
+def test_a_replica_that_is_being_stopped_is_ok_and_says_since_when() -> None:
+    being_stopped = Exits(NOW, (ERROR,), stopping=NOW - 3)
+    verdict = judged(RUNNING, exits=being_stopped)
+    assert said(verdict) == (Status.OK, "ok")
+    assert verdict.reason == ("is being stopped since 3 s: a signal to end came through Docker")
+    assert verdict.evidence == {"stopping_since": NOW - 3}
+
+
+def test_that_it_was_being_stopped_is_nothing_once_it_has_ended() -> None:
+    assert said(judged(EXITED, exits=Exits(NOW, (ERROR,), stopping=NOW - 3)))[1] == "error"
+
+
+def test_a_crash_loop_that_is_being_stopped_is_one_until_it_has_ended() -> None:
+    assert said(judged(RUNNING, exits=Exits(NOW, LOOP, stopping=NOW)))[1] == "crash_loop"
+
+
 def test_a_stop_on_purpose_is_no_fault() -> None:
     verdict = judged(replace(EXITED, exit_code=143), STOPPED)
     assert said(verdict) == (Status.OK, "ok")

@@ -6,8 +6,10 @@ from functools import reduce
 
 import pytest
 
-from healthagent.core.exits import End
+from healthagent.core.exits import End, Exits
 from healthagent.core.observation import ContainerState
+from healthagent.core.target import Target
+from healthagent.sources.docker import DockerDiscovery, ExitsSource
 from healthagent.sources.docker.event import Event
 from healthagent.sources.docker.exits import KEPT, History
 
@@ -157,3 +159,26 @@ def test_after_the_clock_was_set_back_an_inspection_tells_of_an_end_that_no_even
 
 def test_want_of_memory_from_before_the_clock_was_set_back_is_no_reason_for_an_end() -> None:
     assert not last(after(START, event("oom", 20.0), die(4.0, 137))).oom
+
+
+def test_a_run_that_is_asked_to_end_is_being_stopped_until_it_has_ended() -> None:
+    asked = after(START, TERM)
+    assert asked.stopping == 20.0
+    assert after(event("kill", 30.0, signal="9"), history=asked).stopping == 30.0, "the last time"
+    assert after(die(31.0, 0), history=asked).stopping is None
+    assert after(die(31.0, 0), event("start", 32.0), history=asked).stopping is None
+
+
+def test_a_signal_that_asks_for_no_end_stops_nothing() -> None:
+    assert after(START, event("kill", 20.0, signal="10")).stopping is None
+
+
+async def test_a_look_tells_what_was_heard() -> None:
+    class Told(DockerDiscovery):
+        def history_of(self, target: Target) -> History:
+            return after(START, die(15.0, 1), event("start", 16.0), TERM)
+
+    source = ExitsSource(Told("unix:///none", own_ids=()), clock=lambda: 23.0)
+    exits = await source.look(Target(ID, "app-1", "app"), 1.0)
+    ends = (End(15.0, 1, asked=False, ran_for=5.0),)
+    assert exits == Exits(23.0, ends, stopping=20.0)

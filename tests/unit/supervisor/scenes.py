@@ -54,6 +54,11 @@ def down(name: str, exit_code: int, *, asked: bool, status: str = "exited") -> R
     return well(name).seen(state, ends, Livez("/livez", None, 0.0, "refused"))
 
 
+def being_stopped(replica: Replica, ago: float) -> Replica:
+    """Somebody sent it a signal to end through Docker, so many seconds ago."""
+    return replica.seen(Exits(NOW, stopping=NOW - ago))
+
+
 def crashing(name: str) -> Replica:
     """It happens to run, between two of its crashes."""
     ends = tuple(End(NOW - ago, 1, asked=False, ran_for=2.0) for ago in (9.0, 6.0, 3.0))

@@ -12,12 +12,21 @@ from healthagent.core.observation import ContainerState, ProcessTree
 from healthagent.core.report import Report
 from healthagent.core.rotation import Drain
 from healthagent.core.transition import Transition
-from healthagent.supervisor.guards import FIRST_PAUSE, JITTER, REFUSALS, Guard, Limits, pause
+from healthagent.supervisor.guards import (
+    BEING_STOPPED,
+    FIRST_PAUSE,
+    JITTER,
+    REFUSALS,
+    Guard,
+    Limits,
+    pause,
+)
 from healthagent.supervisor.memory import HOUR, Memory, Past, died
 from healthagent.supervisor.policy import Choice, Decision, decide, spared
 from healthagent.supervisor.supervise import SILENT
 from tests.unit.supervisor.scenes import (
     LONG_AGO,
+    being_stopped,
     blocked,
     crashing,
     down,
@@ -76,6 +85,7 @@ FROZEN = report(*CALM, frozen("app-2"))
 PM2 = ProcessTree(
     (process("S", "PM2 v5.3.0: God"), replace(process("S", pid=101), ppid=100, ns_pid=2))
 )
+STOPPING = report(*CALM, being_stopped(frozen("app-2"), ago=3.0))
 QUORUM_2 = tuple(
     replica.but(quorum=2)
     for replica in (frozen("app-1", supervise="observe"), frozen("app-2"), well("app-3"))
@@ -119,6 +129,11 @@ ROWS = (
     Row(
         "an act of the agent's own left it drained",
         drained(FROZEN, "app-2", Drain("supervisor", "", NOW - 60)),
+        ACT,
+    ),
+    Row(
+        "it did not heed who wanted to stop it",
+        report(*CALM, being_stopped(frozen("app-2"), ago=BEING_STOPPED)),
         ACT,
     ),
     # What is only said
@@ -175,6 +190,19 @@ ROWS = (
         refused("docker"),
     ),
     Row("crash loop", report(*CALM, crashing("app-2")), refused("docker"), said="ended 3 times"),
+    Row("somebody is stopping it", STOPPING, refused("docker"), said="somebody is stopping it"),
+    Row(
+        "somebody is stopping it by a clock that is ahead",
+        report(*CALM, being_stopped(frozen("app-2"), ago=-3.0)),
+        refused("docker"),
+    ),
+    Row(
+        "the agent itself is stopping it",
+        STOPPING,
+        waits("busy"),
+        busy=frozenset({"app"}),
+        said="has to end",
+    ),
     Row("paused", report(*CALM, paused("app-2")), refused("paused"), said="docker unpause"),
     Row(
         "unknown",
@@ -320,8 +348,9 @@ def test_what_only_the_agent_sees_is_no_reason() -> None:
         (report(*CALM), "it is not there any more"),
         (drained(FROZEN, "app-2", BY_HAND), "it is drained by alice: a new disk"),
         (report(frozen("app-1"), frozen("app-2"), frozen("app-3")), "all 3 replicas"),
+        (STOPPING, "somebody is stopping it"),
     ],
-    ids=["as it was", "back", "gone", "drained", "all"],
+    ids=["as it was", "back", "gone", "drained", "all", "stopping"],
 )
 def test_it_is_asked_again_before_the_stop(later: Report, said: str) -> None:
     why = spared(later, since(later), "app-2")
