@@ -14,7 +14,7 @@ from healthagent.core.report import Notice, natural
 from healthagent.core.target import DatabaseRef, Target
 from healthagent.sources.docker.engine import Engine
 from healthagent.sources.docker.exits import History
-from healthagent.sources.docker.messages import Heard, Inspected, Lost, Message, Surveyed
+from healthagent.sources.docker.messages import Heard, Inspected, Lost, Message, Surveyed, Untold
 from healthagent.sources.docker.own import own_containers
 from healthagent.sources.docker.registry import Registry, Survey
 
@@ -67,7 +67,8 @@ class DockerDiscovery:
     def pid_of(self, target: Target) -> int | None:
         """The pid of the container's first process as the host counts; ``None`` if none runs."""
         known = self._registry.known.get(target.id)
-        return (known.state.pid or None) if known else None
+        state = known.state if known else None
+        return (state.pid or None) if isinstance(state, ContainerState) else None
 
     def secrets_of(self, target: Target) -> tuple[str, ...]:
         """What must not be kept of what a container prints."""
@@ -111,7 +112,7 @@ class DockerDiscovery:
         """All that is known; what was touched is told once."""
         containers = self._registry.known.values()
         targets = [container.target for container in containers if container.target]
-        notices = [notice for container in containers for notice in container.notices]
+        notices = [notice for container in containers for notice in container.all_notices]
         lost = [self._lost] if self._lost else []
         return Sighting(
             targets=tuple(sorted(targets, key=lambda t: (t.service, natural(t.name)))),
@@ -131,7 +132,7 @@ class DockerDiscovery:
                             engine.inspect(id_)
                         case Survey():
                             engine.survey()
-                case Inspected():
+                case Inspected() | Untold():
                     self._registry.take(message)
                 case Surveyed():
                     self._registry.take_all(message)

@@ -1,8 +1,11 @@
 """One connection to the Docker Engine.
 
-docker-py blocks, so it works in threads: one follows the events, one inspects. What they learn is
-handed over to the event loop in order. They are daemon threads, and every request has a deadline:
-an Engine that hangs cannot hold up the end of the agent.
+docker-py blocks, so it works in threads: one follows the events, one asks, and some inspect side by
+side. What they learn is handed over to the event loop in order. They are daemon threads, and every
+request has a deadline: an Engine that hangs cannot hold up the end of the agent.
+
+The Engine may hang over one container, or fail, and tell of all others as ever. So it is lost only
+where it answers nothing: no events, no list, no ping.
 """
 
 from __future__ import annotations
@@ -12,20 +15,20 @@ import json
 import queue
 import threading
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import suppress
 from typing import cast
 
 import requests
 from docker import APIClient
-from docker.errors import NotFound
+from docker.errors import APIError, NotFound
 from docker.types import CancellableStream
 from urllib3.exceptions import ReadTimeoutError
 
 from healthagent.docker_api import DEADLINE, FAULTS, connect, explained
 from healthagent.sources.docker import container, event
 from healthagent.sources.docker.container import Container, Vantage
-from healthagent.sources.docker.messages import Heard, Inspected, Lost, Message, Surveyed
+from healthagent.sources.docker.messages import Heard, Inspected, Lost, Message, Surveyed, Untold
 
 IDLE = 10.0
 """Seconds of silence after which the events are subscribed to anew: an Engine that hangs says
@@ -33,6 +36,14 @@ nothing, as an Engine does where nothing happens."""
 
 RESYNC = 60.0
 """Seconds after which all containers are surveyed again, should an event ever have been lost."""
+
+SIDE_BY_SIDE = 8
+"""How many containers are inspected at a time: one over which the Engine hangs keeps no other
+waiting. docker-py keeps ten connections."""
+
+WITHIN = 2.0 * DEADLINE
+"""Seconds after which those that were not told of are left for another time: two requests' worth,
+since some containers take two."""
 
 _EVERYTHING = ""
 """Asked for in place of an id."""
@@ -58,6 +69,7 @@ class Engine:
         self._stream: CancellableStream[bytes] | None = None
         self._closed = threading.Event()
         self._client: APIClient | None = None
+        self._place: tuple[str | None, Vantage] = (None, Vantage())
 
     def open(self) -> None:
         self._start(self._follow)
@@ -86,10 +98,10 @@ class Engine:
             with suppress(*FAULTS, AttributeError):  # the stream may end at this very moment
                 stream.close()
 
-    def _start(self, work: Callable[[], None]) -> None:
+    def _start(self, work: Callable[..., None], *arguments: object) -> None:
         def run() -> None:
             try:
-                work()
+                work(*arguments)
             except Exception as error:
                 self._tell(Lost(explained(error, self._url)))
 
@@ -171,28 +183,83 @@ class Engine:
                 self._tell(self._surveyed(client))
                 due = time.monotonic() + RESYNC
                 continue
-            for id_ in dict.fromkeys(wanted):
-                self._tell(self._inspected(client, str(id_)))
+            self._start(self._inspect, client, dict.fromkeys(map(str, wanted), ""))
         client.close()
+
+    def _inspect(self, client: APIClient, names: Mapping[str, str]) -> None:
+        for told in self._inspected(client, names):
+            self._tell(told)
 
     def _surveyed(self, client: APIClient) -> Surveyed:
         asked = time.monotonic()
-        own, vantage = self._vantage(client)
         labels = [container.ENABLE]
         if self._project is not None:
             labels.append(f"{container.PROJECT}={self._project}")
         listed = client.containers(all=True, filters={"label": labels})
-        return Surveyed(
-            asked, vantage, own, tuple(self._inspected(client, c["Id"]) for c in listed)
-        )
+        names = {each["Id"]: "".join((each.get("Names") or ())[:1]).lstrip("/") for each in listed}
+        told = list(self._inspected(client, names))
+        try:
+            self._place = self._vantage(client)
+        except FAULTS as error:
+            client.ping()
+            told.append(Untold(asked, self._own_ids[0], "", self._why(error)))
+        return Surveyed(asked, self._place[1], self._place[0], tuple(told))
 
-    def _inspected(self, client: APIClient, id_: str) -> Inspected:
+    def _inspected(
+        self, client: APIClient, names: Mapping[str, str]
+    ) -> Iterator[Inspected | Untold]:
+        """How containers are, by their ids, as they are told; their names are for those that the
+        Engine does not tell of. Raises one of ``FAULTS`` where it tells of nothing else either."""
+        asked = time.monotonic()
+        waiting: queue.SimpleQueue[str] = queue.SimpleQueue()
+        answers: queue.SimpleQueue[Inspected | Untold] = queue.SimpleQueue()
+        for id_ in names:
+            waiting.put(id_)
+
+        def inspect() -> None:
+            with suppress(queue.Empty):
+                while True:
+                    id_ = waiting.get_nowait()
+                    answers.put(self._one(client, id_, names[id_]))
+
+        threads = [
+            threading.Thread(target=inspect, name="docker_inspect_some", daemon=True)
+            for _ in range(min(SIDE_BY_SIDE, len(names)))
+        ]
+        for thread in threads:
+            thread.start()
+        late = f"the Engine did not tell of it within {WITHIN:g} s"
+        untold = {id_: Untold(asked, id_, name, late) for id_, name in names.items()}
+        with suppress(queue.Empty):
+            for _ in names:
+                answer = answers.get(timeout=max(0.0, asked + WITHIN - time.monotonic()))
+                if isinstance(answer, Untold):
+                    untold[answer.id] = answer
+                else:
+                    del untold[answer.id]
+                    yield answer
+            for thread in threads:
+                thread.join()
+        if untold:
+            client.ping()
+        yield from untold.values()
+
+    def _one(self, client: APIClient, id_: str, name: str) -> Inspected | Untold:
         """A container that vanishes while it is inspected is no fault."""
         asked = time.monotonic()
-        return Inspected(asked, id_, _inspect(client, id_))
+        try:
+            return Inspected(asked, id_, _inspect(client, id_))
+        except Exception as error:
+            return Untold(asked, id_, name, self._why(error))
+
+    def _why(self, error: Exception) -> str:
+        if isinstance(error, APIError):
+            return str(error.explanation or error)
+        return explained(error, self._url).problem
 
     def _vantage(self, client: APIClient) -> tuple[str | None, Vantage]:
-        """The agent's own container, if it has one that this Engine knows."""
+        """The agent's own container, if it has one that this Engine knows. Raises one of
+        ``FAULTS``: where it was before then holds."""
         for id_ in self._own_ids:
             own = _inspect(client, id_)
             if own is None:

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 
 from healthagent.core.exits import End, Sent, asked_to_stop_at, asks_to_stop
 from healthagent.core.observation import ContainerState
-from healthagent.sources.docker.event import Event
+from healthagent.sources.docker.event import UP, Event
 
 KEPT = 12
 """How many ends are kept: as many as Docker's backoff takes to reach its longest."""
@@ -44,6 +44,11 @@ class History:
     heard: tuple[int, ...] = ()
 
     @property
+    def runs(self) -> bool:
+        """Whether it was started, and not heard to have ended since."""
+        return self.started_at is not None and not self.over
+
+    @property
     def stopping(self) -> float | None:
         """See :attr:`Exits.stopping`."""
         return None if self.over else asked_to_stop_at(self.signals)
@@ -79,7 +84,7 @@ class History:
         if state.finished_at and not self._knows(state.finished_at):
             now = replace(now._ended(_inspected(state, down)), inspected=True)
         now = replace(now, finished_at=state.finished_at or None)
-        if state.status in ("running", "paused") and (now.over or now.started_at is None):
+        if state.status in UP and not now.runs:
             now = now._begun(state.started_at)
         return replace(now, final=now.over and state.status in ("exited", "dead"))
 

@@ -27,13 +27,24 @@ class Inspected:
 
 
 @dataclass(frozen=True, slots=True)
+class Untold:
+    """The Engine was asked for one container at ``asked`` and did not tell of it, and ``why``. Its
+    ``name`` is empty where that is not known either."""
+
+    asked: float
+    id: str
+    name: str
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
 class Surveyed:
     """All labelled containers that there were after ``asked``, and from where they are seen."""
 
     asked: float
     vantage: Vantage
     own: str | None
-    containers: tuple[Inspected, ...]
+    containers: tuple[Inspected | Untold, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,4 +54,4 @@ class Lost:
     notice: Notice
 
 
-Message = Heard | Inspected | Surveyed | Lost
+Message = Heard | Inspected | Untold | Surveyed | Lost

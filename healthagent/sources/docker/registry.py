@@ -7,25 +7,31 @@ from dataclasses import dataclass, field, replace
 
 from healthagent.core.declaration import declare
 from healthagent.core.masking import secrets_in
-from healthagent.core.observation import ContainerState
+from healthagent.core.observation import ContainerState, Unseen
 from healthagent.core.report import Notice
 from healthagent.core.target import DatabaseRef, Target
 from healthagent.sources.docker import event as events
 from healthagent.sources.docker.container import ENABLE, PROJECT, Container, Vantage, unreadable
 from healthagent.sources.docker.event import Event
 from healthagent.sources.docker.exits import History
-from healthagent.sources.docker.messages import Heard, Inspected, Surveyed
+from healthagent.sources.docker.messages import Heard, Inspected, Surveyed, Untold
 
 
 @dataclass(frozen=True, slots=True)
 class Known:
     """One labelled container. ``target`` is ``None`` where it does not ask to be watched.
-    ``secrets`` are the values of its variables that nobody is to read."""
+    ``secrets`` are the values of its variables that nobody is to read. ``untold`` is a notice where
+    the Engine did not tell of it the last time that it was asked."""
 
-    state: ContainerState
+    state: ContainerState | Unseen
     target: Target | None
-    notices: tuple[Notice, ...]
+    notices: tuple[Notice, ...] = ()
     secrets: tuple[str, ...] = field(default=(), repr=False)
+    untold: Notice | None = None
+
+    @property
+    def all_notices(self) -> tuple[Notice, ...]:
+        return self.notices if self.untold is None else (*self.notices, self.untold)
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,13 +97,17 @@ class Registry:
         self._histories[id_] = self._histories.get(id_, History()).hear(event)
         known = self._known.get(id_)
         if known is not None:
-            self._known[id_] = replace(known, state=events.after(known.state, event))
+            if isinstance(known.state, ContainerState):
+                self._known[id_] = replace(known, state=events.after(known.state, event))
             if event.action in events.TOUCHING:
                 self._touched.add(id_)
         return id_
 
-    def take(self, inspected: Inspected) -> None:
+    def take(self, inspected: Inspected | Untold) -> None:
         """Fold an inspection."""
+        if isinstance(inspected, Untold):
+            self._miss(inspected)
+            return
         id_, container = inspected.id, inspected.container
         if inspected.asked < self._heard_at.get(id_, 0.0):
             if container is not None and self._is_only_heard_of(id_):
@@ -110,7 +120,7 @@ class Registry:
         self._histories[id_] = self._histories.get(id_, History()).take(container.state)
         before, now = self._known.get(id_), self._declared(container)
         self._known[id_] = now
-        if before is not None and _differ(before.state, now.state):
+        if before is not None and _differ(before.state, container.state):
             self._touched.add(id_)
 
     def take_all(self, survey: Surveyed) -> None:
@@ -133,6 +143,23 @@ class Registry:
             if id_ in self._known or id_ in self._heard_at
         }
 
+    def _miss(self, untold: Untold) -> None:
+        """Keep what is known of a container that the Engine does not tell of. Its state is that
+        before it was started, and so is none of now, where it was started since."""
+        if untold.asked < self._heard_at.get(untold.id, 0.0):
+            return
+        unseen = Unseen(untold.why, "look at the log of dockerd")
+        known = self._known.get(untold.id, Known(unseen, None))
+        name = known.target.name if known.target else untold.name or untold.id[:12]
+        notice = Notice(
+            about=name,
+            problem=f"cannot be inspected, so that what was known of it is kept: {untold.why}",
+            remedy=f"try `docker inspect {name}`, and look at the log of dockerd",
+        )
+        down = isinstance(known.state, ContainerState) and known.state.status not in events.UP
+        state = unseen if down and self.history(untold.id).runs else known.state
+        self._known[untold.id] = replace(known, state=state, untold=notice)
+
     def _is_only_heard_of(self, id_: str) -> bool:
         """Whether a container is there and has not been inspected yet. Else the first survey would
         leave out whoever dies or turns healthy while it is made, and Traefik would be told so."""
@@ -153,8 +180,10 @@ class Registry:
         return Known(container.state, target, notices, secrets_in(container.environment))
 
 
-def _differ(before: ContainerState, now: ContainerState) -> bool:
+def _differ(before: ContainerState | Unseen, now: ContainerState) -> bool:
     """Whether something happened that no event told, or that it told only in part."""
+    if isinstance(before, Unseen):
+        return True
     return (before.status, before.pid, before.started_at, before.exit_code, before.oom_killed) != (
         now.status, now.pid, now.started_at, now.exit_code, now.oom_killed,
     )  # fmt: skip

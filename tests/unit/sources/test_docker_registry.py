@@ -6,10 +6,10 @@ from dataclasses import replace
 
 import pytest
 
-from healthagent.core.observation import ContainerState
+from healthagent.core.observation import ContainerState, Unseen
 from healthagent.sources.docker.container import Container, Network, Vantage
 from healthagent.sources.docker.event import Event
-from healthagent.sources.docker.messages import Heard, Inspected, Surveyed
+from healthagent.sources.docker.messages import Heard, Inspected, Surveyed, Untold
 from healthagent.sources.docker.registry import Registry, Survey
 
 ID, OWN, OTHER = "a" * 64, "0" * 64, "b" * 64
@@ -39,7 +39,9 @@ def registry() -> Registry:
 
 
 def status(registry: Registry, id_: str = ID) -> str:
-    return registry.known[id_].state.status
+    state = registry.known[id_].state
+    assert isinstance(state, ContainerState), state
+    return state.status
 
 
 def test_a_death_counts_at_once_is_touched_and_asks_for_an_inspection(registry: Registry) -> None:
@@ -150,3 +152,61 @@ def test_a_container_whose_label_cannot_be_read_is_a_notice_and_no_target() -> N
     known = registry.known[ID]
     assert known.target is None
     assert [notice.key for notice in known.notices] == ["healthagent.enable"]
+
+
+def untold(asked: float, id_: str = ID) -> Untold:
+    return Untold(asked, id_, "shop-app-1", "the Engine does not answer within 3 s")
+
+
+def test_what_is_known_of_a_container_stays_where_the_engine_does_not_tell_of_it(
+    registry: Registry,
+) -> None:
+    before = registry.known[ID]
+    registry.take_all(Surveyed(12.0, Vantage(), OWN, (untold(12.0),)))
+    assert (registry.known[ID].state, registry.known[ID].target) == (RUNNING, before.target)
+    registry.hear(heard("die", 13.0, exitCode="1"))
+    registry.take(untold(13.1))
+    assert status(registry) == "exited", "an event tells as ever"
+
+
+def test_one_notice_names_the_container_that_is_not_told_of_until_it_is(registry: Registry) -> None:
+    for asked in (12.0, 72.0):
+        registry.take(untold(asked))
+    (notice,) = registry.known[ID].all_notices
+    assert (notice.about, notice.remedy) == (
+        "shop-app-1", "try `docker inspect shop-app-1`, and look at the log of dockerd",
+    )  # fmt: skip
+    assert "does not answer within 3 s" in notice.problem
+    registry.take(Inspected(132.0, ID, CONTAINER))
+    assert registry.known[ID].all_notices == ()
+
+
+def test_how_a_container_runs_that_was_started_and_not_told_of_since_is_unseen(
+    registry: Registry,
+) -> None:
+    registry.hear(heard("die", 11.0, exitCode="1"))
+    registry.hear(heard("start", 12.0))
+    registry.take(untold(12.1))
+    state = registry.known[ID].state
+    assert isinstance(state, Unseen), "it may run: that it had exited is of before"
+    assert state.reason == "the Engine does not answer within 3 s"
+    registry.take(Inspected(13.0, ID, CONTAINER))
+    assert status(registry) == "running"
+    assert ID in registry.take_touched(), "now there is something to look at"
+
+
+def test_a_container_that_was_never_told_of_is_a_notice_and_no_target() -> None:
+    registry = Registry("shop", {}, {})
+    registry.take_all(Surveyed(1.0, Vantage(), OWN, (untold(1.0),)))
+    known = registry.known[ID]
+    assert known.target is None
+    assert isinstance(known.state, Unseen)
+    assert [notice.about for notice in known.all_notices] == ["shop-app-1"]
+    registry.hear(heard("die", 2.0, exitCode="1"))
+    assert isinstance(registry.known[ID].state, Unseen), "there is no state that an event could end"
+
+
+def test_nobody_who_is_destroyed_meanwhile_is_missed(registry: Registry) -> None:
+    registry.hear(heard("destroy", 11.0))
+    registry.take(untold(10.9))
+    assert ID not in registry.known
