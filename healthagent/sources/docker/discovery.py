@@ -126,7 +126,7 @@ class DockerDiscovery:
         for message in messages:
             match message:
                 case Heard():
-                    self._since = max(self._since, message.event.at + 1)
+                    self._since = message.event.at + 1
                     match self._registry.hear(message):
                         case str(id_):
                             engine.inspect(id_)

@@ -53,7 +53,8 @@ class Engine:
     """Follows one Engine until it is lost or closed. Belongs to the event loop that opened it.
 
     ``since`` is the time behind the last event that an earlier connection told, in nanoseconds by
-    the Engine's clock: what happened meanwhile is told first. 0 asks for nothing of the past.
+    the Engine's clock: what happened meanwhile is told first. 0 asks for nothing of the past. It
+    goes back with that clock: what is ahead of it would leave out all that happens until then.
     """
 
     def __init__(
@@ -121,7 +122,7 @@ class Engine:
             for line in lines:
                 told = event.parse(line)
                 if told is not None:
-                    self._since = max(self._since, told.at + 1)
+                    self._since = told.at + 1
                     self._tell(Heard(time.monotonic(), told))
 
     def _subscriptions(self, client: APIClient) -> Iterator[Iterator[bytes]]:

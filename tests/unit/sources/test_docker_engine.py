@@ -16,6 +16,7 @@ from docker.errors import APIError
 from urllib3.exceptions import ReadTimeoutError
 
 from healthagent.core.report import Notice
+from healthagent.sources.docker import DockerDiscovery, discovery
 from healthagent.sources.docker import engine as connection
 from healthagent.sources.docker.engine import Engine
 from healthagent.sources.docker.messages import Inspected, Lost, Message, Surveyed, Untold
@@ -237,3 +238,38 @@ async def test_where_the_agents_own_container_is_not_told_of_it_is_said_and_the_
     told = said(await first(engine))
     engine.close()
     assert told.keys() == {"a", "b"}
+
+
+SET_BACK = (5_000_000_000, 3_000_000_000)
+"""Times of two events, between which the Engine's clock was set back."""
+
+
+async def subscribed(daemon: Daemon) -> str:
+    return await asyncio.to_thread(daemon.subscriptions.get, timeout=AMPLE)
+
+
+async def test_the_events_are_subscribed_to_anew_from_the_last_one_on_not_from_the_latest(
+    daemon: Daemon, engine: Engine
+) -> None:
+    daemon.streams = [Stream(SET_BACK, goes_idle=True)]
+    engine.open()
+    await subscribed(daemon)
+    assert await subscribed(daemon) == "3.000000001", "until 5 s nothing would be told"
+
+
+async def test_so_they_are_over_another_connection(
+    daemon: Daemon, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(discovery, "RETRY", (0.0, 0.0))
+    daemon.streams = [Stream(SET_BACK, goes_idle=False)]
+    found = DockerDiscovery("unix:///none", own_ids=())
+
+    async def follow() -> None:
+        async for _ in found.sightings():
+            pass
+
+    following = asyncio.create_task(follow())
+    await subscribed(daemon)
+    assert await subscribed(daemon) == "3.000000001", "until 5 s nothing would be told"
+    following.cancel()
+    await asyncio.wait([following])
