@@ -117,7 +117,7 @@ class DockerDiscovery:
         return Sighting(
             targets=tuple(sorted(targets, key=lambda t: (t.service, natural(t.name)))),
             touched=self._registry.take_touched() & {target.id for target in targets},
-            notices=(*lost, *sorted(notices, key=str)),
+            notices=(*lost, *sorted((*notices, *self._registry.mixed()), key=str)),
             complete=self._surveyed,
         )
 

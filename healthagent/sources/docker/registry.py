@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections import defaultdict
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 
 from healthagent.core.declaration import declare
@@ -20,12 +21,14 @@ from healthagent.sources.docker.messages import Heard, Inspected, Surveyed, Unto
 @dataclass(frozen=True, slots=True)
 class Known:
     """One labelled container. ``target`` is ``None`` where it does not ask to be watched.
-    ``secrets`` are the values of its variables that nobody is to read. ``untold`` is a notice where
-    the Engine did not tell of it the last time that it was asked."""
+    ``project`` is its Compose project, empty without one. ``secrets`` are the values of its
+    variables that nobody is to read. ``untold`` is a notice where the Engine did not tell of it the
+    last time that it was asked."""
 
     state: ContainerState | Unseen
     target: Target | None
     notices: tuple[Notice, ...] = ()
+    project: str = ""
     secrets: tuple[str, ...] = field(default=(), repr=False)
     untold: Notice | None = None
 
@@ -72,6 +75,24 @@ class Registry:
     def own(self) -> str | None:
         """The id of the agent's own container, if it has one."""
         return self._own
+
+    def mixed(self) -> Iterator[Notice]:
+        """A notice for each service that several Compose projects have: staging beside production,
+        made of one file. The agent takes it for one, with one quorum, and rolls it whole."""
+        projects: dict[str, set[str]] = defaultdict(set)
+        for known in self._known.values():
+            if known.target is not None:
+                projects[known.target.service].add(known.project)
+        for service, names in projects.items():
+            if len(names) > 1:
+                several = " and ".join(sorted(filter(None, names)) + ["no project"] * ("" in names))
+                yield Notice(
+                    about=service,
+                    key="docker.project",
+                    problem=f"is not set, and the service is in {several}: all are taken for one",
+                    remedy="give each project an agent of its own, and its name in "
+                    "HEALTHAGENT_DOCKER_PROJECT",
+                )
 
     def history(self, id_: str) -> History:
         """How the runs of a container ended, as far as it was seen."""
@@ -177,7 +198,13 @@ class Registry:
         target, notices = declare(
             container.candidate(self._vantage), self._databases, self._defaults
         )
-        return Known(container.state, target, notices, secrets_in(container.environment))
+        return Known(
+            container.state,
+            target,
+            notices,
+            container.labels.get(PROJECT, ""),
+            secrets_in(container.environment),
+        )
 
 
 def _differ(before: ContainerState | Unseen, now: ContainerState) -> bool:

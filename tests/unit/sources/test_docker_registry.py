@@ -64,6 +64,25 @@ def test_a_survey_asked_for_before_a_death_does_not_undo_it(registry: Registry) 
     assert status(registry) == "exited"
 
 
+def of_project(name: str, id_: str) -> Container:
+    labels = {**LABELS, "com.docker.compose.project": name, "com.docker.compose.service": "app"}
+    return replace(CONTAINER, id=id_, name=f"{name}-app-1", labels=labels)
+
+
+def test_a_service_that_two_projects_have_is_told_of() -> None:
+    registry = Registry(None, {}, {})
+    registry.take_all(survey(of_project("shop", ID), of_project("staging", OTHER), asked=10.0))
+    (notice,) = registry.mixed()
+    assert (notice.about, notice.key) == ("app", "docker.project"), "one would be rolled with both"
+    assert "shop and staging" in notice.problem
+
+
+def test_a_service_of_one_project_is_as_it_should_be() -> None:
+    registry = Registry(None, {}, {})
+    registry.take_all(survey(of_project("shop", ID), of_project("shop", OTHER), asked=10.0))
+    assert list(registry.mixed()) == []
+
+
 def test_the_first_survey_leaves_out_nobody_who_is_heard_of_meanwhile() -> None:
     registry = Registry("shop", {}, {})
     assert registry.hear(heard("health_status: healthy", 10.5)) == ID
