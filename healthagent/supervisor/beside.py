@@ -10,8 +10,10 @@ import asyncio
 import threading
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import suppress
+from functools import partial
 from typing import Any
 
+from healthagent.aside import begin
 from healthagent.docker_api import FAULTS, connect, explained
 from healthagent.errors import ActionError
 
@@ -40,14 +42,14 @@ class DockerBeside:
             with suppress(RuntimeError):  # the loop is closed: nobody listens any more
                 loop.call_soon_threadsafe(told.put_nowait, what)
 
-        threading.Thread(target=run, args=(tell,), name="docker_beside", daemon=True).start()
+        begin("docker_beside", partial(run, tell))
         try:
             while (line := await told.get()) is not None:
                 if isinstance(line, ActionError):
                     raise line
                 yield line
         finally:
-            threading.Thread(target=run.end, name="docker_beside_end", daemon=True).start()
+            begin("docker_beside_end", run.end)
 
 
 class _Run:

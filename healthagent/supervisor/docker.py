@@ -7,15 +7,14 @@ what the Engine was asked for it does, whoever listens.
 from __future__ import annotations
 
 import asyncio
-import concurrent.futures
 import math
-import threading
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from typing import Any, TypeVar, cast
 
 from docker.errors import APIError, ImageNotFound, NotFound
 
+from healthagent.aside import aside
 from healthagent.core.action import Plan
 from healthagent.docker_api import FAULTS, connect, explained
 from healthagent.errors import ActionError, Unanswered
@@ -110,23 +109,15 @@ class DockerRuntime:
 
     async def _do(self, what: str, work: Callable[[Api], R], within: float = WITHIN) -> R:
         """Run ``work`` in a thread of its own. Raises :class:`ActionError`."""
-        outcome: concurrent.futures.Future[R] = concurrent.futures.Future()
-        outcome.set_running_or_notify_cancel()
 
-        def run() -> None:
+        def act() -> R:
+            engine = connect(self._url, WITHIN)
             try:
-                engine = connect(self._url, WITHIN)
-                try:
-                    result = work(engine)
-                finally:
-                    engine.close()
-            except Exception as error:
-                outcome.set_exception(error)
-            else:
-                outcome.set_result(result)
+                return work(engine)
+            finally:
+                engine.close()
 
-        threading.Thread(target=run, name="docker_act", daemon=True).start()
-        running = asyncio.wrap_future(outcome)
+        running = aside("docker_act", act)
         running.add_done_callback(lambda done: done.cancelled() or done.exception())
         try:
             async with asyncio.timeout(within + SLACK):

@@ -25,6 +25,7 @@ from docker.errors import APIError, NotFound
 from docker.types import CancellableStream
 from urllib3.exceptions import ReadTimeoutError
 
+from healthagent.aside import begin
 from healthagent.docker_api import DEADLINE, FAULTS, connect, explained
 from healthagent.sources.docker import container, event
 from healthagent.sources.docker.container import Container, Vantage
@@ -106,7 +107,7 @@ class Engine:
             except Exception as error:
                 self._tell(Lost(explained(error, self._url)))
 
-        threading.Thread(target=run, name=f"docker{work.__name__}", daemon=True).start()
+        begin(f"docker{work.__name__}", run)
 
     def _tell(self, message: Message) -> None:
         if self._closed.is_set():
@@ -224,11 +225,8 @@ class Engine:
                     answers.put(self._one(client, id_, names[id_]))
 
         threads = [
-            threading.Thread(target=inspect, name="docker_inspect_some", daemon=True)
-            for _ in range(min(SIDE_BY_SIDE, len(names)))
+            begin("docker_inspect_some", inspect) for _ in range(min(SIDE_BY_SIDE, len(names)))
         ]
-        for thread in threads:
-            thread.start()
         late = f"the Engine did not tell of it within {WITHIN:g} s"
         untold = {id_: Untold(asked, id_, name, late) for id_, name in names.items()}
         with suppress(queue.Empty):
