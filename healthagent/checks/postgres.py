@@ -23,6 +23,7 @@ MEANING = {
     "recovering": "{where} replays its log after a crash",
     "stopping": "{where} is shutting down",
     "absent": "{where} has no such database",
+    "closed": "{where} lets nobody into that database; is it being restored, or half dropped?",
     "exhausted": "{where} has no connection left (53300): exhausted, not down; see budget",
     "rejected": "{where} refused the session",
     "lost": "{where} ended the connection",

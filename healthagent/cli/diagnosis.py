@@ -231,6 +231,13 @@ ADVICE: dict[str, Advice] = {
             "compare the name in the replica's DATABASE_URL, or the label healthagent.database",
         ),
     ),
+    "closed": Advice(
+        "The server is well and lets nobody into that database, superusers included.",
+        (
+            "open it: ALTER DATABASE ... ALLOW_CONNECTIONS true",
+            "where the reason above calls it invalid, a DROP DATABASE was cut short: drop it again",
+        ),
+    ),
     "rejected": Advice(
         "The server gave the agent's session an answer that is none of the known ones.",
         ("read it above, and the server's own log",),

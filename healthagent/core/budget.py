@@ -20,7 +20,7 @@ from healthagent.core.observation import Address, Backend, Database, DatabaseDow
 from healthagent.core.pooler import pooled
 from healthagent.core.target import Target
 
-REFUSED = {"absent", "exhausted"}
+REFUSED = {"absent", "closed", "exhausted"}
 """How a server that is not down refuses one session, and may give another."""
 
 

@@ -277,6 +277,7 @@ DatabaseError = Literal[
     "recovering",
     "stopping",
     "absent",
+    "closed",
     "exhausted",
     "rejected",
     "lost",

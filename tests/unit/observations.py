@@ -151,7 +151,7 @@ outages = st.builds(
     error=st.sampled_from(
         [
             "refused", "timeout", "unreachable", "name", "tls", "starting", "recovering",
-            "stopping", "absent", "exhausted", "rejected", "lost",
+            "stopping", "absent", "closed", "exhausted", "rejected", "lost",
         ]
     ),
     detail=TEXTS,

@@ -31,6 +31,8 @@ SQLSTATE_OF_MESSAGE = {
     "too many clients already": "53300",
     "remaining connection slots are reserved": "53300",
     "the database system is": "57P03",
+    "not currently accepting connections": "55000",
+    "cannot connect to invalid database": "55000",
     'role "': "28000",
     'database "': "3D000",
     "terminating connection due to administrator command": "57P01",
@@ -39,6 +41,7 @@ SQLSTATE_OF_MESSAGE = {
 ERROR_OF_SQLSTATE: Mapping[str, DatabaseError] = {
     "3D000": "absent",
     "53300": "exhausted",
+    "55000": "closed",
     "57014": "timeout",
     "57P01": "starting",
     "57P02": "starting",
@@ -59,10 +62,13 @@ ERROR_OF_MESSAGE: Mapping[str, DatabaseError] = {
     os.strerror(errno.EHOSTUNREACH): "unreachable",
     os.strerror(errno.ENETUNREACH): "unreachable",
     os.strerror(errno.ETIMEDOUT): "timeout",
+    os.strerror(errno.ECONNRESET): "lost",
+    "SSL SYSCALL error": "lost",  # the connection below TLS failed
+    "SSL connection has been closed": "lost",
+    "unexpected eof": "lost",  # OpenSSL's own words for an end without a farewell
     "invalid response to SSL negotiation": "rejected",  # no Postgres at all
     "SSL": "tls",
     "certificate": "tls",
-    os.strerror(errno.ECONNRESET): "lost",
     "server closed the connection": "lost",
 }
 

@@ -130,6 +130,12 @@ async def test_a_database_that_does_not_exist_is_absent(postgres: LocalPostgres)
     assert (outcome.error, outcome.detail) == ("absent", 'database "nowhere" does not exist')
 
 
+async def test_a_database_that_lets_nobody_in_is_closed(postgres: LocalPostgres) -> None:
+    async with sourcing() as source:
+        outcome = await down(source, database(postgres, "template0"))
+    assert (outcome.error, outcome.sqlstate) == ("closed", "55000")
+
+
 async def test_a_name_that_does_not_resolve_is_told() -> None:
     async with sourcing() as source:
         for host in ("nowhere.invalid", "no..name"):

@@ -256,6 +256,8 @@ POSTGRES = (
          between("hangs-up", "", url("address", host="hangs-up")), alone(restore),
          "postgres", "lost"),
     Mode("no such database", "address", url("missing"), restore, "postgres", "absent"),
+    Mode("a database that takes nobody", "address", url("template0"), restore,
+         "postgres", "closed"),
     Mode("pools beyond the server's limit", "server", with_labels(pool__prisma="500"), restore,
          "pool", "over_planned"),
     Mode("nearly all slots taken", "rights",

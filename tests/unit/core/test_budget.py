@@ -259,7 +259,7 @@ def test_a_pooler_that_is_down_leaves_what_the_server_itself_told() -> None:
     assert newest_rounds([direct, a_failure(host="pooler")]) == (direct,)
 
 
-@pytest.mark.parametrize("error", ["absent", "exhausted"])
+@pytest.mark.parametrize("error", ["absent", "closed", "exhausted"])
 def test_a_server_that_refuses_one_session_is_not_down(error: DatabaseError) -> None:
     told = a_round(database="reports")
     assert newest_rounds([told, a_failure(error)]) == (told,)
