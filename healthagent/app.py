@@ -21,6 +21,7 @@ from healthagent.config import Settings
 from healthagent.core.observation import Livez, Readyz
 from healthagent.core.ports import Discovery, Source, Surface
 from healthagent.core.target import Target
+from healthagent.names import Names
 from healthagent.sources.docker import ContainerStateSource, DockerDiscovery, DockerTop, ExitsSource
 from healthagent.sources.first_seen import FirstSeen
 from healthagent.sources.http import HttpSource
@@ -79,7 +80,9 @@ async def _life(settings: Settings) -> None:
         earlier = await history.open()
         drains = Drains(earlier.drains, history.keep_drains)
         http = HttpSurface(settings.listen, settings.public_listen, history=history)
-        postgres, otel = PostgresSource(settings.credentials), from_environment()
+        names = Names()
+        postgres = PostgresSource(settings.credentials, names=names)
+        otel = from_environment()
         inquest = _inquest(settings, docker, postgres)
         journal = Journal(history, inquest, told=(http.record, otel.record))
         operations = _hands(settings, docker, http, drains, journal)
@@ -91,7 +94,7 @@ async def _life(settings: Settings) -> None:
         stack.push_async_callback(operations.aclose)
         acting = (journal, drains, operations, supervisor)
         shown: Sequence[Surface] = (log.LogSurface(), otel, http, *acting)
-        discoveries, sources = _eyes(settings, docker, postgres)
+        discoveries, sources = _eyes(settings, docker, postgres, names)
         _log.info("healthagent %s listens on %s:%d", version("healthagent"), *bound.listen)
         watcher = Watcher([*discoveries, notices], sources, CHECKS, shown, rotation=drains)
         await _work(watcher, supervisor, stop)
@@ -201,7 +204,7 @@ def _supervisor(
 
 
 def _eyes(
-    settings: Settings, docker: DockerDiscovery, postgres: PostgresSource
+    settings: Settings, docker: DockerDiscovery, postgres: PostgresSource, names: Names
 ) -> tuple[list[Discovery], list[Source]]:
     """Everything that observes, as the settings ask for it."""
     targets, notices = settings.static_targets()
@@ -209,8 +212,8 @@ def _eyes(
     pid_of = partial(_pid_of, docker)
     processes = ProcessTreeSource(pid_of)
     sources: list[Source] = [
-        HttpSource(Livez, silent=processes.doubt),
-        HttpSource(Readyz),
+        HttpSource(Livez, names, processes.doubt),
+        HttpSource(Readyz, names),
         ClientPortsSource(pid_of),
         postgres,
     ]

@@ -45,6 +45,12 @@ def judge(seen: Observation) -> Verdict:
             return silence(answer, tree, seen.target)
         case "unconnected" if _queued(tree, seen.target.port):
             return silence(answer, tree, seen.target)
+        case "name":
+            return unknown(
+                "unreachable",
+                f"the name {seen.target.address} does not resolve; "
+                "attach the agent to a network of the replica",
+            )
         case "unconnected" | "unreachable":
             return unknown(
                 "unreachable",

@@ -28,6 +28,12 @@ def refusal(answer: Readyz, target: Target) -> Verdict:
         said = f": {answer.body}" if answer.body else ""
         return failed("status", f"{where} answered {answer.status}{said}", status=answer.status)
     match answer.error:
+        case "name":
+            return unknown(
+                "unreachable",
+                f"the name {target.address} does not resolve; "
+                "attach the agent to a network of the replica",
+            )
         case "unconnected" | "unreachable":
             return unknown(
                 "unreachable",

@@ -127,17 +127,19 @@ class ClientPorts(Fact):
     ports: frozenset[int]
 
 
-HttpError = Literal["", "timeout", "unconnected", "refused", "reset", "unreachable", "invalid"]
+HttpError = Literal[
+    "", "name", "timeout", "unconnected", "refused", "reset", "unreachable", "invalid"
+]
 
 
 @dataclass(frozen=True, slots=True)
 class HttpAnswer(Fact):
     """What a GET of one path brought, seen from a fresh connection as a new client would.
 
-    ``status`` is ``None`` where no whole answer came; ``error`` then names how it ended:
-    ``unconnected`` is a TCP connection that was not taken in time, ``timeout`` one that was taken
-    and stayed silent. ``elapsed`` is in seconds. ``body`` is the beginning of the answer's text,
-    control characters blanked, for the reason.
+    ``status`` is ``None`` where no whole answer came; ``error`` then names how it ended: ``name``
+    is a name that did not resolve in time, ``unconnected`` a TCP connection that was not taken in
+    time, ``timeout`` one that was taken and stayed silent. ``elapsed`` is in seconds. ``body`` is
+    the beginning of the answer's text, control characters blanked, for the reason.
     """
 
     path: str

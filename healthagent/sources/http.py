@@ -12,12 +12,12 @@ from __future__ import annotations
 import asyncio
 import errno
 import re
-import socket
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from time import monotonic
 
 from healthagent.core.observation import HttpAnswer, HttpError, Livez, Readyz, Unseen
 from healthagent.core.target import Target
+from healthagent.names import Names, Unresolved
 
 KEPT = 512
 """Bytes of a body that are read: enough for a reason."""
@@ -45,9 +45,11 @@ class HttpSource:
     def __init__(
         self,
         kind: type[Livez] | type[Readyz],
+        names: Names | None = None,
         silent: Callable[[Target], None] = lambda _: None,
     ) -> None:
         self._kind = kind
+        self._names = names or Names()
         self._silent = silent
 
     @property
@@ -65,21 +67,26 @@ class HttpSource:
         return answer
 
     async def _get(self, host: str, port: int, path: str, timeout: float) -> HttpAnswer | Unseen:
-        begun, connected = monotonic(), False
+        begun = monotonic()
+        late: HttpError = "name"
         status: int | None = None
         body = ""
         error: HttpError = ""
         try:
             async with asyncio.timeout(timeout):
-                reader, writer = await _connect(host, port)
-                connected = True
+                addresses = await self._names.addresses(host)
+                late = "unconnected"
+                reader, writer = await _connect(addresses, port)
+                late = "timeout"
                 try:
                     writer.write(_request(host, port, path))
                     status, body = await _answer(reader)
                 finally:
                     writer.close()
         except TimeoutError:
-            error = "timeout" if connected else "unconnected"
+            error = late
+        except Unresolved:
+            error = "name"
         except ConnectionRefusedError:
             error = "refused"
         except (ConnectionError, EOFError):
@@ -87,20 +94,19 @@ class HttpSource:
         except ValueError:
             error = "invalid"
         except OSError as failure:
-            if not _is_unreachable(failure):
+            if failure.errno not in UNREACHABLE:
                 return Unseen(f"the agent cannot connect: {failure.strerror}")
             error = "unreachable"
         return self._kind(path, status, monotonic() - begun, error, body)
 
 
-async def _connect(host: str, port: int) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
-    """A connection to the first of the host's addresses that takes one.
+async def _connect(
+    addresses: Sequence[str], port: int
+) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+    """A connection to the first of a host's addresses that takes one.
 
     They are dialled one by one, since asyncio folds several failures into one without an errno.
     """
-    loop = asyncio.get_running_loop()
-    found = await loop.getaddrinfo(host, port, type=socket.SOCK_STREAM)
-    addresses = [str(sockaddr[0]) for *_, sockaddr in found]
     for address in addresses[:-1]:
         try:
             return await asyncio.open_connection(address, port, limit=LONGEST_LINE)
@@ -197,7 +203,3 @@ def _printable(body: bytes) -> str:
     if not text.isprintable():
         text = "".join(character if character.isprintable() else " " for character in text)
     return text.strip()
-
-
-def _is_unreachable(failure: OSError) -> bool:
-    return isinstance(failure, socket.gaierror) or failure.errno in UNREACHABLE

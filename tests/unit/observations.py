@@ -101,7 +101,7 @@ trees = st.builds(
 )
 
 _errors = st.sampled_from(
-    ["", "timeout", "unconnected", "refused", "reset", "unreachable", "invalid"]
+    ["", "name", "timeout", "unconnected", "refused", "reset", "unreachable", "invalid"]
 )
 _statuses = st.none() | st.integers(100, 599)
 livez = st.builds(Livez, st.just("/livez"), _statuses, SECONDS, _errors, TEXTS)

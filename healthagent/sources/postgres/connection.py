@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, TypeVar
 
 import psycopg
@@ -13,6 +14,7 @@ from psycopg.waiting import wait_async
 
 from healthagent.core.credentials import Credentials
 from healthagent.core.target import DatabaseRef
+from healthagent.names import Names
 
 SERVER_SETTINGS = {
     "default_transaction_read_only": "on",
@@ -38,10 +40,19 @@ CONNECTION = {
 T = TypeVar("T")
 
 
-def parameters(ref: DatabaseRef, login: Credentials) -> dict[str, Any]:
-    """What a connection to a database takes, the password included."""
+async def addresses(ref: DatabaseRef, names: Names) -> tuple[str, ...]:
+    """The server's; none where it is a Unix socket. Raises ``Unresolved``."""
+    return () if ref.host.startswith("/") else await names.addresses(ref.host)
+
+
+def parameters(
+    ref: DatabaseRef, login: Credentials, addresses: Sequence[str] = ()
+) -> dict[str, Any]:
+    """What a connection to a database takes, the password included. ``addresses`` are the host's,
+    dialled in turn; the host's name is still the one that its certificate must bear."""
     return CONNECTION | {
-        "host": ref.host,
+        "host": ",".join([ref.host] * len(addresses)) or ref.host,
+        "hostaddr": ",".join(addresses) or None,
         "port": ref.port,
         "dbname": ref.name,
         "user": login.user,

@@ -56,7 +56,6 @@ PHASE_OF_MESSAGE: Mapping[str, DatabaseError] = {
 """What a server without a session for anybody says of itself; else it is starting."""
 
 ERROR_OF_MESSAGE: Mapping[str, DatabaseError] = {
-    "failed to resolve host": "name",
     os.strerror(errno.ECONNREFUSED): "refused",
     os.strerror(errno.ENOENT): "refused",  # a Unix socket that is not there
     os.strerror(errno.EHOSTUNREACH): "unreachable",
@@ -79,6 +78,8 @@ def translate(
     error: psycopg.Error | UnicodeError, ref: DatabaseRef, user: str, elapsed: float
 ) -> DatabaseSession | Unseen:
     """What an error means that a round of ``elapsed`` seconds, by role ``user``, ended with."""
+    if isinstance(error, UnicodeError):
+        return Unseen(f"what {ref} told the agent is no UTF-8: {error}")
     message = _message(error)
     sqlstate = getattr(error, "sqlstate", None) or _find(SQLSTATE_OF_MESSAGE, message) or ""
     own = _own_want(sqlstate, message, user, ref)
@@ -141,8 +142,6 @@ def _own_want(sqlstate: str, message: str, user: str, ref: DatabaseRef) -> Unsee
 
 
 def _kind(error: Exception, sqlstate: str, message: str) -> DatabaseError:
-    if isinstance(error, UnicodeError):  # a host that cannot be a name
-        return "name"
     if isinstance(error, PoolTimeout):
         return "timeout"
     kind = ERROR_OF_SQLSTATE.get(sqlstate)

@@ -14,8 +14,9 @@ from psycopg_pool import AsyncNullConnectionPool
 from healthagent.core.credentials import Credentials, FindCredentials
 from healthagent.core.observation import DatabaseSession, Unseen
 from healthagent.core.target import DatabaseRef, Target
+from healthagent.names import Names, Unresolved
 from healthagent.sources.postgres.asked import Asked
-from healthagent.sources.postgres.connection import Connection, parameters
+from healthagent.sources.postgres.connection import Connection, addresses, parameters
 from healthagent.sources.postgres.failure import down, translate
 from healthagent.sources.postgres.query import QUERY, read
 from healthagent.sources.postgres.servers import Servers
@@ -31,14 +32,17 @@ FRESH = 0.9
 class PostgresSource:
     """Gives ``DatabaseSession``: how the last round with a target's database went.
 
-    ``credentials`` are asked for at each new connection. A database that nobody asked about for
-    ``idle`` seconds is left. Whoever makes the source must :meth:`aclose` it.
+    ``credentials`` and ``names`` are asked for at each new connection. A database that nobody asked
+    about for ``idle`` seconds is left. Whoever makes the source must :meth:`aclose` it.
     """
 
     kind = DatabaseSession
 
-    def __init__(self, credentials: FindCredentials, idle: float = IDLE) -> None:
+    def __init__(
+        self, credentials: FindCredentials, idle: float = IDLE, names: Names | None = None
+    ) -> None:
         self._credentials = credentials
+        self._names = names or Names()
         self._idle = idle
         self._lines: dict[DatabaseRef, _Line] = {}
         self._servers = Servers()
@@ -51,7 +55,7 @@ class PostgresSource:
             return Unseen("the replica declares no database")
         line = self._lines.get(ref)
         if line is None:
-            line = self._lines[ref] = _Line(ref, self._credentials, self._servers)
+            line = self._lines[ref] = _Line(ref, self._credentials, self._servers, self._names)
         self._stay(ref)
         return await line.ask(FRESH * target.timing.interval, timeout)
 
@@ -90,11 +94,16 @@ class _Line:
     in times of its own.
     """
 
-    def __init__(self, ref: DatabaseRef, credentials: FindCredentials, servers: Servers) -> None:
+    def __init__(
+        self, ref: DatabaseRef, credentials: FindCredentials, servers: Servers, names: Names
+    ) -> None:
         self._ref = ref
         self._credentials = credentials
         self._servers = servers
+        self._names = names
+        self._naming = False
         self._login = Credentials("")
+        self._addresses: tuple[str, ...] = ()
         self._pool = AsyncNullConnectionPool(
             connection_class=Connection,
             kwargs=self._parameters,
@@ -127,7 +136,7 @@ class _Line:
         running = self._round
         await asyncio.wait({running}, timeout=timeout)
         if not running.done():
-            return down(self._ref, "timeout", monotonic() - asked)
+            return self._late(monotonic() - asked)
         return Unseen("the agent stops") if running.cancelled() else running.result()
 
     async def aclose(self) -> None:
@@ -139,7 +148,7 @@ class _Line:
 
     async def _run(self, timeout: float) -> DatabaseSession | Unseen:
         """One round. It leaves behind an idle connection or none."""
-        begun = monotonic()
+        begun, self._naming = monotonic(), False
         try:
             async with asyncio.timeout(timeout):
                 told = await self._told()
@@ -148,7 +157,9 @@ class _Line:
                 (connection, row), elapsed = told, monotonic() - begun
                 pending = await self._workflows.pending(connection, row, self._login.user, timeout)
         except TimeoutError:
-            return down(self._ref, "timeout", monotonic() - begun)
+            return self._late(monotonic() - begun)
+        except Unresolved as why:
+            return down(self._ref, "name", monotonic() - begun, str(why))
         except (psycopg.Error, UnicodeError) as error:
             return translate(error, self._ref, self._login.user, monotonic() - begun)
         finally:
@@ -171,12 +182,21 @@ class _Line:
         if isinstance(login, Unseen):
             return login
         self._login = login
+        self._naming = True
+        self._addresses = await addresses(self._ref, self._names)
+        self._naming = False
         await self._pool.open()
         self._held = await self._pool.getconn()
         return self._held, await self._held.only_row(QUERY)
 
+    def _late(self, elapsed: float) -> DatabaseSession:
+        """What it means that a round has not ended in time."""
+        if self._naming:
+            return down(self._ref, "name", elapsed, "no answer in time")
+        return down(self._ref, "timeout", elapsed)
+
     async def _parameters(self) -> dict[str, Any]:
-        return parameters(self._ref, self._login)
+        return parameters(self._ref, self._login, self._addresses)
 
     async def _hang_up(self) -> None:
         held, self._held = self._held, None

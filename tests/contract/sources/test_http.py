@@ -6,12 +6,14 @@ import asyncio
 import contextlib
 import resource
 import socket
+import threading
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 
 import pytest
 
 from healthagent.core.observation import HttpAnswer, Livez, Readyz, Unseen
 from healthagent.core.target import Target
+from healthagent.names import Found, Names, Unresolved
 from healthagent.sources.http import HttpSource
 
 Handler = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
@@ -252,8 +254,25 @@ async def test_where_no_way_leads_is_unreachable() -> None:
     assert (await look(80, host=broadcast)).error == "unreachable"
 
 
-async def test_a_name_that_does_not_resolve_is_unreachable() -> None:
-    assert (await look(80, host="nowhere.invalid")).error == "unreachable"
+@pytest.mark.parametrize("host", ["nowhere.invalid", "no..name"])
+async def test_a_name_that_does_not_resolve_is_told_from_a_host_that_is_not_reached(
+    host: str,
+) -> None:
+    assert (await look(80, host=host)).error == "name"
+
+
+async def test_a_name_that_does_not_resolve_in_time_is_told_as_a_name() -> None:
+    answered = threading.Event()
+
+    def hang(name: str) -> Found:
+        answered.wait()
+        return Unresolved("too late")
+
+    target = Target(id="static:app", name="app", service="app", address="db", port=80)
+    answer = await HttpSource(Livez, Names(hang)).look(target, IMPATIENCE)
+    answered.set()
+    assert isinstance(answer, Livez), answer
+    assert answer.error == "name", "nothing was dialled yet"
 
 
 async def test_every_look_is_a_connection_of_its_own() -> None:

@@ -7,6 +7,7 @@ import contextlib
 import logging
 import os
 import signal
+import threading
 import time
 
 import psycopg
@@ -15,6 +16,7 @@ import pytest
 from healthagent.core.credentials import Credentials
 from healthagent.core.observation import Database, DatabaseSession, Unseen
 from healthagent.core.target import DatabaseRef
+from healthagent.names import Found, Names, Unresolved
 from healthagent.sources.postgres import PostgresSource
 from provision.local_postgres import LocalPostgres
 from tests.contract.sources.postgres_server import (
@@ -140,6 +142,28 @@ async def test_a_name_that_does_not_resolve_is_told() -> None:
     async with sourcing() as source:
         for host in ("nowhere.invalid", "no..name"):
             assert (await down(source, DatabaseRef(host, 5432, "app"))).error == "name"
+
+
+async def test_a_name_that_does_not_resolve_in_time_is_told_as_a_name() -> None:
+    answered = threading.Event()
+
+    def hang(name: str) -> Found:
+        answered.wait()
+        return Unresolved("too late")
+
+    source = PostgresSource(lambda _: Credentials(ROLE), names=Names(hang))
+    async with contextlib.aclosing(source):
+        outcomes = [await down(source, DatabaseRef("db", 5432, "app"), TIMEOUT) for _ in range(2)]
+    answered.set()
+    assert [outcome.error for outcome in outcomes] == ["name", "name"], "nothing was dialled yet"
+
+
+async def test_a_server_is_dialled_at_each_address_of_its_name(postgres: LocalPostgres) -> None:
+    """Nothing listens at the first one."""
+    names = Names(lambda _: ("127.0.0.2", "127.0.0.1"))
+    source = PostgresSource(lambda _: Credentials(ROLE, PASSWORD), names=names)
+    async with contextlib.aclosing(source):
+        await told(source, DatabaseRef("db.invalid", postgres.port, "app"))
 
 
 async def test_where_no_way_leads_is_unreachable() -> None:

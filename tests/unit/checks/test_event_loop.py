@@ -122,6 +122,7 @@ def test_an_untaken_connection_with_no_queue_is_the_networks_and_unknown(
 @pytest.mark.parametrize(
     ("error", "status", "code"),
     [
+        ("name", Status.UNKNOWN, "unreachable"),
         ("unreachable", Status.UNKNOWN, "unreachable"),
         ("refused", Status.FAILED, "not_listening"),
         ("reset", Status.FAILED, "reset"),

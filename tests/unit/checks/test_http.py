@@ -52,6 +52,7 @@ def test_a_status_with_no_text_is_told_without_one() -> None:
         ("reset", Status.FAILED, "reset", "no whole answer"),
         ("invalid", Status.FAILED, "invalid", "no whole answer"),
         ("unconnected", Status.UNKNOWN, "unreachable", "172.20.0.3:3000"),
+        ("name", Status.UNKNOWN, "unreachable", "the name 172.20.0.3 does not resolve"),
         ("unreachable", Status.UNKNOWN, "unreachable", "attach the agent to a network"),
     ],
 )

@@ -36,7 +36,6 @@ def translated(message: str) -> DatabaseDown | Unseen:
         ('FATAL:  too many connections for database "shop"', "exhausted"),
         ("Connection refused", "refused"),
         ("No route to host", "unreachable"),
-        ("failed to resolve host 'db': Name or service not known", "name"),
         ("SSL error: certificate verify failed", "tls"),
         ("server closed the connection unexpectedly", "lost"),
         ("SSL SYSCALL error: Connection reset by peer", "lost"),
