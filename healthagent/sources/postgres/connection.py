@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from typing import Any, TypeVar
 
 import psycopg
 from psycopg import AsyncConnection
 from psycopg.abc import PQGen
+from psycopg.adapt import AdaptersMap
 from psycopg.pq import TransactionStatus
 from psycopg.rows import DictRow, dict_row
+from psycopg.types.json import set_json_loads
 from psycopg.waiting import wait_async
 
 from healthagent.core.credentials import Credentials
@@ -24,6 +27,16 @@ SERVER_SETTINGS = {
 }
 """Bounds on what the server does for an agent that vanished in the middle of a round."""
 
+
+def lenient(data: str | bytes) -> Any:
+    """JSON from the server, in which a name need not be UTF-8: the names of roles belong to all
+    databases of a server, each in the encoding of the one in which it was given."""
+    return json.loads(data if isinstance(data, str) else data.decode(errors="replace"))
+
+
+ADAPTERS = AdaptersMap(psycopg.adapters)
+set_json_loads(lenient, ADAPTERS)
+
 CONNECTION = {
     "application_name": "healthagent",
     "client_encoding": "utf8",
@@ -34,6 +47,7 @@ CONNECTION = {
     "tcp_user_timeout": 10_000,
     "autocommit": True,
     "row_factory": dict_row,
+    "context": ADAPTERS,
 }
 """TLS is libpq's to choose: its variables, such as PGSSLMODE and PGSSLROOTCERT, hold."""
 

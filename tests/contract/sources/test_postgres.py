@@ -11,6 +11,7 @@ from typing import TypeVar
 
 import psycopg
 import pytest
+from psycopg.conninfo import make_conninfo
 
 from healthagent.core.credentials import Credentials
 from healthagent.core.observation import DatabaseSession, Unseen
@@ -154,6 +155,22 @@ async def test_a_round_tells_what_the_server_allows(postgres: LocalPostgres) -> 
     assert seen.limits.database_limits == {"closed": 7}
     assert not seen.in_recovery
     assert 0 < seen.elapsed < PATIENCE
+
+
+async def test_a_role_that_was_named_in_another_encoding_hides_no_other(
+    postgres: LocalPostgres,
+) -> None:
+    with superuser(postgres) as admin:
+        admin.execute("CREATE DATABASE latin ENCODING 'LATIN1' LOCALE 'C' TEMPLATE template0")
+        latin = make_conninfo(postgres.dsn, dbname="latin", client_encoding="utf8")
+        with psycopg.connect(latin, autocommit=True) as named:
+            named.execute('CREATE ROLE "jürg" CONNECTION LIMIT 3')
+            async with sourcing() as source:
+                seen = await told(source, database(postgres))
+            named.execute('DROP ROLE "jürg"')
+        admin.execute("DROP DATABASE latin WITH (FORCE)")
+    illegible = "j\N{REPLACEMENT CHARACTER}rg"
+    assert seen.limits.role_limits == {"app": 9, "full_up": 0, illegible: 3}
 
 
 async def test_a_server_that_is_met_under_two_names_is_known_as_one_until_it_is_another(

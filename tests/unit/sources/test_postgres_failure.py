@@ -12,6 +12,14 @@ from healthagent.sources.postgres.failure import translate
 REF = DatabaseRef("db", 5432, "shop")
 
 
+def test_what_cannot_be_read_is_the_agents_own_want_and_no_name_of_a_host() -> None:
+    error = UnicodeDecodeError("utf-8", b"\xfc", 0, 1, "invalid start byte")
+    seen = translate(error, REF, "healthagent", 0.1)
+    assert isinstance(seen, Unseen), seen
+    assert "db:5432/shop" in seen.reason
+    assert "UTF-8" in seen.reason
+
+
 def translated(message: str) -> DatabaseDown | Unseen:
     said = f'connection failed: connection to server at "10.0.0.2", port 5432 failed: {message}'
     seen = translate(psycopg.OperationalError(said), REF, "healthagent", 0.1)
