@@ -155,7 +155,8 @@ class _Line:
                 if isinstance(told, Unseen):
                     return told
                 (connection, row), elapsed = told, monotonic() - begun
-                pending = await self._workflows.pending(connection, row, self._login.user, timeout)
+                left = begun + timeout - monotonic()
+                pending = await self._workflows.pending(connection, row, self._login.user, left)
         except TimeoutError:
             return self._late(monotonic() - begun)
         except Unresolved as why:

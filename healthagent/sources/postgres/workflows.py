@@ -6,6 +6,8 @@ neither a migration of that table nor its size can make the database seem slow.
 
 from __future__ import annotations
 
+import asyncio
+from collections.abc import Sequence
 from time import monotonic
 
 import psycopg
@@ -21,7 +23,11 @@ EVERY = 10.0
 """Seconds from one count to the next."""
 
 LONGEST = 0.2
-"""Seconds that a count may take, or a quarter of the round's deadline where that is less."""
+"""Seconds that a count of all tables may take, or half of what the round has left where that is
+less."""
+
+SERVERS_SHARE = 0.75
+"""Share of that after which the server gives up by itself, so that the connection is kept."""
 
 LOCK_MS = 20
 
@@ -30,6 +36,17 @@ COUNT = """
 SELECT executor_id, application_version, count(*)::int AS count
 FROM {table} WHERE status = 'PENDING' GROUP BY 1, 2
 """
+
+
+def _query(tables: Sequence[DictRow], longest: float) -> sql.Composed:
+    """The counts of all tables, in one message and so in one transaction."""
+    names = (sql.Identifier(table["schema"], "workflow_status") for table in tables)
+    bounds = (
+        f"SET LOCAL statement_timeout = {max(1, round(SERVERS_SHARE * longest * 1000))}; "
+        f"SET LOCAL lock_timeout = {LOCK_MS};"
+    )
+    counts = sql.SQL("UNION ALL").join(sql.SQL(COUNT).format(table=name) for name in names)
+    return sql.Composed([sql.SQL(bounds), counts])
 
 
 class Workflows:
@@ -41,14 +58,16 @@ class Workflows:
         self._pending: Pending = Unseen("workflows were not looked at yet")
 
     async def pending(
-        self, connection: Connection, row: DictRow, user: str, timeout: float
+        self, connection: Connection, row: DictRow, user: str, left: float
     ) -> Pending:
-        """The count, at most some seconds old. ``row`` is what the round told; ``timeout`` the
-        whole round's deadline in seconds. Raises where the connection was lost."""
+        """The count, at most some seconds old. ``row`` is what the round told; ``left`` the seconds
+        until its deadline. A count that is given up may leave the connection busy. Raises where it
+        was lost."""
         now = monotonic()
         if self._counted_at is None or now - self._counted_at >= EVERY:
-            self._pending = await self._count(connection, row, user, min(LONGEST, timeout / 4))
-            self._counted_at = now
+            self._counted_at = now  # a count that fails is not tried again in every round
+            self._pending = Unseen("the count of its workflows was cut short")
+            self._pending = await self._count(connection, row, user, min(LONGEST, left / 2))
         return self._pending
 
     async def _count(
@@ -68,17 +87,15 @@ class Workflows:
                 f"GRANT USAGE ON SCHEMA {schema} TO {user}; "
                 f"GRANT SELECT ON {schema}.workflow_status TO {user}",
             )
-        counts: list[DictRow] = []
         try:
-            async with connection.transaction():
-                await connection.execute(
-                    f"SET LOCAL statement_timeout = {max(1, round(longest * 1000))}; "
-                    f"SET LOCAL lock_timeout = {LOCK_MS}".encode()
-                )
-                for table in tables:
-                    name = sql.Identifier(table["schema"], "workflow_status")
-                    counted = await connection.execute(sql.SQL(COUNT).format(table=name))
-                    counts += await counted.fetchall()
+            async with asyncio.timeout(longest):
+                counted = await connection.execute(_query(tables, longest), prepare=False)
+                await counted.set_result(-1)
+                counts = await counted.fetchall()
+        except TimeoutError:
+            return Unseen(f"its workflows could not be counted in {longest * 1000:.0f} ms")
+        except UnicodeError as error:
+            return Unseen(f"its workflows could not be counted ({error})")
         except psycopg.Error as error:
             if connection.closed:
                 raise

@@ -84,6 +84,25 @@ async def test_a_table_that_somebody_locks_delays_no_round(postgres: LocalPostgr
                 assert again.agent_pid == seen.agent_pid, "the connection is kept"
 
 
+async def test_tables_that_are_slow_together_are_left_out_of_the_round(
+    postgres: LocalPostgres,
+) -> None:
+    """Each of them alone would be counted in time."""
+    with contextlib.ExitStack() as stack:
+        for number in range(6):
+            admin = stack.enter_context(workflows(postgres, f"dbos{number}"))
+            grant(admin, f"dbos{number}")
+            table = f"dbos{number}.workflow_status"
+            admin.execute(f"CREATE POLICY slow ON {table} USING (pg_sleep(0.01) IS NOT NULL)")
+            admin.execute(f"ALTER TABLE {table} ENABLE ROW LEVEL SECURITY")
+        async with sourcing() as source:
+            seen = await told(source, database(postgres))
+            assert isinstance(seen.pending, Unseen), f"they took longer than allowed: {seen}"
+            again = await told(source, database(postgres))
+    assert "statement timeout" in seen.pending.reason
+    assert again.agent_pid == seen.agent_pid, "the connection is kept"
+
+
 async def test_they_are_counted_now_and_then_and_the_count_is_kept(
     postgres: LocalPostgres,
 ) -> None:
