@@ -25,8 +25,14 @@ from healthagent.sources.postgres.workflows import Workflows
 IDLE = 60.0
 """Seconds after which a database that nobody asks about any more is left."""
 
+DIALLING = 70.0
+"""Seconds for which one dial may go on: longer than a server lets a start-up stall, which is 60
+(authentication_timeout), so that it has ended one before the agent begins another."""
+
 FRESH = 0.9
 """Share of its interval for which a target takes the round of another as its own."""
+
+_Dialled = Connection | psycopg.Error | UnicodeError
 
 
 class PostgresSource:
@@ -89,9 +95,12 @@ class PostgresSource:
 class _Line:
     """The agent's line to one database.
 
-    The pool bounds it to one connection. It is a pool that dials within the question, so that a
+    The pool bounds it to one connection. It is a pool that dials when it is asked to, so that a
     refusal is told at once and as it is; one that dials behind it hides the cause, and tries again
     in times of its own.
+
+    A dial goes on where its round is given up: Postgres does not see that nobody waits for a
+    start-up that stalls, and would collect one for each round.
     """
 
     def __init__(
@@ -108,6 +117,7 @@ class _Line:
             connection_class=Connection,
             kwargs=self._parameters,
             max_size=1,
+            timeout=DIALLING,
             num_workers=1,
             open=False,
             name=f"healthagent {ref}",
@@ -115,6 +125,7 @@ class _Line:
         self._workflows = Workflows(ref)
         self._asked = Asked()
         self._held: Connection | None = None
+        self._dial: asyncio.Task[_Dialled] | None = None
         self._round: asyncio.Task[DatabaseSession | Unseen] | None = None
         self._begun = 0.0
         self._patience = 0.0
@@ -140,9 +151,12 @@ class _Line:
         return Unseen("the agent stops") if running.cancelled() else running.result()
 
     async def aclose(self) -> None:
-        if self._round is not None:
-            self._round.cancel()
-            await asyncio.wait({self._round})
+        running = [task for task in (self._round, self._dial) if task is not None]
+        for task in running:
+            task.cancel()
+        if running:
+            await asyncio.wait(running)
+        self._dial = None  # a task that was cancelled keeps what it held, and that is a socket
         await self._hang_up()
         await self._pool.close(timeout=0.5)
 
@@ -179,16 +193,31 @@ class _Line:
                 if not self._held.closed:
                     raise
                 await self._hang_up()
-        login = self._credentials(self._ref)
-        if isinstance(login, Unseen):
-            return login
-        self._login = login
-        self._naming = True
-        self._addresses = await addresses(self._ref, self._names)
-        self._naming = False
-        await self._pool.open()
-        self._held = await self._pool.getconn()
-        return self._held, await self._held.only_row(QUERY)
+        if self._dial is None or self._dial.done():
+            login = self._credentials(self._ref)
+            if isinstance(login, Unseen):
+                return login
+            self._login = login
+            self._naming = True
+            self._addresses = await addresses(self._ref, self._names)
+            self._naming = False
+            self._dial = asyncio.create_task(self._connect())
+        await asyncio.wait({self._dial})
+        await asyncio.wait({self._dial})
+        dialled = self._dial.result()
+        if not isinstance(dialled, Connection):
+            raise dialled
+        return dialled, await dialled.only_row(QUERY)
+
+    async def _connect(self) -> _Dialled:
+        """One dial, which may outlive its round: what it got is held for those to come. An error is
+        given, not raised, since there may be no round any more that takes it."""
+        try:
+            await self._pool.open()
+            self._held = await self._pool.getconn()
+        except (psycopg.Error, UnicodeError) as error:
+            return error
+        return self._held
 
     def _late(self, elapsed: float) -> DatabaseSession:
         """What it means that a round has not ended in time."""

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import socket
 import time
-from collections.abc import Awaitable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Iterator
 from typing import TypeVar
 
 import psycopg
@@ -33,11 +34,15 @@ from tests.contract.sources.postgres_server import (
     freeze,
     sourcing,
     superuser,
+    thaw,
     told,
     using,
 )
 
 T = TypeVar("T")
+
+BRIEF = 0.1
+"""Seconds for a round with a server that takes the connection at once and then says nothing."""
 
 
 async def test_fifty_targets_cost_one_connection(postgres: LocalPostgres) -> None:
@@ -144,6 +149,74 @@ async def test_databases_do_not_wait_for_one_another(postgres: LocalPostgres) ->
         stuck = asyncio.create_task(source.look(using(silent), PATIENCE))
         await told(source, database(postgres))
         assert not stuck.done()
+
+
+class Stalling:
+    """A server that takes connections and begins no session, until it is told to hang up."""
+
+    def __init__(self) -> None:
+        self.taken = self.open = 0
+        self.hang_up = asyncio.Event()
+
+    async def __call__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self.taken += 1
+        self.open += 1
+        ends = asyncio.ensure_future(self.hang_up.wait()), asyncio.ensure_future(_end_of(reader))
+        await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
+        for end in ends:
+            end.cancel()
+        writer.close()
+        self.open -= 1
+
+
+async def _end_of(reader: asyncio.StreamReader) -> None:
+    while await reader.read(1024):
+        pass
+
+
+@contextlib.asynccontextmanager
+async def stalling() -> AsyncIterator[tuple[Stalling, DatabaseRef]]:
+    server = Stalling()
+    async with await asyncio.start_server(server, "127.0.0.1", 0) as listener:
+        yield server, DatabaseRef("127.0.0.1", listener.sockets[0].getsockname()[1], "app")
+
+
+async def test_a_start_up_that_stalls_is_dialled_once_however_many_rounds_give_up() -> None:
+    async with stalling() as (server, ref), sourcing() as source:
+        for _ in range(4):
+            assert (await down(source, ref, BRIEF)).error == "timeout"
+        assert server.taken == 1, "Postgres would keep a process for each connection"
+
+
+async def test_a_dial_that_failed_between_two_rounds_is_followed_by_another() -> None:
+    async with stalling() as (server, ref), sourcing() as source:
+        assert (await down(source, ref, BRIEF)).error == "timeout"
+        server.hang_up.set()
+        await eventually(lambda: server.open == 0, "the server has hung up")
+        ends = [
+            (await down(source, ref)).error for _ in range(2)
+        ]  # the first may be the old dial's
+        assert ends == ["lost", "lost"]
+        assert server.taken > 1, "what one dial came to is not told for ever"
+
+
+async def test_closing_ends_a_dial_that_goes_on() -> None:
+    async with stalling() as (server, ref):
+        async with sourcing() as source:
+            await down(source, ref, BRIEF)
+            assert server.open == 1
+        await eventually(lambda: server.open == 0, "the agent has hung up")
+
+
+async def test_a_dial_that_outlives_its_round_serves_the_next(postgres: LocalPostgres) -> None:
+    async with sourcing() as source:
+        freeze(postgres)
+        for _ in range(3):
+            assert (await down(source, database(postgres), TIMEOUT)).error == "timeout"
+        thaw(postgres)
+        await source.look(using(database(postgres)), PATIENCE)  # the last round may end just now
+        seen = await told(source, database(postgres))
+        assert agents(postgres) == [seen.agent_pid], "one connection, whatever the server did"
 
 
 async def test_a_round_tells_what_the_server_allows(postgres: LocalPostgres) -> None:
