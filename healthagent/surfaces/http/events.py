@@ -17,6 +17,7 @@ import orjson
 from healthagent.core.action import Step
 from healthagent.core.ports import Entry
 from healthagent.surfaces.entry_text import document
+from healthagent.surfaces.http.number import whole
 
 KEPT = 500
 """Events to the worse that are kept, and again as many others: so that a fleet that recovers many
@@ -90,7 +91,7 @@ class Feed:
     def since(self, last_id: str) -> Iterator[Event]:
         """What is remembered after the event with this id; all, where the id is of another life."""
         life, _, number = last_id.partition("-")
-        after = int(number) if life == self.life and number.isdecimal() else 0
+        after = (whole(number) or 0) if life == self.life else 0
         return (event for event in self.kept() if event.number > after)
 
     @contextmanager

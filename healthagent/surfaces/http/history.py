@@ -12,6 +12,7 @@ from aiohttp import web
 from healthagent.core.options import duration
 from healthagent.core.ports import Entry, History
 from healthagent.surfaces.entry_text import document
+from healthagent.surfaces.http.number import whole
 from healthagent.surfaces.http.problem import Problem
 
 MOST = 500
@@ -41,11 +42,11 @@ async def entries(history: History, query: Mapping[str, str]) -> dict[str, Any]:
         except ValueError:
             detail = f"since={query['since']!r}: write a duration such as 90s, 10m or 2h"
             raise Problem(HTTPStatus.BAD_REQUEST, detail) from None
-    most = query.get("most", str(MOST))
-    if not (most.isascii() and most.isdecimal() and 1 <= int(most) <= LIMIT):
-        detail = f"most={most!r}: write a whole number from 1 to {LIMIT}"
+    most = whole(query.get("most", str(MOST)))
+    if most is None or not 1 <= most <= LIMIT:
+        detail = f"most={query['most']!r}: write a whole number from 1 to {LIMIT}"
         raise Problem(HTTPStatus.BAD_REQUEST, detail)
-    found = await history.entries(query.get("name", ""), since, int(most))
+    found = await history.entries(query.get("name", ""), since, most)
     if found is None:
         detail = "the history's disk does not answer; the agent's log has it all"
         raise Problem(HTTPStatus.SERVICE_UNAVAILABLE, detail)

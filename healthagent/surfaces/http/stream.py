@@ -20,6 +20,7 @@ from healthagent.surfaces.http.events import (
     Wanted,
     encode,
 )
+from healthagent.surfaces.http.number import MOST_DIGITS, whole
 from healthagent.surfaces.http.problem import Problem
 
 KEEP_ALIVE_EVERY = 15.0
@@ -111,6 +112,8 @@ def _wanted(request: web.Request) -> Wanted:
 
 def _count(request: web.Request, name: str) -> int:
     text = request.query.get(name, "0")
-    if not (text.isascii() and text.isdecimal()):
-        raise Problem(HTTPStatus.BAD_REQUEST, f"{name}={text!r}: write a whole number from 0 on")
-    return int(text)
+    count = whole(text)
+    if count is None:
+        detail = f"{name}={text!r}: write a whole number from 0 on, of {MOST_DIGITS} digits at most"
+        raise Problem(HTTPStatus.BAD_REQUEST, detail)
+    return count

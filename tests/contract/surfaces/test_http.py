@@ -26,6 +26,7 @@ from healthagent.surfaces.http.openapi import SCHEMAS
 from tests.unit.surfaces.world import NOW, RESTARTED, Replica, World
 
 SOON = 30.0
+DIGITS = "9" * 5000
 NOBODY = Report(NOW, settled=True)
 
 
@@ -176,6 +177,8 @@ async def test_a_service_is_asked_for_its_quorum(agent: Agent, world: World) -> 
         ("/targets/app-1/readyz/nosuch", 404, "app-1 has no check 'nosuch'; it has: exit, process"),
         ("/services/none/readyz", 404, "known: app"),
         ("/events?replay=x", 400, "write a whole number"),
+        pytest.param(f"/events?replay={DIGITS}", 400, "18 digits at most", id="too many to replay"),
+        pytest.param(f"/history?most={DIGITS}", 400, "from 1 to 10000", id="too many of history"),
     ],
 )
 async def test_errors_are_problems_that_say_what_to_do(

@@ -57,7 +57,17 @@ def test_a_reader_resumes_after_the_last_event_it_had(world: World) -> None:
     assert [event.number for event in feed.since("life-2")] == [3, 4]
 
 
-@pytest.mark.parametrize("last_id", ["other-2", "life-x", "life", "", "\N{SUPERSCRIPT TWO}"])
+@pytest.mark.parametrize(
+    "last_id",
+    [
+        "other-2",
+        "life-x",
+        "life",
+        "",
+        "\N{SUPERSCRIPT TWO}",
+        pytest.param(f"life-{'9' * 5000}", id="more digits than int reads"),
+    ],
+)
 def test_an_id_of_another_life_gets_all_that_is_kept(world: World, last_id: str) -> None:
     feed = Feed("life")
     feed.publish(*(change(world, f"app-{n}") for n in range(1, 4)))
