@@ -85,7 +85,8 @@ def _explain(screen: Screen, target: Document, blame: Document) -> None:
     given = advice(blame["name"], blame["code"], _fields(target, blame))
     _heading(screen, "What was seen")
     style = STYLES.get(blame["status"], "")
-    screen.line("  ", (f"{blame['name']} {blame['code']}", style), f": {blame['reason']}")
+    why = f": {blame['reason']}" if blame["reason"] else ""  # a public listener tells states alone
+    screen.line("  ", (f"{blame['name']} {blame['code']}".rstrip(), style), why)
     if blame["evidence"]:
         facts = ", ".join(f"{key} {value}" for key, value in blame["evidence"].items())
         screen.line(f"  {facts}")

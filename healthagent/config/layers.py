@@ -81,7 +81,7 @@ def gather(
     gathered.add(_variables(environ, databases if isinstance(databases, dict) else {}))
     gathered.notices.extend(_unheard_of(environ))
     gathered.add(
-        Leaf(tuple(key.split(".")), value, "--" + key.replace(".", "-"))
+        Leaf(tuple(key.split(".")), value, "--" + re.sub("[._]", "-", key))
         for key, value in flags.items()
     )
     return gathered

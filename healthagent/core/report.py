@@ -187,7 +187,10 @@ class TargetReport:
         if self.phase is Phase.DRAINED:
             return str(self.drain)
         blame = self.blame
-        return f"{blame.name} {blame.code}: {blame.reason}" if blame else ""
+        if blame is None:
+            return ""
+        verdict = f"{blame.name} {blame.code}".rstrip()  # the public is told neither
+        return f"{verdict}: {blame.reason}" if blame.reason else verdict
 
     @property
     def since(self) -> float:

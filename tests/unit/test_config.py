@@ -116,6 +116,10 @@ class TestTheLaterWins:
         assert settings.listen.port == 3
         assert settings.origins["listen"] == "--listen"
 
+    def test_a_flag_is_named_as_it_is_typed(self, load: Loading) -> None:
+        settings = load(self.TEXT, {}, {"public_listen": "127.0.0.1:4"})
+        assert settings.origins["public_listen"] == "--public-listen"
+
     def test_and_the_neighbours_in_its_table_stay(self, load: Loading) -> None:
         settings = load('[docker]\nproject = "shop"', {"HEALTHAGENT_DOCKER_HOST": "tcp://d:2375"})
         assert (settings.docker.project, settings.docker.host) == ("shop", "tcp://d:2375")

@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Any
@@ -128,7 +128,7 @@ class Routes:
         find_check(target, request.match_info["check"])
         shown = find_check(self._view.target(target), request.match_info["check"])
         answer = kubernetes.of_check(shown, target.starting)
-        self._must_be_judged(target, answer)
+        self._must_be_judged(target.target.name, [target], answer)
         return _answered(request, answer)
 
     def _target(self, request: web.Request) -> TargetReport:
@@ -139,23 +139,28 @@ class Routes:
 
     def _probe(self, request: web.Request, target: TargetReport, group: Group) -> web.Response:
         answer = kubernetes.of_target(self._view.target(target), group, _exclude(request))
-        self._must_be_judged(target, answer)
+        self._must_be_judged(target.target.name, [target], answer)
         return _answered(request, answer)
 
-    def _must_be_judged(self, target: TargetReport, answer: kubernetes.Answer) -> None:
-        """An agent that has just started has no opinion: that is not the replica's failure, and
-        503 would say that it is."""
-        undecided = any(check.holds is Status.UNKNOWN for check in target.checks)
+    def _must_be_judged(
+        self, name: str, missing: Iterable[TargetReport], answer: kubernetes.Answer
+    ) -> None:
+        """An agent that has just started has no opinion: that is not the failure of the replica or
+        service ``name``, and 503 would say that it is. ``missing`` are the replicas that a yes may
+        have lacked."""
+        undecided = any(c.holds is Status.UNKNOWN for target in missing for c in target.checks)
         if not answer.passed and not self._state.report.settled and undecided:
-            detail = f"the agent has just started and has not judged {target.target.name} yet"
+            detail = f"the agent has just started and has not judged {name} yet"
             raise Problem(HTTPStatus.NOT_FOUND, detail, headers={"Retry-After": "1"})
 
     # All of them
 
     async def service_readyz(self, request: web.Request) -> web.Response:
         service = find_service(self._state.report, request.match_info["service"])
-        shown = self._view.service(service)
-        return _answered(request, kubernetes.of_service(shown, _exclude(request)))
+        answer = kubernetes.of_service(self._view.service(service), _exclude(request))
+        missing = [target for target in service.targets if not target.ready]
+        self._must_be_judged(service.name, missing, answer)
+        return _answered(request, answer)
 
     async def health(self, _request: web.Request) -> web.Response:
         state = self._state

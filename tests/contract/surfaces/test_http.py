@@ -155,6 +155,21 @@ async def test_an_agent_that_just_started_has_no_opinion_about_readiness(
     assert (await agent.get("/self/livez"))[0] == 200
 
 
+async def test_an_agent_that_just_started_has_no_opinion_about_a_service_short_of_its_quorum(
+    agent: Agent, world: World
+) -> None:
+    unseen = Replica(world.replica("app-1").target, looked_at=False)
+    agent.surface.publish(world.report(unseen, world.frozen("app-2"), settled=False), ())
+    async with agent.client.get(agent.base + "/services/app/readyz") as response:
+        assert response.status == 404, "503 would say that the service has failed"
+        assert response.headers["Retry-After"] == "1"
+        assert "has not judged app yet" in (await response.json())["detail"]
+    agent.surface.publish(world.report(unseen, world.replica("app-2"), settled=False), ())
+    assert (await agent.get("/services/app/readyz"))[0] == 200, "its quorum is there already"
+    agent.surface.publish(world.report(world.frozen("app-2"), settled=False), ())
+    assert (await agent.get("/services/app/readyz"))[0] == 503, "all that it has was judged"
+
+
 async def test_a_service_is_asked_for_its_quorum(agent: Agent, world: World) -> None:
     agent.surface.publish(world.report(world.frozen("app-1"), world.replica("app-2")), ())
     assert (await agent.get("/services/app/readyz"))[0] == 200

@@ -75,6 +75,13 @@ def test_takes_a_name_an_id_or_its_beginning(
     assert "shop-app-2 is not live" in run("explain", reference).out
 
 
+def test_on_a_public_listener_names_the_check_to_blame_alone(
+    frozen: RunningAgent, run: Run
+) -> None:
+    ran = run("explain", "shop-app-2", "--agent", frozen.public_url)
+    assert (ran.code, "  event_loop" in ran.out.splitlines()) == (1, True), ran.out
+
+
 def test_of_an_unknown_target_names_the_near_ones_and_ends_2(
     frozen: RunningAgent, run: Run
 ) -> None:

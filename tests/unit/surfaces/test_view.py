@@ -35,6 +35,11 @@ def test_states_stay(world: World) -> None:
     assert bare.services[0].quorum == report.services[0].quorum
 
 
+def test_a_state_without_its_reason_reads_as_the_check_to_blame_alone(world: World) -> None:
+    report = StatesAlone().report(world.report(world.frozen("app-1"), world.refusing("app-2")))
+    assert [target.reason for target in report.targets] == ["process", "http"]
+
+
 def test_no_reason_address_or_setting_is_left_in_any_answer(world: World) -> None:
     notice = Notice("app-1", "secret", "secret", key="secret", value="secret")
     replicas = (world.frozen("app-1"), world.refusing("app-2"), world.replica("app-3"))
