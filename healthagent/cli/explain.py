@@ -11,6 +11,7 @@ from healthagent.cli.agent import Agent, Document, find
 from healthagent.cli.diagnosis import advice
 from healthagent.cli.entry import show_act, show_transition
 from healthagent.cli.screen import STYLES, Screen, ago, print_json, styled
+from healthagent.errors import AgentUnreachable
 
 TRANSITIONS = 10
 """How many of the last ones are shown."""
@@ -34,7 +35,7 @@ def explain(ctx: click.Context, target: str, agent: Agent, as_json: bool) -> Non
     """
     health = agent.health()
     found = find(health["targets"], target)
-    past = agent.past_events(found["name"], TRANSITIONS)
+    past = _past(agent, found["name"])
     if as_json:
         transitions = [event for event in past if event["event"] == "transition"]
         acts = [event for event in past if event["event"] == "act"]
@@ -44,6 +45,16 @@ def explain(ctx: click.Context, target: str, agent: Agent, as_json: bool) -> Non
     else:
         _show(Screen(), found, past, health["time"])
     ctx.exit(0 if found["ready"] else 1)
+
+
+def _past(agent: Agent, target: str) -> list[Document]:
+    """None, with a word on stderr, where it cannot be had: the diagnosis is what was asked for."""
+    try:
+        return agent.past_events(target, TRANSITIONS)
+    except AgentUnreachable as error:
+        why = str(error).splitlines()[0]
+        click.echo(f"healthagent: the last transitions are not known: {why}", err=True)
+        return []
 
 
 def _show(screen: Screen, target: Document, past: list[Document], now: str) -> None:

@@ -27,6 +27,7 @@ MOST_WAITING = 1000
 """Events that may wait for one reader before it is let go."""
 
 MOST_READERS = 100
+"""Readers that may follow at once over one listener."""
 
 KEEP_ALIVE = b": keep-alive\n\n"
 """A comment: it shows both ends, and what stands between, that the connection lives."""
@@ -42,6 +43,24 @@ class Event:
 
 class Crowded(Exception):
     """As many readers as may be are there already."""
+
+
+class Places:
+    """The places of one listener's readers: a crowd at the public one takes none of the first's."""
+
+    def __init__(self) -> None:
+        self._taken = 0
+
+    @contextmanager
+    def take(self) -> Iterator[None]:
+        """Raises :class:`Crowded` where none is left."""
+        if self._taken >= MOST_READERS:
+            raise Crowded
+        self._taken += 1
+        try:
+            yield
+        finally:
+            self._taken -= 1
 
 
 class Subscription:
@@ -96,9 +115,7 @@ class Feed:
 
     @contextmanager
     def subscribe(self) -> Iterator[Subscription]:
-        """From here on nothing is missed. Raises :class:`Crowded`."""
-        if len(self._readers) >= MOST_READERS:
-            raise Crowded
+        """From here on nothing is missed."""
         subscription = Subscription()
         if self._closed:
             subscription.put(None)

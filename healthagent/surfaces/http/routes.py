@@ -20,6 +20,7 @@ from healthagent.core.options import duration
 from healthagent.core.report import TargetReport
 from healthagent.core.verdict import Status
 from healthagent.surfaces.http import budget, health, history, kubernetes, openapi, stream
+from healthagent.surfaces.http.events import Places
 from healthagent.surfaces.http.lookup import (
     find_by_address,
     find_check,
@@ -57,6 +58,7 @@ class Routes:
         self._state = state
         self._view = view
         self._acts = acts or {}
+        self._places = Places()
         # By connection the configuration that went over it last: Traefik names none when it polls.
         self._given: WeakKeyDictionary[asyncio.BaseTransport, str] = WeakKeyDictionary()
 
@@ -205,7 +207,9 @@ class Routes:
         return response
 
     async def events(self, request: web.Request) -> web.StreamResponse:
-        return await stream.answer(request, self._state.feed, self._view.entry, HEADERS)
+        return await stream.answer(
+            request, self._state.feed, self._places, self._view.entry, HEADERS
+        )
 
     # About the API
 

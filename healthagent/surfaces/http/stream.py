@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager, nullcontext, suppress
 from http import HTTPStatus
 
 from aiohttp import web
@@ -16,6 +16,7 @@ from healthagent.surfaces.http.events import (
     Crowded,
     Event,
     Feed,
+    Places,
     Subscription,
     Wanted,
     encode,
@@ -33,15 +34,16 @@ Show = Callable[[Entry], Entry]
 
 
 async def answer(
-    request: web.Request, feed: Feed, show: Show, headers: Mapping[str, str]
+    request: web.Request, feed: Feed, places: Places, show: Show, headers: Mapping[str, str]
 ) -> web.StreamResponse:
     """First the past that the reader asks for, then whatever happens.
 
-    ``show`` is what this listener tells of an entry. Raises :class:`Problem` 400 for a query
-    that cannot be read, and 503 where too many readers are there.
+    ``places`` are this listener's, ``show`` is what it tells of an entry. Raises :class:`Problem`
+    400 for a query that cannot be read, and 503 where too many readers follow.
     """
     wanted = _wanted(request)
-    with _place(feed) as subscription:
+    follows = request.query.get("follow") != "false"
+    with _place(places) if follows else nullcontext(), feed.subscribe() as subscription:
         past = _past(request, feed, wanted)
         response = web.StreamResponse(headers=headers)
         response.content_type = "text/event-stream"
@@ -52,7 +54,7 @@ async def answer(
         with suppress(ConnectionError):
             for event in past:
                 await _write(request, response, encode(event, feed.life, show))
-            if request.query.get("follow") != "false":
+            if follows:
                 async for data in _coming(subscription, feed.life, wanted, show):
                     await _write(request, response, data)
     return response
@@ -96,12 +98,12 @@ async def _write(request: web.Request, response: web.StreamResponse, data: bytes
 
 
 @contextmanager
-def _place(feed: Feed) -> Iterator[Subscription]:
+def _place(places: Places) -> Iterator[None]:
     try:
-        with feed.subscribe() as subscription:
-            yield subscription
+        with places.take():
+            yield
     except Crowded:
-        detail = f"{MOST_READERS} readers are there already; close one"
+        detail = f"{MOST_READERS} readers are there already; close one, or ask with follow=false"
         raise Problem(HTTPStatus.SERVICE_UNAVAILABLE, detail) from None
 
 

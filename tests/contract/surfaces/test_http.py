@@ -453,11 +453,29 @@ async def test_readers_that_leave_make_room_for_others(agent: Agent) -> None:
     async with aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=0)) as crowd:
         for _ in range(MOST_READERS):
             await crowd.get(agent.base + "/events")
-        status, text = await agent.get("/events?follow=false")
+        status, text = await agent.get("/events")
         assert (status, json.loads(text)["status"]) == (503, 503)
     async with asyncio.timeout(SOON):
-        while (await agent.get("/events?follow=false"))[0] != 200:
+        while await may_follow(agent) != 200:
             pass
+
+
+async def test_a_crowd_at_the_public_listener_keeps_no_operator_from_the_first(
+    agent: Agent,
+) -> None:
+    async with aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=0)) as crowd:
+        for _ in range(MOST_READERS):
+            await crowd.get(agent.public + "/events")
+        assert await may_follow(agent, agent.public) == 503
+        assert await may_follow(agent, agent.base) == 200
+
+
+async def test_who_asks_for_the_past_alone_needs_no_place(
+    agent: Agent, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(feed, "MOST_READERS", 0)
+    assert await may_follow(agent) == 503
+    assert (await agent.get("/events?follow=false"))[0] == 200
 
 
 async def test_a_reader_that_does_not_read_is_let_go_without_a_word_in_the_log(
@@ -472,11 +490,17 @@ async def test_a_reader_that_does_not_read_is_let_go_without_a_word_in_the_log(
     with socket.create_connection((host, int(port))) as idle:
         idle.send(b"GET /events?replay=1 HTTP/1.1\r\nHost: agent\r\n\r\n")
         async with asyncio.timeout(SOON):
-            while (await agent.get("/events?follow=false"))[0] != 503:
+            while await may_follow(agent) != 503:
                 pass
-            while (await agent.get("/events?follow=false"))[0] != 200:
+            while await may_follow(agent) != 200:
                 pass
     assert [record.message for record in caplog.records] == [], "a reader that goes is no fault"
+
+
+async def may_follow(agent: Agent, base: str = "") -> int:
+    """The status that a reader who follows would get."""
+    async with agent.client.head((base or agent.base) + "/events") as response:
+        return response.status
 
 
 async def next_event(response: aiohttp.ClientResponse) -> dict[str, Any]:

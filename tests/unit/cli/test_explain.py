@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import pytest
 
+from healthagent.cli.agent import Agent, Document
 from healthagent.cli.diagnosis import ADVICE, advice
 from healthagent.core.verdict import Verdict, degraded, failed, unknown
+from healthagent.errors import AgentUnreachable
 from tests.unit.cli.conftest import NOW, RESTARTED, Run, RunningAgent, replica, report
 from tests.unit.reasons import OF_ALL, spelled
 
@@ -66,6 +68,18 @@ def test_shows_the_last_transitions_of_this_replica_alone(frozen: RunningAgent, 
     last = run("explain", "shop-app-2").out.split("Last transitions")[1]
     assert "event_loop  ok -> failed" in last
     assert "replica  ready -> not live" in last
+
+
+def test_goes_on_without_the_past_where_it_cannot_be_had(
+    frozen: RunningAgent, run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: object) -> list[Document]:
+        raise AgentUnreachable("no whole answer")
+
+    monkeypatch.setattr(Agent, "past_events", refuse)
+    ran = run("explain", "shop-app-2")
+    assert (ran.code, "What to do" in ran.out) == (1, True), "the diagnosis needs no past"
+    assert "the last transitions are not known: no whole answer" in ran.err
 
 
 @pytest.mark.parametrize("reference", ["shop-app-2", "2" * 64, "2222"])

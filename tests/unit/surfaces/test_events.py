@@ -9,7 +9,7 @@ from healthagent.core.report import Report
 from healthagent.core.transition import Transition, transitions
 from healthagent.surfaces import step_text
 from healthagent.surfaces.http import events
-from healthagent.surfaces.http.events import Crowded, Feed, Wanted, encode
+from healthagent.surfaces.http.events import Crowded, Feed, Places, Wanted, encode
 from tests.unit.surfaces.world import NOW, RESTARTED, World
 
 
@@ -100,15 +100,17 @@ async def test_closing_ends_every_stream(world: World) -> None:
             assert await late.next() is None
 
 
-def test_only_so_many_may_read_at_once() -> None:
-    feed = Feed("life")
-    readers = [feed.subscribe() for _ in range(events.MOST_READERS)]
+def test_only_so_many_may_follow_at_once_over_one_listener() -> None:
+    first, public = Places(), Places()
+    readers = [public.take() for _ in range(events.MOST_READERS)]
     for reader in readers:
         reader.__enter__()
-    with pytest.raises(Crowded), feed.subscribe():
+    with pytest.raises(Crowded), public.take():
+        pass
+    with first.take():
         pass
     readers[0].__exit__(None, None, None)
-    with feed.subscribe():
+    with public.take():
         pass
 
 
