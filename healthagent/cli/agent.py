@@ -210,7 +210,8 @@ _ELSEWHERE = (
 
 
 class Event(NamedTuple):
-    """One server-sent event: its id, and its data as the agent wrote it."""
+    """One server-sent event: its id, and its data as the agent wrote it. One without data is there
+    for its id, to come back with."""
 
     id: str
     data: Document
@@ -218,18 +219,18 @@ class Event(NamedTuple):
 
 def parse_events(lines: Iterator[bytes]) -> Iterator[Event]:
     """The events of a stream (HTML standard, "Server-sent events"); comments are passed over."""
-    last_id, data = "", ""
+    last_id, data, marked = "", "", False
     for line in lines:
         field, _, value = line.decode(errors="replace").rstrip("\r\n").partition(":")
         value = value.removeprefix(" ")
         match field:
             case "id":
-                last_id = value
+                last_id, marked = value, True
             case "data":
                 data += value
-            case "" if data and not value:
-                yield Event(last_id, json.loads(data))
-                data = ""
+            case "" if (data or marked) and not value:
+                yield Event(last_id, json.loads(data or "{}"))
+                data, marked = "", False
 
 
 def find(targets: list[Document], reference: str) -> Document:

@@ -67,7 +67,7 @@ def events(
         query["target"] = target
     screen = None if as_json else Screen()
     try:
-        for event in _stream(agent, query) if follow else agent.events(query, ""):
+        for event in unbroken(agent, query) if follow else agent.events(query, ""):
             if since and instant(event.data["time"]) < since:
                 continue
             if screen is None:
@@ -78,14 +78,15 @@ def events(
         click.echo(err=True)
 
 
-def _stream(agent: Agent, query: dict[str, str]) -> Iterator[Event]:
+def unbroken(agent: Agent, query: dict[str, str]) -> Iterator[Event]:
     """All events, over as many connections as it takes. Only the first one may fail."""
     last_id, pause = "", 0.0
     while True:
         try:
             for event in agent.events(query, last_id):
                 last_id, pause = event.id, 0.0
-                yield event
+                if event.data:
+                    yield event
         except AgentUnreachable:
             if not pause:
                 raise

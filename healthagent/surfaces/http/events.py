@@ -103,6 +103,11 @@ class Feed:
             for reader in self._readers:
                 reader.put(event)
 
+    @property
+    def newest(self) -> str:
+        """The id of the last event there was; one from before the first where there was none."""
+        return f"{self.life}-{self._number}"
+
     def kept(self) -> Iterator[Event]:
         """What is remembered, oldest first."""
         return heapq.merge(self._worse, self._others, key=lambda event: event.number)
@@ -151,6 +156,11 @@ def _about(entry: Entry) -> tuple[set[str], str]:
     if isinstance(entry, Step):
         return {entry.target}, entry.service
     return {entry.target.name, entry.target.id}, entry.target.service
+
+
+def mark(last_id: str) -> bytes:
+    """An event without data: no reader shows it, each keeps its id and comes back with that."""
+    return f"id: {last_id}\n\n".encode()
 
 
 def encode(event: Event, life: str, show: Callable[[Entry], Entry]) -> bytes:

@@ -20,6 +20,7 @@ from healthagent.surfaces.http.events import (
     Subscription,
     Wanted,
     encode,
+    mark,
 )
 from healthagent.surfaces.http.number import MOST_DIGITS, whole
 from healthagent.surfaces.http.problem import Problem
@@ -44,7 +45,7 @@ async def answer(
     wanted = _wanted(request)
     follows = request.query.get("follow") != "false"
     with _place(places) if follows else nullcontext(), feed.subscribe() as subscription:
-        past = _past(request, feed, wanted)
+        past, newest = _past(request, feed, wanted), feed.newest
         response = web.StreamResponse(headers=headers)
         response.content_type = "text/event-stream"
         await response.prepare(request)
@@ -55,6 +56,7 @@ async def answer(
             for event in past:
                 await _write(request, response, encode(event, feed.life, show))
             if follows:
+                await _write(request, response, mark(newest))
                 async for data in _coming(subscription, feed.life, wanted, show):
                     await _write(request, response, data)
     return response

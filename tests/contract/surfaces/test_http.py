@@ -425,6 +425,19 @@ async def test_a_reader_that_comes_back_misses_nothing(agent: Agent, world: Worl
     assert [e["data"]["after"] for e in after] == ["ok", "ok", "ready"]
 
 
+async def test_a_reader_that_had_nothing_yet_misses_nothing_either(
+    agent: Agent, world: World
+) -> None:
+    well, sick = world.report(world.replica("app-1")), world.report(world.frozen("app-1"))
+    async with agent.client.get(agent.base + "/events") as response:
+        lines = [line async for line in _block(response)]
+    assert [line.partition(": ")[0] for line in lines] == ["id"], "no event, but a place to resume"
+    agent.surface.publish(sick, transitions(well, sick))
+    last = {"Last-Event-ID": lines[0].partition(": ")[2]}
+    after = await events(agent, "/events?follow=false", headers=last)
+    assert [e["data"]["after"] for e in after] == ["failed", "failed", "not live"]
+
+
 async def test_events_are_filtered_by_target_and_service(agent: Agent, world: World) -> None:
     report = world.report(world.replica("app-1"), world.replica("job-2", "job"))
     agent.surface.publish(report, transitions(NOBODY, report))
@@ -446,7 +459,8 @@ async def test_a_stop_ends_open_streams(world: World) -> None:
         async with asyncio.timeout(SOON):
             await served.aclose()
         for reader in readers:
-            assert await reader.read() == b"", "the stream ends cleanly"
+            ended = await reader.read()
+            assert re.fullmatch(rb"id: [0-9a-f]{8}-0\n\n", ended), "the stream ends cleanly"
 
 
 async def test_readers_that_leave_make_room_for_others(agent: Agent) -> None:

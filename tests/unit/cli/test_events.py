@@ -10,7 +10,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from healthagent.cli.agent import parse_events
+from healthagent.cli import events
+from healthagent.cli.agent import Agent, Event, parse_events
 from healthagent.core.verdict import failed
 from tests.unit.cli.conftest import NOW, RESTARTED, Run, RunningAgent, replica, report
 
@@ -104,6 +105,21 @@ def test_goes_on_where_it_stood_after_the_stream_was_cut(
     assert json.loads(following.stdout.readline())["after"] == "ok", "nothing is told twice"
 
 
+def test_tells_what_happened_while_it_was_cut_off_though_it_had_seen_nothing(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    asked: list[str] = []
+
+    def one(_: Agent, query: object, last_id: str) -> Iterator[Event]:
+        asked.append(last_id)
+        yield Event("old-7", {}) if len(asked) == 1 else Event("new-1", {"after": "failed"})
+
+    monkeypatch.setattr(Agent, "events", one)
+    monkeypatch.setattr(events, "FIRST_PAUSE", 0.0)
+    first = next(events.unbroken(Agent("http://agent:9180"), {"replay": "0"}))
+    assert (first.data, asked) == ({"after": "failed"}, ["", "old-7"])
+
+
 class TestAStream:
     """The HTML standard's form, as far as the agent uses it."""
 
@@ -114,6 +130,9 @@ class TestAStream:
 
     def test_keeps_alive_by_comments_that_say_nothing(self) -> None:
         assert list(parse_events(iter([b": keep-alive\n", b"\n"]))) == []
+
+    def test_names_a_place_to_come_back_to_by_an_event_without_data(self) -> None:
+        assert list(parse_events(iter([b"id: a-0\n", b"\n"]))) == [Event("a-0", {})]
 
     def test_that_is_cut_within_an_event_drops_it(self) -> None:
         assert list(parse_events(iter([b"id: a-1\n", b'data: {"n"']))) == []

@@ -9,7 +9,7 @@ from healthagent.core.report import Report
 from healthagent.core.transition import Transition, transitions
 from healthagent.surfaces import step_text
 from healthagent.surfaces.http import events
-from healthagent.surfaces.http.events import Crowded, Feed, Places, Wanted, encode
+from healthagent.surfaces.http.events import Crowded, Feed, Places, Wanted, encode, mark
 from tests.unit.surfaces.world import NOW, RESTARTED, World
 
 
@@ -28,6 +28,18 @@ def test_an_event_is_written_as_the_standard_asks(world: World) -> None:
     assert lines[:2] == [b"id: life-1", b"event: transition"]
     assert lines[2].startswith(b'data: {"time":"2026-01-02T03:04:05.678Z","event":"transition"')
     assert lines[3:] == [b"", b""], "an empty line ends an event"
+
+
+def test_a_mark_has_an_id_and_no_data() -> None:
+    assert mark("life-7") == b"id: life-7\n\n", "with data it would be an event"
+
+
+def test_who_had_nothing_yet_comes_back_with_an_id_that_misses_nothing(world: World) -> None:
+    before, after = Feed("life"), Feed("next")
+    last_id = before.newest
+    for feed in (before, after):
+        feed.publish(change(world))
+        assert [event.number for event in feed.since(last_id)] == [1]
 
 
 def test_an_act_is_an_event_by_its_own_name() -> None:
