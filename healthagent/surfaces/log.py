@@ -1,12 +1,13 @@
 """JSON lines on stdout: the agent's own words, every transition, and every notice.
 
 All of it goes through the standard ``logging``, so that one handler writes and one level filters.
-A thread does the writing: a reader of stdout that stops reading, or goes away, costs lines and
-never a delay or a traceback.
+A thread does the writing: a reader of stdout that stops reading, or goes away, or a full disk,
+costs lines and never a delay or a traceback.
 """
 
 from __future__ import annotations
 
+import errno
 import json
 import logging
 import os
@@ -26,6 +27,9 @@ MOST_WAITING = 10_000
 
 LAST_WORDS = 0.5
 """Seconds that closing waits for what is still to be written."""
+
+NOBODY = frozenset({errno.EPIPE, errno.EBADF})
+"""Errors of a write after which none can succeed: the reader is gone, or the descriptor."""
 
 _log = logging.getLogger("healthagent.transitions")
 
@@ -86,6 +90,8 @@ class LineHandler(logging.Handler):
         self._fd = fd
         self._lines: queue.Queue[bytes | None] = queue.Queue(MOST_WAITING)
         self._dropped = 0
+        self._gone = False
+        self._torn = False
         self._thread = threading.Thread(target=self._write_all, name="log", daemon=True)
         self._thread.start()
 
@@ -110,24 +116,34 @@ class LineHandler(logging.Handler):
             self._thread.join(LAST_WORDS)
 
     def _write_all(self) -> None:
-        readable = True
+        lost = 0
         while (line := self._lines.get()) is not None:
-            readable = readable and self._write(line)
-            if self._dropped and self._lines.empty():
-                lost, self._dropped = self._dropped, 0
-                readable = readable and self._write(self._confession(lost))
+            lost += not self._write(line)
+            if self._lines.empty():
+                lost = self._confess(lost)
+        self._confess(lost)
 
     def _write(self, line: bytes) -> bool:
-        """False where nobody can ever read what is written here: then lines are only taken."""
-        try:
-            while line:
-                line = line[os.write(self._fd, line) :]
-        except OSError:
+        """False where it could not be written, as on a full disk. Where nobody can ever read what
+        is written here, lines are only taken."""
+        if self._gone:
             return False
-        return True
+        rest = b"\n" + line if self._torn else line
+        try:
+            while rest:
+                rest = rest[os.write(self._fd, rest) :]
+                self._torn = bool(rest)
+        except OSError as error:
+            self._gone = error.errno in NOBODY
+        return not rest
+
+    def _confess(self, lost: int) -> int:
+        """Tell of the lines that were lost or dropped. Gives those that are still to be told of."""
+        lost, self._dropped = lost + self._dropped, 0
+        return 0 if lost and self._write(self._confession(lost)) else lost
 
     def _confession(self, lost: int) -> bytes:
-        message = f"{lost} lines were dropped: nobody read standard output"
+        message = f"{lost} lines were dropped: standard output did not take them"
         record = logging.makeLogRecord(
             {"name": __name__, "levelno": logging.WARNING, "levelname": "WARNING", "msg": message}
         )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import logging
 import os
@@ -141,3 +142,64 @@ def test_dropped_lines_are_counted_for_the_reader_that_comes_back(restored: None
         handler.close()
     os.close(writing)
     assert told["level"] == "warning"
+
+
+class Disk:
+    """Takes what is written to one descriptor, ``room`` bytes at most, and fails with ``error``
+    once they are used up. A line that says "room again" makes room."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch, error: int, room: int = 0) -> None:
+        self.written = b""
+        self._error, self._room = error, room
+        self._fd, self._write = os.open(os.devnull, os.O_WRONLY), os.write
+        monkeypatch.setattr(os, "write", self._take)
+        self.handler = log.setup("info", self._fd)
+
+    def _take(self, fd: int, data: bytes) -> int:
+        if fd != self._fd:
+            return self._write(fd, data)
+        if b"room again" in data:
+            self._room = 10**6
+        if not self._room:
+            raise OSError(self._error, os.strerror(self._error))
+        taken = data[: self._room]
+        self._room -= len(taken)
+        self.written += taken
+        return len(taken)
+
+    def close(self) -> list[bytes]:
+        self.handler.close()
+        os.close(self._fd)
+        return self.written.splitlines()
+
+
+@pytest.mark.parametrize("error", [errno.ENOSPC, errno.EAGAIN], ids=errno.errorcode.get)
+def test_a_disk_that_is_full_for_a_while_costs_lines_and_they_are_confessed(
+    restored: None, monkeypatch: pytest.MonkeyPatch, error: int
+) -> None:
+    disk = Disk(monkeypatch, error)
+    for message in ("one", "two", "room again"):
+        logging.getLogger("x").info(message)
+    told = [json.loads(line)["message"] for line in disk.close()]
+    assert told == ["room again", "2 lines were dropped: standard output did not take them"]
+
+
+def test_a_line_that_was_cut_short_spoils_no_other(
+    restored: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    disk = Disk(monkeypatch, errno.ENOSPC, room=9)
+    for message in ("one", "room again"):
+        logging.getLogger("x").info(message)
+    torn, whole, _confession = disk.close()
+    assert len(torn) == 9
+    assert json.loads(whole)["message"] == "room again", "the next one begins on a line of its own"
+
+
+@pytest.mark.parametrize("error", [errno.EPIPE, errno.EBADF], ids=errno.errorcode.get)
+def test_where_nobody_can_read_again_nothing_more_is_tried(
+    restored: None, monkeypatch: pytest.MonkeyPatch, error: int
+) -> None:
+    disk = Disk(monkeypatch, error)
+    for message in ("one", "room again"):
+        logging.getLogger("x").info(message)
+    assert disk.close() == []
