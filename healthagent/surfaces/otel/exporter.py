@@ -7,6 +7,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable
+from enum import Enum, auto
 from functools import partial
 
 from opentelemetry.sdk._logs.export import LogRecordExporter, LogRecordExportResult
@@ -31,7 +32,23 @@ CLOSE_WITHIN = 0.8
 Result = MetricExportResult | LogRecordExportResult
 DELIVERED = (MetricExportResult.SUCCESS, LogRecordExportResult.SUCCESS)
 
+CONTENT_REFUSED = (400, 413, 422, "INVALID_ARGUMENT")
+"""Statuses of HTTP, and gRPC's, that say of a request itself that it will not do. OTLP forbids to
+retry them; 401, 404 and the like are about who asks and where, and end when that is mended."""
+
+TOO_LARGE = ("larger than max", "exceeds max_request_size")
+"""What gRPC says of such a message, whose status is that of a collector that is busy, and what the
+exporter over HTTP says."""
+
 _log = logging.getLogger(__name__)
+
+
+class Reply(Enum):
+    """What came of a request. ``REFUSED``: its content was, and would be again."""
+
+    TAKEN = auto()
+    REFUSED = auto()
+    MISSED = auto()
 
 
 class OtelSurface:
@@ -54,6 +71,7 @@ class OtelSurface:
         self._agent = agent_resource()
         self._report: Report | None = None
         self._waiting: deque[Entry] = deque(maxlen=MOST_WAITING)
+        self._at_once = MOST_AT_ONCE
         self._collector = Collector()
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._run, name="otel", daemon=True)
@@ -98,17 +116,30 @@ class OtelSurface:
         if self._metrics is None or self._report is None:
             return
         data = metrics_data(self._report, self._agent)
-        self._collector.takes("metrics", partial(self._metrics.export, data))
+        reply = self._collector.ask(partial(self._metrics.export, data))
+        self._collector.heard("metrics", reply is Reply.TAKEN)
 
     def _send_logs(self) -> None:
-        """Send all that waits, oldest first; what could not be sent waits on."""
+        """Send all that waits, oldest first; what could not be sent waits on.
+
+        Where a request is refused for what it holds, half as much is sent, until the one record
+        that is to blame is left: that one is dropped, since it would be refused for ever.
+        """
         while self._waiting and self._logs is not None:
-            batch = [self._waiting.popleft() for _ in range(min(len(self._waiting), MOST_AT_ONCE))]
+            batch = [self._waiting.popleft() for _ in range(min(len(self._waiting), self._at_once))]
             records = [log_record(entry, self._agent) for entry in batch]
-            if not self._collector.takes("logs", partial(self._logs.export, records)):
+            reply = self._collector.ask(partial(self._logs.export, records))
+            self._collector.heard("logs", reply is not Reply.MISSED)
+            if reply is Reply.TAKEN:
+                self._at_once = min(2 * self._at_once, MOST_AT_ONCE)
+            elif reply is Reply.REFUSED and len(batch) == 1:
+                self._collector.dropped()
+            else:
                 room = MOST_WAITING - len(self._waiting)
                 self._waiting.extendleft(reversed(batch[-room:] if room else []))
-                return
+                if reply is Reply.MISSED:
+                    return
+                self._at_once = len(batch) // 2
 
 
 class Collector(logging.Handler):
@@ -122,25 +153,41 @@ class Collector(logging.Handler):
         super().__init__()
         self._silent: set[str] = set()
         self._words = ""
+        self._refused = self._told_of_drops = False
         self._theirs = logging.getLogger("opentelemetry")
         self._propagate, self._theirs.propagate = self._theirs.propagate, False
         self._theirs.addHandler(self)
+        for name in list(logging.root.manager.loggerDict):
+            if name.startswith(f"{self._theirs.name}."):
+                # They leave out what they said in the last 20 s, and so what came of a request.
+                logging.getLogger(name).filters.clear()
 
     @property
     def answers(self) -> bool:
         return not self._silent
 
     def emit(self, record: logging.LogRecord) -> None:
-        self._words = self._words or record.getMessage()
+        args = record.args if isinstance(record.args, tuple) else ()
+        self._hear(record.getMessage(), *args)
 
-    def takes(self, signal: str, export: Callable[[], Result]) -> bool:
-        """Whether one request of one signal was taken."""
+    def _hear(self, words: str, *about: object) -> None:
+        self._words = self._words or words
+        self._refused = self._refused or any(map(refuses, (words, *about)))
+
+    def ask(self, export: Callable[[], Result]) -> Reply:
+        """What comes of one request."""
+        self._words, self._refused = "", False
         try:
-            taken = export() in DELIVERED
+            if export() in DELIVERED:
+                return Reply.TAKEN
         except Exception as error:  # the exporters' own faults; gRPC's raise once it is shut down
-            self._words, taken = str(error), False
+            self._hear(str(error), error)
+        return Reply.REFUSED if self._refused else Reply.MISSED
+
+    def heard(self, signal: str, well: bool) -> None:
+        """Note what came of the last request, which was one of ``signal``."""
         answered = self.answers
-        (self._silent.discard if taken else self._silent.add)(signal)
+        (self._silent.discard if well else self._silent.add)(signal)
         if answered and not self.answers:
             _log.warning(
                 "the OpenTelemetry collector does not take %s (%s); the agent goes on without it, "
@@ -150,10 +197,26 @@ class Collector(logging.Handler):
             )
         elif self.answers and not answered:
             _log.info("the OpenTelemetry collector answers again")
-        self._words = ""
-        return taken
+
+    def dropped(self) -> None:
+        """Tell once that the record in the last request was dropped."""
+        if not self._told_of_drops:
+            self._told_of_drops = True
+            _log.warning(
+                "the OpenTelemetry collector refuses a log record (%s); it is dropped, as others "
+                "that it refuses will be without a word; the agent's own log has them all, look at "
+                "the collector's log and limits",
+                self._words,
+            )
 
     def close(self) -> None:
         self._theirs.removeHandler(self)
         self._theirs.propagate = self._propagate
         super().close()
+
+
+def refuses(about: object) -> bool:
+    """Whether what an exporter tells of a request means that its content is refused."""
+    if isinstance(about, str) and any(words in about for words in TOO_LARGE):
+        return True
+    return isinstance(about, UnicodeError) or getattr(about, "name", about) in CONTENT_REFUSED

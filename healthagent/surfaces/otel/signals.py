@@ -34,6 +34,9 @@ from healthagent.surfaces import transition_text
 
 SCOPE = InstrumentationScope("healthagent", version("healthagent"))
 
+OF_THE_AGENT = frozenset({"service.name", "service.instance.id", "service.version"})
+"""What says who the agent is. All else that the variables say goes to every resource."""
+
 Attributes = Mapping[str, str | int]
 
 
@@ -73,7 +76,7 @@ def _acted_on(step: Step, agent: Resource) -> Resource:
 
 
 def _resource(own: Mapping[str, str], agent: Resource) -> Resource:
-    rest = {key: value for key, value in agent.attributes.items() if not key.startswith("service.")}
+    rest = {key: value for key, value in agent.attributes.items() if key not in OF_THE_AGENT}
     return Resource({**rest, **own})
 
 

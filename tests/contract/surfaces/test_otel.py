@@ -11,7 +11,7 @@ import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
@@ -35,20 +35,23 @@ LOGGER = "healthagent.surfaces.otel.exporter"
 
 @dataclass
 class Receiver:
-    """A collector that remembers what it was sent. While ``refusing``, it takes nothing."""
+    """A collector that remembers what it was sent. While ``refusing``, it takes nothing, and never
+    a request that holds ``unwanted``."""
 
     endpoint: str = ""
     refusing: bool = False
+    unwanted: str = ""
     metrics: list[Any] = field(default_factory=list)
     logs: list[Any] = field(default_factory=list)
     came: threading.Condition = field(default_factory=threading.Condition)
 
     def take(self, kept: list[Any], resources: Any) -> bool:
         with self.came:
-            if not self.refusing:
+            taken = not (self.refusing or (self.unwanted and self.unwanted in str(resources)))
+            if taken:
                 kept.extend(resources)
             self.came.notify_all()
-            return not self.refusing
+            return taken
 
     def until(self, condition: Callable[[], bool], what: str) -> None:
         with self.came:
@@ -111,7 +114,8 @@ def over_grpc(receiver: Receiver) -> Callable[[], None]:
 
     class Logs(logs_service_pb2_grpc.LogsServiceServicer):
         def Export(self, request: Any, context: Any) -> Any:  # noqa: N802 - gRPC's own name
-            receiver.take(receiver.logs, request.resource_logs)
+            if not receiver.take(receiver.logs, request.resource_logs):
+                context.abort(grpc.StatusCode.INVALID_ARGUMENT, "unwanted")
             return logs_service_pb2.ExportLogsServiceResponse()
 
     server = grpc.server(ThreadPoolExecutor(2))
@@ -266,10 +270,26 @@ def test_every_act_is_a_log_record_too(receiver: Receiver, telemetry: Telemetry)
     )
 
 
+def test_a_record_that_is_refused_is_dropped_and_holds_up_no_other(
+    receiver: Receiver, telemetry: Telemetry, caplog: pytest.LogCaptureFixture
+) -> None:
+    receiver.unwanted = "odd"
+    for text in ("one", "odd", "two", "odder", "three"):
+        telemetry.record(replace(RESTARTED, text=text))
+    receiver.until(lambda: len(receiver.changes()) == 3, "the records that are not refused")
+    told = [body.rpartition(" ")[2] for body in receiver.changes()]
+    assert told == ["one", "two", "three"], "each once, and in order"
+    [warning] = [r.getMessage() for r in caplog.records if r.name == LOGGER]
+    assert "refuses a log record" in warning
+    assert "look at the collector's log" in warning
+
+
 def test_variables_describe_where_it_all_runs(
     receiver: Receiver, environ: dict[str, str], world: World
 ) -> None:
-    environ["OTEL_RESOURCE_ATTRIBUTES"] = "deployment.environment.name=staging"
+    environ["OTEL_RESOURCE_ATTRIBUTES"] = (
+        "deployment.environment.name=staging,service.namespace=shop,service.version=of the agent"
+    )
     environ["OTEL_SERVICE_NAME"] = "watcher"
     surface = from_environment()
     surface.publish(world.report(world.replica("app-1")), ())
@@ -278,6 +298,8 @@ def test_variables_describe_where_it_all_runs(
     described = [attributes(metrics.resource) for metrics in receiver.metrics[:2]]
     assert [about["service.name"] for about in described] == ["watcher", "app"]
     assert {about["deployment.environment.name"] for about in described} == {"staging"}
+    assert {about["service.namespace"] for about in described} == {"shop"}
+    assert "service.version" not in described[1], "the agent's version is not the app's"
 
 
 def test_a_last_word_is_sent_when_the_agent_stops(
