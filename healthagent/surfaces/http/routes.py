@@ -86,7 +86,6 @@ class Routes:
 
     def application(self, public: bool) -> web.Application:
         app = web.Application(middlewares=[problems])
-        app.on_response_prepare.append(_signed)
         self._paths = [route.path for route in self.table() if route.public or not public]
         for route in self.table():
             if route.path in self._paths:
@@ -220,11 +219,6 @@ class Routes:
         lines = [f"{path:33} {openapi.summary(path)}" for path in self._paths]
         lines += [f"{f'POST {path}':33} {openapi.summary_of_act(path)}" for path in self._acts]
         return web.Response(text="\n".join(lines) + "\n", headers=HEADERS)
-
-
-async def _signed(_request: web.Request, response: web.StreamResponse) -> None:
-    """aiohttp's own Server header names the versions of Python and aiohttp to everybody."""
-    response.headers["Server"] = "healthagent"
 
 
 def _answered(request: web.Request, answer: kubernetes.Answer) -> web.Response:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import secrets
 import time
@@ -9,7 +10,9 @@ from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 
-from aiohttp import web
+from aiohttp import web, web_response
+from aiohttp.http import HttpProcessingError
+from aiohttp.log import server_logger
 
 from healthagent.core.action import Step
 from healthagent.core.ports import History
@@ -31,6 +34,18 @@ SOCKET_MODE = 0o660
 
 STOP_WITHIN = 0.5
 """Seconds that answers under way get when the agent stops."""
+
+# aiohttp's own Server header names the versions of Python and aiohttp to everybody; what it answers
+# before any route is asked, to what is no HTTP, has no other way to another one.
+web_response.SERVER_SOFTWARE = "healthagent"  # type: ignore[attr-defined]
+
+
+def _is_fault(record: logging.LogRecord) -> bool:
+    """Whether it is the agent's: what a port scan or a TLS hello brings about is not."""
+    return not (record.exc_info and isinstance(record.exc_info[1], HttpProcessingError))
+
+
+server_logger.addFilter(_is_fault)
 
 
 @dataclass(frozen=True, slots=True)

@@ -290,6 +290,30 @@ async def test_no_answer_names_the_software_below(agent: Agent) -> None:
             assert response.headers["Server"] == "healthagent", path
 
 
+@pytest.mark.parametrize(
+    "sent",
+    [
+        b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03\r\n\r\n",
+        b"HELP\r\n\r\n",
+        b"GET /livez HTTP/1.1\r\nHost: agent\r\nX-Long: " + b"x" * 10_000 + b"\r\n\r\n",
+        b"GET /" + b"x" * 10_000 + b" HTTP/1.1\r\nHost: agent\r\n\r\n",
+    ],
+    ids=["a TLS hello", "no HTTP", "a long header", "a long path"],
+)
+async def test_who_speaks_no_http_is_told_so_without_a_word_of_the_software_or_in_the_log(
+    agent: Agent, sent: bytes, caplog: pytest.LogCaptureFixture
+) -> None:
+    host, port = agent.public.removeprefix("http://").split(":")
+    reader, writer = await asyncio.open_connection(host, int(port))
+    with contextlib.closing(writer):
+        writer.write(sent)
+        async with asyncio.timeout(SOON):
+            head, *rest = (await reader.read()).decode().splitlines()
+    assert head.startswith("HTTP/1.") and " 400 " in head
+    assert "Server: healthagent" in rest
+    assert [record.message for record in caplog.records] == [], "what others send is no fault"
+
+
 # Traefik
 
 
