@@ -23,11 +23,22 @@ SILENCE = 40.0
 SHORTEST_PREFIX = 4
 """Characters from which an id may be cut short, as in the agent's own routes."""
 
+PROBLEM = "application/problem+json"
+"""What every error of an agent is (RFC 9457), and few others' are."""
+
 Document = dict[str, Any]
 
 
 class NotServed(HealthagentError):
     """The agent does not serve that route here, as on its public listener."""
+
+
+class Answer(NamedTuple):
+    """A whole answer; ``kind`` is its media type."""
+
+    status: int
+    kind: str
+    body: bytes
 
 
 class _UnixConnection(http.client.HTTPConnection):
@@ -58,32 +69,31 @@ class Agent:
 
     def health(self) -> Document:
         """``/health``: 503 only says that something is not well."""
-        return self._document("/health", (200, 503))
+        members = {"time", "status", "settled", "services", "targets", "notices"}
+        return self._document("/health", (200, 503), members)
 
     def budget(self) -> Document:
         """``/budget``. Raises :class:`NotServed` on a public listener."""
-        return self._document("/budget", (200,))
+        return self._document("/budget", (200,), {"servers"})
 
     def history(self, query: Mapping[str, str]) -> Document:
         """``/history``. Raises :class:`NotServed` on a public listener."""
-        return self._document(f"/history?{urlencode(query)}", (200,))
+        return self._document(f"/history?{urlencode(query)}", (200,), {"entries"})
 
     def evidence(self, act: str) -> Document | None:
         """``/history/{act}``: what was kept of an act, ``None`` where nothing was."""
-        status, body = self._get(f"/history/{quote(act, safe='')}")
-        if status == 404:
+        try:
+            return self._document(f"/history/{quote(act, safe='')}", (200,), {"target"})
+        except NotServed:
             return None
-        if status != 200:
-            raise self._refused(status, body)
-        return dict(json.loads(body))
 
     def past_events(self, target: str, count: int) -> list[Document]:
         """The last transitions that the agent remembers of one target, oldest first."""
         query = {"target": target, "replay": count, "follow": "false"}
-        status, body = self._get(f"/events?{urlencode(query)}")
-        if status != 200:
-            raise self._refused(status, body)
-        return [event.data for event in parse_events(iter(body.splitlines(keepends=True)))]
+        answer = self._get(f"/events?{urlencode(query)}")
+        if answer.status != 200:
+            raise self._refused(answer)
+        return [event.data for event in parse_events(iter(answer.body.splitlines(keepends=True)))]
 
     def events(self, query: Mapping[str, str], last_id: str) -> Iterator[Event]:
         """The events as they come, until the stream is cut or ends."""
@@ -96,8 +106,8 @@ class Agent:
                 )
                 socket = connection.sock
                 answer = connection.getresponse()
-                if answer.status != 200:
-                    raise self._refused(answer.status, answer.read())
+                if answer.status != 200 or _kind(answer) != "text/event-stream":
+                    raise self._refused(Answer(answer.status, _kind(answer), answer.read1()))
                 socket.settimeout(SILENCE)
             except (OSError, http.client.HTTPException) as error:
                 raise AgentUnreachable(self._silent(error)) from None
@@ -120,14 +130,13 @@ class Agent:
                 connection.request("POST", where, json.dumps(body).encode(), headers)
                 connection.sock.settimeout(SILENCE)  # the first step may take what the Engine takes
                 answer = connection.getresponse()
-                if answer.status not in (200, 409):
-                    raise self._forbidden(answer.status, answer.read())
+                kind = _kind(answer)
+                if answer.status not in (200, 409) or kind != "application/x-ndjson":
+                    raise self._forbidden(Answer(answer.status, kind, answer.read()))
                 last = ""
                 for line in iter(answer.readline, b""):
                     if line.strip():
                         step = json.loads(line)
-                        if "outcome" not in step:
-                            raise self._forbidden(answer.status, line)
                         last = step["outcome"]
                         yield step
             except (OSError, http.client.HTTPException) as error:
@@ -137,31 +146,28 @@ class Agent:
         finally:
             connection.close()
 
-    def _forbidden(self, status: int, body: bytes) -> HealthagentError:
-        try:
-            detail = json.loads(body)["detail"]
-        except (ValueError, KeyError, TypeError):
-            return self._refused(status, body)
-        return UnknownTarget(detail) if status in (400, 404, 409) else Refused(detail)
+    def _forbidden(self, answer: Answer) -> HealthagentError:
+        detail = _detail(answer)
+        if detail is None:
+            return self._refused(answer)
+        return UnknownTarget(detail) if answer.status in (400, 404, 409) else Refused(detail)
 
     @property
     def where(self) -> str:
         """Where it is asked, for people."""
         return self._socket or self.url
 
-    def _document(self, path: str, expected: tuple[int, ...]) -> Document:
-        status, body = self._get(path)
-        if status == 404:
+    def _document(self, path: str, expected: tuple[int, ...], members: set[str]) -> Document:
+        answer = self._get(path)
+        if answer.status == 404 and _detail(answer) is not None:
             raise NotServed(f"{self.where}{path} is not served; ask the agent's first listener")
-        try:
-            document = json.loads(body)
-        except ValueError:
-            document = None
-        if status not in expected or not isinstance(document, dict):
-            raise self._refused(status, body)
-        return document
+        document = _json(answer.body)
+        known = isinstance(document, dict) and members <= document.keys()
+        if answer.status not in expected or not known:
+            raise self._refused(answer)
+        return dict(document)
 
-    def _get(self, path: str) -> tuple[int, bytes]:
+    def _get(self, path: str) -> Answer:
         until = time.monotonic() + DEADLINE
         connection = self._connect()
         try:
@@ -172,7 +178,7 @@ class Agent:
                 body += part
                 if time.monotonic() > until:
                     raise TimeoutError(f"no whole answer within {DEADLINE:g} s")
-            return answer.status, bytes(body)
+            return Answer(answer.status, _kind(answer), bytes(body))
         except (OSError, http.client.HTTPException) as error:
             raise AgentUnreachable(self._silent(error)) from None
         finally:
@@ -189,17 +195,19 @@ class Agent:
         return self._parts.path + path
 
     def _silent(self, error: Exception) -> str:
-        why = os.strerror(error.errno) if isinstance(error, OSError) and error.errno else error
+        # The names' and OpenSSL's numbers are their own, not the system's: the words are with them.
+        why = getattr(error, "strerror", None) or error
         if isinstance(error, TimeoutError):
             why = f"no answer within {DEADLINE:g} s"
+        if isinstance(error, PermissionError) and self._socket:
+            return f"user id {os.geteuid()} may not open {self._socket}: {why}\n{_AS_ANOTHER}"
         return f"no agent answers at {self.where}: {why or type(error).__name__}\n{_ELSEWHERE}"
 
-    def _refused(self, status: int, body: bytes) -> AgentUnreachable:
+    def _refused(self, answer: Answer) -> AgentUnreachable:
         """An answer that is not the one asked for: the agent says why, or it is none."""
-        try:
-            detail = json.loads(body)["detail"]  # RFC 9457
-        except (ValueError, KeyError, TypeError):
-            stranger = f"what answers at {self.where} is no healthagent (status {status})"
+        detail = _detail(answer)
+        if detail is None:
+            stranger = f"what answers at {self.where} is no healthagent (status {answer.status})"
             return AgentUnreachable(f"{stranger}\n{_ELSEWHERE}")
         return AgentUnreachable(f"the agent at {self.where} refuses: {detail}")
 
@@ -207,6 +215,29 @@ class Agent:
 _ELSEWHERE = (
     "start it with `healthagent watch`, or say where it is: --agent URL or HEALTHAGENT_AGENT_URL"
 )
+
+_AS_ANOTHER = (
+    "the agent's user and group may, and root: ask as one of them, as "
+    "`docker compose exec agent healthagent` does, or name --agent URL and have the admin token"
+)
+
+
+def _kind(answer: http.client.HTTPResponse) -> str:
+    return answer.headers.get_content_type()
+
+
+def _json(body: bytes) -> Any:
+    """What a body holds; ``None`` where it is no JSON."""
+    try:
+        return json.loads(body)
+    except ValueError:
+        return None
+
+
+def _detail(answer: Answer) -> str | None:
+    """What an agent says is wrong; ``None`` where the answer is no problem of an agent's."""
+    problem = _json(answer.body) if answer.kind == PROBLEM else None
+    return str(problem["detail"]) if isinstance(problem, dict) and "detail" in problem else None
 
 
 class Event(NamedTuple):

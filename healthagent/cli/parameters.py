@@ -12,7 +12,7 @@ import click
 from click.core import ParameterSource
 from click.shell_completion import CompletionItem
 
-from healthagent.cli.agent import Agent
+from healthagent.cli.agent import Agent, Document
 from healthagent.errors import HealthagentError
 
 ADMIN_SOCKET = "/run/healthagent/admin.sock"
@@ -26,6 +26,8 @@ def agent_at(url: str) -> Agent:
     try:
         parts = urlsplit(url)
         usable = parts.scheme in ("http", "https") and parts.hostname and parts.port != 0
+        (parts.hostname or "").encode("idna")  # as the look-up of a name will
+        parts.path.encode("ascii")
     except ValueError:
         usable = False
     if not usable:
@@ -51,13 +53,17 @@ def admin(command: C) -> C:
     """The agent as somebody reaches it who may act: the admin socket, else a URL and a token."""
 
     def reach(ctx: click.Context, _param: click.Parameter, socket: str | None) -> Agent:
-        asked: Agent = ctx.params.pop("agent")
+        asked: Agent = ctx.params["agent"]
         named = ctx.get_parameter_source("agent") is not ParameterSource.DEFAULT
         if socket is None and not named and os.path.exists(ADMIN_SOCKET):  # noqa: PTH110
             socket = ADMIN_SOCKET
-        if socket is not None and socket != "none":
-            return Agent("http://localhost", socket=socket)
-        return Agent(asked.url, token=_token())
+        reached = (
+            Agent("http://localhost", socket=socket)
+            if socket is not None and socket != "none"
+            else Agent(asked.url, token=_token())
+        )
+        del ctx.params["agent"]
+        return reached
 
     command = click.option(
         "--socket",
@@ -124,15 +130,10 @@ def target(required: bool) -> Callable[[C], C]:
 
 
 def _complete(ctx: click.Context, _param: click.Parameter, incomplete: str) -> list[CompletionItem]:
-    """The names of replicas. A shell that completes is no place for an error."""
-    asked = ctx.params.get("agent") or Agent(DEFAULT_URL)
-    try:
-        targets = asked.health()["targets"]
-    except HealthagentError:
-        return []
+    """The names of replicas."""
     return [
         CompletionItem(t["name"], help=t["phase"])
-        for t in targets
+        for t in _listed(ctx, "targets")
         if t["name"].startswith(incomplete)
     ]
 
@@ -140,9 +141,19 @@ def _complete(ctx: click.Context, _param: click.Parameter, incomplete: str) -> l
 def _complete_service(
     ctx: click.Context, _param: click.Parameter, incomplete: str
 ) -> list[CompletionItem]:
-    asked = ctx.params.get("agent") or Agent(DEFAULT_URL)
+    return [
+        CompletionItem(s["name"])
+        for s in _listed(ctx, "services")
+        if s["name"].startswith(incomplete)
+    ]
+
+
+def _listed(ctx: click.Context, member: str) -> list[Document]:
+    """What the agent that the command would ask has. A shell that completes is no place for an
+    error."""
+    asked = ctx.params.get("admin") or ctx.params.get("agent") or Agent(DEFAULT_URL)
     try:
-        services = asked.health()["services"]
+        found: list[Document] = asked.health()[member]
     except HealthagentError:
         return []
-    return [CompletionItem(s["name"]) for s in services if s["name"].startswith(incomplete)]
+    return found

@@ -5,17 +5,19 @@ from __future__ import annotations
 import http.server
 import os
 import socket
+import ssl
 import subprocess
 import sys
 import threading
 from collections.abc import Iterator
 from pathlib import Path
+from typing import NoReturn
 
 import pytest
 
 from healthagent.cli import COMMANDS
 from healthagent.cli import agent as asking
-from tests.unit.cli.conftest import Run
+from tests.unit.cli.conftest import Run, RunningAgent, replica, report
 
 DOCS = Path(__file__).parents[3] / "docs" / "cli.md"
 ASKING = [["status"], ["explain", "app"], ["events"], ["check", "http"], ["budget"]]
@@ -41,18 +43,31 @@ def silent() -> Iterator[str]:
 
 class _Stranger(http.server.BaseHTTPRequestHandler):
     def do_GET(self) -> None:
-        self.send_response(200)
+        status, kind, body = self.server.says  # type: ignore[attr-defined]
+        self.send_response(status)
+        self.send_header("Content-Type", kind)
         self.end_headers()
-        self.wfile.write(b"<html>It works!</html>")
+        self.wfile.write(body)
+
+    do_POST = do_GET  # noqa: N815 - the standard library's own name
 
     def log_message(self, format: str, *arguments: object) -> None:
         pass
 
 
-@pytest.fixture
-def stranger() -> Iterator[str]:
+STRANGERS = {
+    "a page": (200, "text/html", b"<html>It works!</html>"),
+    "a router without a route": (404, "text/plain", b"404 page not found"),
+    "an app with a /health of its own": (200, "application/json", b'{"status": "ok"}'),
+    "an app that says why in JSON": (404, "application/json", b'{"detail": "Not Found"}'),
+}
+
+
+@pytest.fixture(params=STRANGERS.values(), ids=list(STRANGERS))
+def stranger(request: pytest.FixtureRequest) -> Iterator[str]:
     """A web server that is no agent."""
     with http.server.HTTPServer(("127.0.0.1", 0), _Stranger) as server:
+        server.says = request.param  # type: ignore[attr-defined]
         thread = threading.Thread(target=server.serve_forever, args=(0.01,))
         thread.start()
         yield f"http://127.0.0.1:{server.server_port}"
@@ -79,12 +94,68 @@ def test_an_agent_that_gives_no_answer_is_waited_for_no_longer_than_the_deadline
     assert (ran.code, "no answer within 0.2 s" in ran.err) == (3, True)
 
 
-def test_a_stranger_at_the_address_is_no_agent(run: Run, stranger: str) -> None:
-    ran = run("status", "--agent", stranger)
-    assert (ran.code, "is no healthagent" in ran.err) == (3, True)
+@pytest.mark.parametrize(
+    "arguments",
+    [*ASKING, ["history"], ["history", "--evidence", "5f0c"], ["drain", "app", "--socket", "none"]],
+    ids=" ".join,
+)
+def test_a_stranger_at_the_address_is_no_agent(
+    run: Run, stranger: str, arguments: list[str]
+) -> None:
+    ran = run(*arguments, "--agent", stranger)
+    assert (ran.code, "is no healthagent" in ran.err) == (3, True), ran.err
 
 
-@pytest.mark.parametrize("url", ["agent:9180", "unix:///run/agent", "http://", "http://a:99999"])
+@pytest.mark.parametrize(
+    ("error", "words"),
+    [
+        (socket.gaierror(-2, "Name or service not known"), "Name or service not known"),
+        (ssl.SSLError(1, "[SSL: WRONG_VERSION_NUMBER] wrong version number"), "wrong version"),
+        (ConnectionRefusedError(111, "Connection refused"), "Connection refused"),
+    ],
+    ids=["a name", "TLS", "the system"],
+)
+def test_what_keeps_it_from_the_agent_is_told_in_words(
+    run: Run, monkeypatch: pytest.MonkeyPatch, error: OSError, words: str
+) -> None:
+    def fail(*_: object, **__: object) -> NoReturn:
+        raise error
+
+    monkeypatch.setattr(socket, "create_connection", fail)
+    ran = run("status", "--agent", "http://agent:9180")
+    assert ran.code == 3
+    first, _elsewhere = ran.err.splitlines()
+    assert first.startswith("healthagent: no agent answers at http://agent:9180: ")
+    assert words in first
+
+
+def test_a_socket_that_may_not_be_opened_is_told_with_who_may(
+    run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Closed(socket.socket):
+        def connect(self, _address: object) -> NoReturn:
+            raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(socket, "socket", Closed)
+    ran = run("drain", "app-1", "--socket", "/run/healthagent/admin.sock")
+    assert ran.code == 3
+    assert "may not open /run/healthagent/admin.sock: Permission denied" in ran.err
+    assert "the agent's user and group may, and root" in ran.err
+    assert "healthagent watch" not in ran.err, "it runs, as its socket shows"
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "agent:9180",
+        "unix:///run/agent",
+        "http://",
+        "http://a:99999",
+        "http://a..b:9180",
+        f"http://{'a' * 64}:9180",
+        "http://agent:9180/\N{LATIN SMALL LETTER A WITH DIAERESIS}",
+    ],
+)
 def test_a_url_that_cannot_be_asked_is_a_usage_error(run: Run, url: str) -> None:
     ran = run("status", "--agent", url)
     assert (ran.code, "write http://HOST:PORT" in ran.err) == (2, True)
@@ -131,3 +202,32 @@ def test_a_command_that_only_asks_loads_nothing_of_the_agent(nobody: str) -> Non
     )
     loaded = ran.stdout.split()
     assert not loaded, f"`healthagent status` is to be there at once; import {loaded} where used"
+
+
+COMPLETED = [
+    ("drain", "shop-app-1"),
+    ("explain", "shop-app-1"),
+    ("roll", "app"),
+]
+
+
+@pytest.mark.parametrize(("command", "name"), COMPLETED, ids=[command for command, _ in COMPLETED])
+@pytest.mark.parametrize("by", ["flag", "variable"])
+def test_names_are_completed_by_the_agent_that_the_command_would_ask(
+    agent: RunningAgent,
+    run: Run,
+    monkeypatch: pytest.MonkeyPatch,
+    command: str,
+    name: str,
+    by: str,
+) -> None:
+    agent.publish(report(replica(1)))
+    typed = f"healthagent {command} "
+    if by == "flag":
+        monkeypatch.delenv("HEALTHAGENT_AGENT_URL")
+        typed += f"--agent {agent.url} "
+    monkeypatch.setenv("HEALTHAGENT_ADMIN_TOKEN_FILE", "/nowhere/token")
+    monkeypatch.setenv("_HEALTHAGENT_COMPLETE", "bash_complete")
+    monkeypatch.setenv("COMP_WORDS", typed)
+    monkeypatch.setenv("COMP_CWORD", str(len(typed.split())))
+    assert run().out.splitlines() == [f"plain,{name}"]
