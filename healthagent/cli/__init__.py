@@ -13,6 +13,7 @@ from typing import NoReturn
 
 import click
 
+from healthagent.cli.screen import settle_streams
 from healthagent.errors import HealthagentError
 
 COMMANDS = (
@@ -66,6 +67,7 @@ def root() -> None:
 
 def main(arguments: Sequence[str] | None = None) -> NoReturn:
     """Run a command and exit with its code."""
+    settle_streams()
     try:
         sys.exit(root.main(arguments, prog_name="healthagent"))
     except HealthagentError as error:

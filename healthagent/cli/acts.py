@@ -3,7 +3,6 @@ and shows each step as it is done."""
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable
 from typing import Any, NoReturn, TypeVar
 
@@ -11,7 +10,7 @@ import click
 
 from healthagent.cli import parameters
 from healthagent.cli.agent import Agent, Document
-from healthagent.cli.screen import Screen, clock, styled
+from healthagent.cli.screen import Screen, clock, print_json_line, styled
 
 C = TypeVar("C", bound=Callable[..., Any])
 
@@ -143,7 +142,7 @@ def _perform(agent: Agent, path: str, body: Document, as_json: bool) -> NoReturn
         for step in agent.act(path, body):
             last = step["outcome"]
             if screen is None:
-                click.echo(json.dumps(step, ensure_ascii=False))
+                print_json_line(step)
             else:
                 _show(screen, step)
     except KeyboardInterrupt:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import click
 from click.shell_completion import BashComplete, FishComplete, ZshComplete
 
+from healthagent.cli.screen import say
+
 SHELLS = {"bash": BashComplete, "zsh": ZshComplete, "fish": FishComplete}
 
 
@@ -20,4 +22,4 @@ def completion(ctx: click.Context, shell: str) -> None:
     fish:  healthagent completion fish > ~/.config/fish/completions/healthagent.fish
     """
     made = SHELLS[shell](ctx.find_root().command, {}, "healthagent", "_HEALTHAGENT_COMPLETE")
-    click.echo(made.source())
+    say(made.source())

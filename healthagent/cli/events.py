@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 import time
 from collections.abc import Iterator
@@ -13,7 +12,7 @@ import click
 from healthagent.cli import parameters
 from healthagent.cli.agent import Agent, Event
 from healthagent.cli.entry import show
-from healthagent.cli.screen import Screen, instant
+from healthagent.cli.screen import Screen, instant, print_json_line
 from healthagent.errors import AgentUnreachable
 
 EVERYTHING = 1000
@@ -27,11 +26,14 @@ UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
 
 
 def time_ago(text: str) -> datetime:
-    """The time that is ``10m`` ago."""
+    """The time that is ``10m`` ago; the first there is where that would be before it."""
     matched = re.fullmatch(r"(\d{1,6})([smhd])", text)
     if matched is None:
         raise click.BadParameter(f"{text!r} is no duration; write 90s, 10m, 2h or 1d")
-    return datetime.now(UTC) - timedelta(**{UNITS[matched[2]]: int(matched[1])})
+    try:
+        return datetime.now(UTC) - timedelta(**{UNITS[matched[2]]: int(matched[1])})
+    except OverflowError:
+        return datetime.min.replace(tzinfo=UTC)
 
 
 @click.command(short_help="what changed and what was done, as it happens")
@@ -71,7 +73,7 @@ def events(
             if since and instant(event.data["time"]) < since:
                 continue
             if screen is None:
-                click.echo(json.dumps(event.data, ensure_ascii=False))
+                print_json_line(event.data)
             else:
                 show(screen, event.data)
     except KeyboardInterrupt:

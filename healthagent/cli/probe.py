@@ -8,6 +8,7 @@ from pathlib import Path
 
 import click
 
+from healthagent.cli.screen import say
 from healthagent.errors import HealthagentError
 
 ARCHITECTURES = ("x86_64", "aarch64")
@@ -45,7 +46,7 @@ def probe() -> None:
 @_arch
 def path(arch: str) -> None:
     """Print where the binary is."""
-    click.echo(_find(arch))
+    say(str(_find(arch)))
 
 
 @probe.command()
@@ -68,7 +69,7 @@ def install(directory: Path, arch: str) -> None:
             f"{target} cannot be written: {error.strerror}; name a directory that this user may"
             " write"
         ) from error
-    click.echo(target)
+    say(str(target))
 
 
 def _find(arch: str) -> Path:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import shutil
@@ -12,6 +13,8 @@ from datetime import datetime
 from typing import Any
 
 import click
+
+from healthagent.errors import HealthagentError
 
 STYLES = {
     "ready": "green",
@@ -46,13 +49,13 @@ class Screen:
     """
 
     def __init__(self) -> None:
-        terminal = sys.stdout.isatty()
+        terminal = sys.stdout is not None and sys.stdout.isatty()  # None: it was closed
         forced = bool(os.environ.get("FORCE_COLOR"))
         self._coloured = (terminal or forced) and not os.environ.get("NO_COLOR")
         self._width = shutil.get_terminal_size().columns if terminal else sys.maxsize
 
     def line(self, *parts: Part) -> None:
-        click.echo("".join(self._painted(part) for part in parts).rstrip(), color=True)
+        say("".join(self._painted(part) for part in parts).rstrip(), color=True)
 
     def table(
         self,
@@ -137,4 +140,35 @@ def instant(text: str) -> datetime:
 
 def print_json(document: Any) -> None:
     """A whole document, for programs."""
-    click.echo(json.dumps(document, indent=2, ensure_ascii=False))
+    say(json_text(document, indent=2))
+
+
+def print_json_line(document: Any) -> None:
+    """One of many documents, for programs."""
+    say(json_text(document))
+
+
+def json_text(document: Any, indent: int | None = None) -> str:
+    """JSON in characters that stdout has."""
+    encoding = getattr(sys.stdout, "encoding", None) or ""
+    unicode = encoding.lower().replace("-", "") == "utf8"
+    return json.dumps(document, indent=indent, ensure_ascii=not unicode)
+
+
+def say(text: str, **options: Any) -> None:
+    """Print to stdout, as ``click.echo``. Raises :class:`HealthagentError` where it takes nothing,
+    as on a full disk. A reader that has gone is no error: click ends the command."""
+    try:
+        click.echo(text, **options)
+    except BrokenPipeError:
+        raise
+    except OSError as error:
+        # Else Python would write what is left once more when it ends, and fail once more.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        raise HealthagentError(f"standard output takes no more: {error.strerror}") from None
+
+
+def settle_streams() -> None:
+    """A character that the terminal does not have becomes ``?``, and no error."""
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="replace")

@@ -52,6 +52,7 @@ def test_shows_one_replica_alone(changed: RunningAgent, run: Run) -> None:
 def test_begins_where_since_says(changed: RunningAgent, run: Run) -> None:
     assert run("events", "--no-follow", "--since", "1h").out == "", "the test's events are old"
     assert run("events", "--no-follow", "--since", "99999d").out != ""
+    assert run("events", "--no-follow", "--since", "999999d").out != "", "before the first year"
 
 
 def test_of_a_since_that_cannot_be_read_is_a_usage_error(changed: RunningAgent, run: Run) -> None:
