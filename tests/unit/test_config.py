@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 from textwrap import dedent
+from typing import NoReturn
 
 import pytest
 
@@ -83,6 +84,17 @@ class TestTheFile:
         settings = Settings.load(environ={}, default_file=tmp_path / "none.toml")
         assert settings.listen == Address("0.0.0.0", 9180)
         assert settings.origins == {}
+
+    def test_that_may_be_at_its_default_place_and_cannot_be_looked_for_is_a_fault(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        def closed(self: Path, *_: object, **__: object) -> NoReturn:
+            raise PermissionError(13, "Permission denied", str(self))
+
+        monkeypatch.setattr(Path, "stat", closed)
+        monkeypatch.setattr(Path, "read_text", closed)
+        with pytest.raises(ConfigurationError, match="Permission denied; name a file that can be"):
+            Settings.load(environ={}, default_file=tmp_path / "healthagent.toml")
 
     def test_must_be_there_where_a_flag_names_it(self, tmp_path: Path) -> None:
         missing = tmp_path / "none.toml"
