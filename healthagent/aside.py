@@ -14,20 +14,20 @@ import threading
 import time
 from collections.abc import Callable
 from typing import TypeVar
-from weakref import WeakSet
 
 T = TypeVar("T")
 
 LAST_MOMENT = 0.5
 """Seconds that the end of the program waits for all threads together."""
 
-_begun: WeakSet[threading.Thread] = WeakSet()
+
+class _Thread(threading.Thread):
+    """One of those below."""
 
 
 def begin(name: str, work: Callable[[], object]) -> threading.Thread:
     """A daemon thread that does ``work``."""
-    thread = threading.Thread(target=work, name=name, daemon=True)
-    _begun.add(thread)
+    thread = _Thread(target=work, name=name, daemon=True)
     thread.start()
     return thread
 
@@ -50,5 +50,10 @@ def aside(name: str, work: Callable[[], T]) -> asyncio.Future[T]:
 @atexit.register
 def _await_all() -> None:
     until = time.monotonic() + LAST_MOMENT
-    for thread in list(_begun):
-        thread.join(max(0.0, until - time.monotonic()))
+    while (left := until - time.monotonic()) > 0 and (at_work := _at_work()):
+        at_work[0].join(left)
+
+
+def _at_work() -> list[threading.Thread]:
+    """Those that have begun: one that is about to was begun by another, which waits for that."""
+    return [each for each in threading.enumerate() if isinstance(each, _Thread) and each.is_alive()]
