@@ -203,7 +203,6 @@ class _Line:
             self._naming = False
             self._dial = asyncio.create_task(self._connect())
         await asyncio.wait({self._dial})
-        await asyncio.wait({self._dial})
         dialled = self._dial.result()
         if not isinstance(dialled, Connection):
             raise dialled
