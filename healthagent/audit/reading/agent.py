@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from healthagent.audit.evidence import Agent, Replica, Server, Verdict
+from healthagent.core.masking import masked
 from healthagent.core.observation import Unseen
 
 Document = Mapping[str, Any]
@@ -21,11 +22,11 @@ def read(url: str, health: Document, budget: Document, services: Sequence[str]) 
     )
     if not replicas:
         return Unseen(
-            f"the agent at {url} watches no replica of {' or '.join(services)}",
+            f"the agent at {masked(url)} watches no replica of {' or '.join(services)}",
             "start the stack, and label the service healthagent.enable",
         )
     return Agent(
-        url=url,
+        url=masked(url),
         replicas=replicas,
         servers=tuple(_server(server) for server in budget["servers"]),
     )

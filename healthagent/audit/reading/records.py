@@ -9,6 +9,7 @@ from pathlib import Path
 from healthagent.audit.evidence import Metrics, Place, Trial
 from healthagent.audit.reading.compose import shown
 from healthagent.audit.reading.tree import fault
+from healthagent.core.masking import masked
 from healthagent.core.observation import Unseen
 from healthagent.http_get import get
 
@@ -30,13 +31,13 @@ def metrics(url: str) -> Metrics | Unseen:
         with get(url, DEADLINE) as answer:
             text = answer.read(LARGEST).decode(errors="replace")
     except (OSError, ValueError) as error:
-        return Unseen(f"{url} does not answer: {error}", "name it with --metrics URL")
+        return Unseen(f"{masked(url)} does not answer: {error}", "name it with --metrics URL")
     return named(url, text)
 
 
 def named(url: str, text: str) -> Metrics:
     """The names of processes in a Prometheus text."""
-    return Metrics(Place(url), frozenset(_LABEL.findall(text)))
+    return Metrics(Place(masked(url)), frozenset(_LABEL.findall(text)))
 
 
 def trial(path: Path) -> Trial:

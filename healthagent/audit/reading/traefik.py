@@ -6,6 +6,7 @@ import json
 from typing import Any
 
 from healthagent.audit.evidence import Place, Router
+from healthagent.core.masking import masked
 from healthagent.core.observation import Unseen
 from healthagent.core.rotation import served
 from healthagent.http_get import get
@@ -28,9 +29,9 @@ def read(api: str) -> Router | Unseen:
             page = "" if following == "1" else following
     except (OSError, ValueError, AttributeError) as error:
         return Unseen(
-            f"Traefik's API at {api} gives no answer: {error}", "name it with --traefik URL"
+            f"Traefik's API at {masked(api)} gives no answer: {error}", "name it with --traefik URL"
         )
-    return Router(Place(api), frozenset(servers))
+    return Router(Place(masked(api)), frozenset(servers))
 
 
 def _page(url: str) -> tuple[Any, str]:

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from healthagent.audit.evidence import Dockerfile
-from healthagent.audit.reading import dockerfile, engine, layers
+from healthagent.audit.reading import agent, dockerfile, engine, layers, records, traefik
 from healthagent.audit.reading.script import Script
 from healthagent.core.observation import Unseen
 
@@ -194,3 +194,14 @@ def test_the_link_to_bun_in_its_own_image_is_no_node() -> None:
     assert layers.files(saved({"usr/bin/nodejs": "/opt/node/bin/node"})) == {
         "node": ("usr/bin/nodejs",)
     }
+
+
+def test_no_password_is_told_of_a_url_that_was_named() -> None:
+    url = "http://me:hunter2@127.0.0.1:1"
+    told = (
+        records.metrics(url),
+        records.named(url, ""),
+        traefik.read(url),
+        agent.read(url, {"targets": []}, {"servers": []}, ["app"]),
+    )
+    assert [each for each in told if "hunter2" in str(each)] == [], "it would stand in the report"
