@@ -50,7 +50,7 @@ def tell(stack: Stack, say: Callable[[str], None]) -> None:
         stack.start_database()
     _all_ready(stack, say, within=_RECOVERY)
     _all_answer(stack, say, replicas)
-    _same(before, stack.incarnations, say)
+    _same(stack, before, say)
 
 
 def _all_ready(stack: Stack, say: Callable[[str], None], *, within: float) -> list[str]:
@@ -133,10 +133,12 @@ def _none_ready(stack: Stack, say: Callable[[str], None], replicas: list[str]) -
     say("  Traefik answers 503: the route is still there, and no server behind it")
 
 
-def _same(before: dict[str, str], after: dict[str, str], say: Callable[[str], None]) -> None:
+def _same(stack: Stack, before: dict[str, str], say: Callable[[str], None]) -> None:
+    after = stack.incarnations
     restarted = [name for name, incarnation in before.items() if after.get(name) != incarnation]
     if restarted:
-        raise NotReached(f"none is restarted for Postgres's sake: {', '.join(restarted)} was")
+        ends = (f"{name} was ({web.ending(stack.agent_url, name)})" for name in restarted)
+        raise NotReached(f"none is restarted for Postgres's sake: {', '.join(ends)}")
     say("  none was restarted: the same three processes as before")
 
 

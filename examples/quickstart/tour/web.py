@@ -45,6 +45,14 @@ def reason(agent_url: str, replica: str) -> str:
     return "; ".join(line.removeprefix("[-]") for line in lines if line.startswith("[-]"))
 
 
+def ending(agent_url: str, replica: str) -> str:
+    """The agent's own words for how a replica's life before ended."""
+    answer = get(f"{agent_url}/health")
+    targets = json.loads(answer.body)["targets"] if answer.status in (200, 503) else []
+    told = {c["name"]: c["reason"] for t in targets if t["name"] == replica for c in t["checks"]}
+    return str(told.get("exit") or "how it ended was not seen")
+
+
 def routed(agent_url: str) -> list[str]:
     """The servers that the agent gives Traefik; none where it gives no configuration."""
     answer = get(f"{agent_url}/traefik")
