@@ -209,12 +209,12 @@ def _misnamed(name: str, target: Target) -> tuple[str, str] | None:
 
 
 def _mixed(names: list[Name], target: Target, everyone: Executors) -> Verdict | None:
-    databases = {database for database, _ in names}
-    versions = max((everyone.versions(target.service, each) for each in databases), key=len)
-    if len(versions) < 2:
-        return None
-    listed = ", ".join(repr(v) if v else "a computed one" for v in sorted(versions))
-    return degraded("mixed_versions", f"executors of one service run versions {listed}")
+    for database, _ in names:
+        versions = everyone.versions(target.service, database)
+        if len(versions) > 1:
+            listed = ", ".join(repr(v) if v else "a computed one" for v in sorted(versions))
+            return degraded("mixed_versions", f"executors of one service run versions {listed}")
+    return None
 
 
 def _orphaned(target: Target, everyone: Executors) -> Verdict | None:

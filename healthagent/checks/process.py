@@ -102,8 +102,21 @@ def judge_tree(tree: ProcessTree, root: Process, runtime: Runtime) -> Verdict:
             f"PM2 runs in the container (pid {manager.pid}); start the app itself as PID 1",
             pid=manager.pid,
         )
+    if app is None:
+        return _without_app(tree, root, runtime)
+    return (
+        _halted(app)
+        or _several(tree, app, runtime)
+        or _deaf(tree, root, app, runtime)
+        or _zombies(tree)
+        or ok(f"{app.comm} runs as pid {app.pid}", pid=app.pid, state=app.state)
+    )
+
+
+def _without_app(tree: ProcessTree, root: Process, runtime: Runtime) -> Verdict:
+    """Why no process is seen to be the app: it is hidden, not there yet, or not there."""
     hidden = _hidden(tree, root)
-    if app is None and hidden is not None:
+    if hidden is not None:
         who = "PID 1" if hidden is root else f"pid {hidden.pid}"
         return _halted(hidden) or unknown(
             "renamed",
@@ -111,28 +124,20 @@ def judge_tree(tree: ProcessTree, root: Process, runtime: Runtime) -> Verdict:
             f"{runtime}; leave process.title alone",
             comm=hidden.comm,
         )
-    unread = next((process for process in tree.processes if is_unread(process)), None)
-    if app is None and unread is not None:
+    unread = next(filter(is_unread, tree.processes), None)
+    if unread is not None:
         return _halted(unread) or unknown(
             "unseen",
             f"what pid {unread.pid} ({unread.comm!r}) was started with could not be read, so that "
             f"it cannot be seen whether it is {runtime}; see dmesg for a file system that is gone",
         )
-    if app is None and is_starting(root):
+    if is_starting(root):
         return unknown("starting", f"PID 1 is still {root.comm!r}, which may yet start the app")
-    if app is None:
-        return failed(
-            "wrong_runtime",
-            f"PID 1 is {root.comm!r}, and no {runtime} runs below it; declare "
-            f"healthagent.runtime, or start the app with {runtime}",
-            comm=root.comm,
-        )
-    return (
-        _halted(app)
-        or _several(tree, app, runtime)
-        or _deaf(tree, root, app, runtime)
-        or _zombies(tree)
-        or ok(f"{app.comm} runs as pid {app.pid}", pid=app.pid, state=app.state)
+    return failed(
+        "wrong_runtime",
+        f"PID 1 is {root.comm!r}, and no {runtime} runs below it; declare "
+        f"healthagent.runtime, or start the app with {runtime}",
+        comm=root.comm,
     )
 
 

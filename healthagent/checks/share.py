@@ -57,7 +57,7 @@ def share(seen: Observation) -> Share | Verdict:
     if isinstance(held, Unseen):
         return unknown(held.code, str(held))
     former = _former(held, _age(seen.see(ProcessTree)), session.outcome.elapsed)
-    mine = tuple(backend for backend in held if backend.pid not in former)
+    mine = tuple(each for each in held if each.pid not in former) if former else held
     return Share(account, mine, former)
 
 

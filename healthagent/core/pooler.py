@@ -34,10 +34,12 @@ class Pooled:
     def of(self, target: Target) -> tuple[Backend, ...]:
         """Those that ``target`` may have: of its role, to its database, in a pool that it declares,
         and of which no replica of its service has a connection from an address of its own."""
-        login, pools = _login(target), self._covered(target)
-        if login is None:
+        login = _login(target)
+        outside = self._outside.get(login) if login is not None else None
+        if not outside:
             return ()
-        return tuple(each for each in self._outside.get(login, ()) if _is_dbos(each) in pools)
+        pools = self._covered(target)
+        return tuple(each for each in outside if _is_dbos(each) in pools)
 
     @cached_property
     def planned(self) -> Set[int]:

@@ -156,7 +156,12 @@ class TargetReport:
     @property
     def fit(self) -> bool:
         """Whether it could serve: nothing known speaks against the replica, and it once passed."""
-        return not self.starting and not any(check.blocks or check.owed for check in self.checks)
+        if self.starting:
+            return False
+        for check in self.checks:
+            if check.blocks or (check.awaited and check.owed):
+                return False
+        return True
 
     @property
     def phase(self) -> Phase:
