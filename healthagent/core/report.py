@@ -156,12 +156,9 @@ class TargetReport:
     @property
     def fit(self) -> bool:
         """Whether it could serve: nothing known speaks against the replica, and it once passed."""
-        if self.starting:
-            return False
-        for check in self.checks:
-            if check.blocks or (check.awaited and check.owed):
-                return False
-        return True
+        return not self.starting and not any(
+            check.blocks or (check.awaited and check.owed) for check in self.checks
+        )
 
     @property
     def phase(self) -> Phase:
