@@ -11,7 +11,7 @@ from typing import Any
 import requests
 import urllib3
 from docker import APIClient
-from docker.errors import DockerException
+from docker.errors import APIError, DockerException
 from docker.utils import kwargs_from_env
 
 from healthagent.core.report import Notice
@@ -76,6 +76,13 @@ def explained(error: Exception, url: str, within: float = DEADLINE) -> Notice:
         return Notice(about="docker", problem=problem, remedy="look at the log of dockerd")
     problem = f"healthagent's own source failed: {error!r}"
     return Notice(about="docker", problem=problem, remedy="please report it")
+
+
+def words(error: Exception, url: str, within: float = DEADLINE) -> str:
+    """Why the Engine did not do something: what it said itself, or why it cannot be asked."""
+    if isinstance(error, APIError):
+        return str(error.explanation or error)
+    return explained(error, url, within).problem
 
 
 def _causes(error: BaseException) -> Iterator[BaseException]:

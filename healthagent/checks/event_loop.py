@@ -7,6 +7,7 @@ spins), a stopped one reads T, one that waits for something that never comes sle
 
 from __future__ import annotations
 
+from healthagent.checks.answer import refusal
 from healthagent.core.check import Check, Group, Witness
 from healthagent.core.observation import Livez, Observation, ProcessTree, Unseen
 from healthagent.core.runtime import application
@@ -35,34 +36,10 @@ def judge(seen: Observation) -> Verdict:
         return _late(answer, tree, seen.target) or ok(
             f"{answer.path} answered {answer.status}", ms=_ms(answer)
         )
-    if answer.status is not None:
-        said = f": {answer.body}" if answer.body else ""
-        return failed(
-            "status", f"GET {answer.path} answered {answer.status}{said}", status=answer.status
-        )
-    match answer.error:
-        case "timeout":
-            return silence(answer, tree, seen.target)
-        case "unconnected" if _queued(tree, seen.target.port):
-            return silence(answer, tree, seen.target)
-        case "name":
-            return unknown(
-                "unreachable",
-                f"the name {seen.target.address} does not resolve; "
-                "attach the agent to a network of the replica",
-            )
-        case "unconnected" | "unreachable":
-            return unknown(
-                "unreachable",
-                f"no connection to {seen.target.address}:{seen.target.port}; "
-                "attach the agent to a network of the replica",
-            )
-        case "refused":
-            return failed("not_listening", f"nothing listens on port {seen.target.port}")
-        case _:
-            return failed(
-                answer.error or "invalid", f"GET {answer.path} got no whole answer ({answer.error})"
-            )
+    unheard = answer.error == "unconnected" and _queued(tree, seen.target.port)
+    if answer.error == "timeout" or unheard:
+        return silence(answer, tree, seen.target)
+    return refusal(answer, seen.target)
 
 
 def _late(answer: Livez, tree: ProcessTree | Unseen, target: Target) -> Verdict | None:

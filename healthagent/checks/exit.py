@@ -32,7 +32,7 @@ def judge(seen: Observation) -> Verdict:
     state, exits = seen.see(ContainerState), seen.see(Exits)
     if isinstance(state, Unseen) or isinstance(exits, Unseen):
         return unknown("unseen", str(state if isinstance(state, Unseen) else exits))
-    runs = state.status in ("running", "paused")
+    runs = state.up
     since = exits.at - state.started_at
     loop = crash_loop(exits)
     # A run of less than nothing, as after a clock was set back, is not short: it says nothing.

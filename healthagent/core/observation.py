@@ -64,6 +64,11 @@ class ContainerState(Fact):
     error: str = ""
     health: str | None = None
 
+    @property
+    def up(self) -> bool:
+        """Whether its first process is there, be it paused."""
+        return self.status in ("running", "paused")
+
 
 @dataclass(frozen=True, slots=True)
 class Process:

@@ -335,7 +335,7 @@ def _must_pass(check: Check) -> bool:
 
 
 def _is_down(container: ContainerState | None) -> bool:
-    return container is not None and container.status not in ("running", "paused")
+    return container is not None and not container.up
 
 
 def assess(

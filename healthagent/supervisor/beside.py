@@ -14,7 +14,7 @@ from functools import partial
 from typing import Any
 
 from healthagent.aside import begin
-from healthagent.docker_api import FAULTS, connect, explained
+from healthagent.docker_api import FAULTS, connect, words
 from healthagent.errors import ActionError
 
 START_WITHIN = 30.0
@@ -74,8 +74,7 @@ class _Run:
                 engine.close()
                 self.end()
         except FAULTS as error:
-            notice = explained(error, self._url, START_WITHIN)
-            why = getattr(error, "explanation", None) or notice.problem
+            why = words(error, self._url, START_WITHIN)
             tell(ActionError(f"cannot look beside {self._id[:12]}: {why}"))
         else:
             tell(None)

@@ -16,7 +16,7 @@ from docker.errors import APIError, ImageNotFound, NotFound
 
 from healthagent.aside import aside
 from healthagent.core.action import Plan
-from healthagent.docker_api import FAULTS, connect, explained
+from healthagent.docker_api import FAULTS, connect, explained, words
 from healthagent.errors import ActionError, Unanswered
 from healthagent.supervisor.ports import Container, Image
 from healthagent.supervisor.successor import Creation, Document, creation, image_of
@@ -130,12 +130,12 @@ class DockerRuntime:
             raise kind(f"cannot {what}: {self._why(error, within)}") from error
 
     def _why(self, error: Exception, within: float) -> str:
+        said = words(error, self._url, within)
         if isinstance(error, NotFound):
-            return f"{error.explanation or error}; somebody else may have removed it"
+            return f"{said}; somebody else may have removed it"
         if isinstance(error, APIError):
-            return str(error.explanation or error)
-        notice = explained(error, self._url, within)
-        return f"{notice.problem}; {notice.remedy}"
+            return said
+        return f"{said}; {explained(error, self._url, within).remedy}"
 
 
 def _inspected(engine: Api, id_: str) -> Document:

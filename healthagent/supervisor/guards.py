@@ -126,7 +126,7 @@ def _docker(scene: Scene) -> Refusal | None:
     if isinstance(since, float) and abs(scene.report.at - since) < BEING_STOPPED:
         return Refusal("docker", "somebody is stopping it: a signal to end came through Docker")
     container = scene.replica.container
-    if container is not None and container.status not in ("running", "paused"):
+    if container is not None and not container.up:
         return Refusal(
             "docker", f"the container is {container.status}: whether it runs is Docker's to decide"
         )

@@ -26,7 +26,7 @@ OF_DOCKER = {"removing"}
 ON_PURPOSE = {"stopped"}
 """Ends that ``exit`` finds nothing wrong with."""
 
-SHARED = {"share": ("pool", "dbos")}
+SHARED = {"answer": ("event_loop", "http"), "share": ("pool", "dbos")}
 """Which checks a file speaks for that is none itself."""
 
 OF_ALL = {"pending", "stale", "fault"}

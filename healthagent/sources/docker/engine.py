@@ -21,12 +21,12 @@ from typing import cast
 
 import requests
 from docker import APIClient
-from docker.errors import APIError, NotFound
+from docker.errors import NotFound
 from docker.types import CancellableStream
 from urllib3.exceptions import ReadTimeoutError
 
 from healthagent.aside import begin
-from healthagent.docker_api import DEADLINE, FAULTS, connect, explained
+from healthagent.docker_api import DEADLINE, FAULTS, connect, explained, words
 from healthagent.sources.docker import container, event
 from healthagent.sources.docker.container import Container, Vantage
 from healthagent.sources.docker.messages import Heard, Inspected, Lost, Message, Surveyed, Untold
@@ -204,7 +204,7 @@ class Engine:
             self._place = self._vantage(client)
         except FAULTS as error:
             client.ping()
-            told.append(Untold(asked, self._own_ids[0], "", self._why(error)))
+            told.append(Untold(asked, self._own_ids[0], "", words(error, self._url)))
         return Surveyed(asked, self._place[1], self._place[0], tuple(told))
 
     def _inspected(
@@ -249,12 +249,7 @@ class Engine:
         try:
             return Inspected(asked, id_, _inspect(client, id_))
         except Exception as error:
-            return Untold(asked, id_, name, self._why(error))
-
-    def _why(self, error: Exception) -> str:
-        if isinstance(error, APIError):
-            return str(error.explanation or error)
-        return explained(error, self._url).problem
+            return Untold(asked, id_, name, words(error, self._url))
 
     def _vantage(self, client: APIClient) -> tuple[str | None, Vantage]:
         """The agent's own container, if it has one that this Engine knows. Raises one of

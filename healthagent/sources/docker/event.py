@@ -18,9 +18,6 @@ ACTIONS = (
 """What the Engine is asked to tell, of containers and networks. Not exec_*: every HEALTHCHECK is
 one, and they flood."""
 
-UP = frozenset({"running", "paused"})
-"""States of a container whose first process is there."""
-
 TOUCHING = frozenset({"start", "die", "oom", "kill", "stop", "pause", "unpause"})
 """After these a container should be looked at at once."""
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 
 from healthagent.core.exits import End, Sent, asked_to_stop_at, asks_to_stop
 from healthagent.core.observation import ContainerState
-from healthagent.sources.docker.event import UP, Event
+from healthagent.sources.docker.event import Event
 
 KEPT = 12
 """How many ends are kept: as many as Docker's backoff takes to reach its longest."""
@@ -84,7 +84,7 @@ class History:
         if state.finished_at and not self._knows(state.finished_at):
             now = replace(now._ended(_inspected(state, down)), inspected=True)
         now = replace(now, finished_at=state.finished_at or None)
-        if state.status in UP and not now.runs:
+        if state.up and not now.runs:
             now = now._begun(state.started_at)
         return replace(now, final=now.over and state.status in ("exited", "dead"))
 

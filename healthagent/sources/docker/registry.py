@@ -177,7 +177,7 @@ class Registry:
             problem=f"cannot be inspected, so that what was known of it is kept: {untold.why}",
             remedy=f"try `docker inspect {name}`, and look at the log of dockerd",
         )
-        down = isinstance(known.state, ContainerState) and known.state.status not in events.UP
+        down = isinstance(known.state, ContainerState) and not known.state.up
         state = unseen if down and self.history(untold.id).runs else known.state
         self._known[untold.id] = replace(known, state=state, untold=notice)
 
