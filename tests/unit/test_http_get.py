@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import http.server
 import socket
 import threading
 import urllib.request
@@ -17,6 +16,7 @@ from healthagent.audit.reading import records, traefik
 from healthagent.core.observation import Unseen
 from healthagent.http_get import get
 from provision.local import answers
+from tests.web_servers import serving
 
 SOON = 5.0
 REFUSED = "http://127.0.0.1:1"
@@ -37,23 +37,8 @@ def no_proxy_of_the_machines(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 @pytest.fixture
 def url() -> Iterator[str]:
     """A server that answers an empty list, and in a header what it was asked for."""
-
-    class Answering(http.server.BaseHTTPRequestHandler):
-        def do_GET(self) -> None:
-            self.send_response(200)
-            self.send_header("Asked", self.path)
-            self.end_headers()
-            self.wfile.write(b"[]")
-
-        def log_message(self, format: str, *arguments: object) -> None:
-            """Not to the tests' output."""
-
-    with http.server.HTTPServer(("127.0.0.1", 0), Answering) as server:
-        thread = threading.Thread(target=server.serve_forever, args=(0.01,))
-        thread.start()
-        yield f"http://127.0.0.1:{server.server_port}"
-        server.shutdown()
-        thread.join()
+    with serving(lambda path: (200, {"Asked": path}, b"[]")) as found:
+        yield found
 
 
 @contextmanager

@@ -20,6 +20,7 @@ import pytest
 from provision import apt
 from provision.errors import Unavailable
 from provision.progress import Progress
+from tests import web_servers
 
 REPOSITORY = Path(__file__).parents[3]
 PROBES = REPOSITORY / "probes"
@@ -230,10 +231,9 @@ def serve(tmp_path: Path) -> Iterator[Serve]:
 
 @pytest.fixture
 def nobody() -> Iterator[str]:
-    """A URL where nothing listens: its port is taken, so that nobody else can get it."""
-    with socket.socket() as taken:
-        taken.bind(("127.0.0.1", 0))
-        yield f"http://127.0.0.1:{taken.getsockname()[1]}"
+    """A URL where nothing listens."""
+    with web_servers.nobody() as address:
+        yield f"http://{address}"
 
 
 @pytest.fixture

@@ -20,6 +20,7 @@ from provision import desk, tools
 from provision.command import run as run_program
 from provision.local import LocalProcess, answers, free_port
 from provision.local_postgres import LocalPostgres
+from tests import web_servers
 
 START = 60.0
 STOPPED = 60.0
@@ -82,10 +83,9 @@ def start(folder: Path, tmp_path: Path) -> Iterator[Start]:
 
 @pytest.fixture
 def nowhere() -> Iterator[str]:
-    """An address where nothing listens; nobody else can get its port."""
-    with socket.socket() as taken:
-        taken.bind(("127.0.0.1", 0))
-        yield f"127.0.0.1:{taken.getsockname()[1]}"
+    """An address where nothing listens."""
+    with web_servers.nobody() as address:
+        yield address
 
 
 @pytest.fixture

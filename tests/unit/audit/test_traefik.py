@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import http.server
 import json
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -14,29 +12,20 @@ import pytest
 from healthagent.audit.evidence import Router
 from healthagent.audit.reading import traefik
 from healthagent.core.observation import Unseen
+from tests.web_servers import Answer, serving
 
 
 @contextmanager
 def api(*pages: Any) -> Iterator[str]:
     """An API that answers these pages, each of which names the next one, and the last the first."""
 
-    class Api(http.server.BaseHTTPRequestHandler):
-        def do_GET(self) -> None:
-            number = int(self.path.rpartition("page=")[2])
-            self.send_response(200)
-            self.send_header("X-Next-Page", str(number % len(pages) + 1))
-            self.end_headers()
-            self.wfile.write(json.dumps(pages[number - 1]).encode())
+    def page(path: str) -> Answer:
+        number = int(path.rpartition("page=")[2])
+        following = {"X-Next-Page": str(number % len(pages) + 1)}
+        return 200, following, json.dumps(pages[number - 1]).encode()
 
-        def log_message(self, format: str, *arguments: object) -> None:
-            """Not to the tests' output."""
-
-    with http.server.HTTPServer(("127.0.0.1", 0), Api) as server:
-        thread = threading.Thread(target=server.serve_forever, args=(0.01,))
-        thread.start()
-        yield f"http://127.0.0.1:{server.server_port}"
-        server.shutdown()
-        thread.join()
+    with serving(page) as found:
+        yield found
 
 
 def service(*hosts: str, **rest: Any) -> dict[str, Any]:

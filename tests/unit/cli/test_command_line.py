@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import http.server
 import os
 import socket
 import ssl
 import subprocess
 import sys
-import threading
 from collections.abc import Iterator
 from pathlib import Path
 from typing import NoReturn
@@ -17,6 +15,7 @@ import pytest
 
 from healthagent.cli import COMMANDS
 from healthagent.cli import agent as asking
+from tests import web_servers
 from tests.unit.cli.conftest import Run, RunningAgent, replica, report
 
 DOCS = Path(__file__).parents[3] / "docs" / "cli.md"
@@ -25,11 +24,10 @@ names = pytest.mark.parametrize("arguments", ASKING, ids=lambda arguments: argum
 
 
 @pytest.fixture
-def nobody() -> str:
+def nobody() -> Iterator[str]:
     """A URL at which nothing listens."""
-    with socket.socket() as taken:
-        taken.bind(("127.0.0.1", 0))
-        return f"http://127.0.0.1:{taken.getsockname()[1]}"
+    with web_servers.nobody() as address:
+        yield f"http://{address}"
 
 
 @pytest.fixture
@@ -39,20 +37,6 @@ def silent() -> Iterator[str]:
         listening.bind(("127.0.0.1", 0))
         listening.listen()
         yield f"http://127.0.0.1:{listening.getsockname()[1]}"
-
-
-class _Stranger(http.server.BaseHTTPRequestHandler):
-    def do_GET(self) -> None:
-        status, kind, body = self.server.says  # type: ignore[attr-defined]
-        self.send_response(status)
-        self.send_header("Content-Type", kind)
-        self.end_headers()
-        self.wfile.write(body)
-
-    do_POST = do_GET  # noqa: N815 - the standard library's own name
-
-    def log_message(self, format: str, *arguments: object) -> None:
-        pass
 
 
 STRANGERS = {
@@ -66,13 +50,9 @@ STRANGERS = {
 @pytest.fixture(params=STRANGERS.values(), ids=list(STRANGERS))
 def stranger(request: pytest.FixtureRequest) -> Iterator[str]:
     """A web server that is no agent."""
-    with http.server.HTTPServer(("127.0.0.1", 0), _Stranger) as server:
-        server.says = request.param  # type: ignore[attr-defined]
-        thread = threading.Thread(target=server.serve_forever, args=(0.01,))
-        thread.start()
-        yield f"http://127.0.0.1:{server.server_port}"
-        server.shutdown()
-        thread.join()
+    status, kind, body = request.param
+    with web_servers.serving(lambda _: (status, {"Content-Type": kind}, body)) as url:
+        yield url
 
 
 @names

@@ -273,6 +273,16 @@ class TestWhereTheFileFailsAtTheStart:
 
         monkeypatch.setattr("healthagent.supervisor.history.Store", store)
 
+    async def begins_anew(self, path: Path) -> Notice:
+        """What is told of a file of which nothing is gone by; the history works all the same."""
+        notices: list[Notice] = []
+        async with opened(path, notices) as (history, earlier):
+            assert earlier == Earlier()
+            history.add(CHANGE)
+            assert await kept(history) == [CHANGE]
+            await until(lambda: bool(notices))
+        return notices[0]
+
     @pytest.mark.parametrize(
         "error",
         [
@@ -304,26 +314,16 @@ class TestWhereTheFileFailsAtTheStart:
             file.seek(4096)
             file.write(os.urandom(size - 4096))
         self.refuse(monkeypatch, sqlite_error("SQLITE_FULL"))
-        notices: list[Notice] = []
-        async with opened(tmp_path / FILE, notices) as (history, earlier):
-            assert earlier == Earlier()
-            history.add(CHANGE)
-            assert await kept(history) == [CHANGE]
-            await until(lambda: bool(notices))
-        assert UNDONE in notices[0].problem and DRAIN_AGAIN in notices[0].remedy
+        notice = await self.begins_anew(tmp_path / FILE)
+        assert UNDONE in notice.problem and DRAIN_AGAIN in notice.remedy
 
     async def test_a_file_without_a_byte_holds_nothing_and_undoes_nothing(
         self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         (tmp_path / FILE).write_bytes(b"")
         self.refuse(monkeypatch, sqlite_error("SQLITE_FULL"))
-        notices: list[Notice] = []
-        async with opened(tmp_path / FILE, notices) as (history, earlier):
-            assert earlier == Earlier()
-            history.add(CHANGE)
-            assert await kept(history) == [CHANGE]
-            await until(lambda: bool(notices))
-        assert UNDONE not in notices[0].problem
+        notice = await self.begins_anew(tmp_path / FILE)
+        assert UNDONE not in notice.problem
 
     async def test_drains_that_came_too_late_stay_undone(
         self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
