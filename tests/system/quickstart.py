@@ -80,17 +80,21 @@ class Quickstart:
             check=True,
         ).stdout
 
-    def query(self, sql: str) -> list[tuple[Any, ...]]:
-        """What Postgres answers its superuser, who leaves again at once."""
-        with psycopg.connect(
+    def connect(self) -> psycopg.Connection[Any]:
+        """A session of Postgres' superuser."""
+        return psycopg.connect(
             host=self.address(self.container("postgres")),
             user="postgres",
             password=self.secret("postgres"),
             dbname=DATABASE,
             autocommit=True,
             connect_timeout=5,
-        ) as connection:
-            cursor = connection.execute(sql.encode())
+        )
+
+    def query(self, sql: str) -> list[tuple[Any, ...]]:
+        """What Postgres answers its superuser, who leaves again at once."""
+        with self.connect() as session:
+            cursor = session.execute(sql.encode())
             return cursor.fetchall() if cursor.description else []
 
     def sessions_of(self, client_address: str, role: str = "healthagent") -> list[tuple[Any, ...]]:

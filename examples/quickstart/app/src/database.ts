@@ -21,6 +21,8 @@ export function openPool(config: Config, executor: string): Pool {
   // An idle connection that Postgres closes is reported here. With no listener it would end the
   // process, and a restart of the database would restart every replica. The pool dials anew.
   pool.on("error", (error) => log.warn("lost an idle database connection", { error: error.message }));
+  // One that is held between two queries reports it itself; the next query on it fails.
+  pool.on("connect", (client) => client.on("error", () => undefined));
   return pool;
 }
 

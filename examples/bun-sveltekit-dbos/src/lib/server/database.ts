@@ -32,6 +32,8 @@ export class Database {
     // An idle connection that Postgres closes is reported here. With no listener it would end the
     // process, and a restart of the database would restart every replica. The pool dials anew.
     this.pool.on("error", (error) => log.warn("lost an idle database connection", { error: error.message }));
+    // One that is held between two queries reports it itself; the next query on it fails.
+    this.pool.on("connect", (client) => client.on("error", () => undefined));
     this.#prisma = new PrismaClient({ adapter: new PrismaPg(this.pool) });
   }
 
