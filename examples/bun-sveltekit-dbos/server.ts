@@ -6,8 +6,6 @@ import type { EventEmitter } from "node:events";
 import http from "node:http";
 import { setTimeout as sleep } from "node:timers/promises";
 
-import { handler } from "./build/handler.js";
-
 /** How long to serve on after SIGTERM: longer than the router needs to notice. */
 const DRAIN_MS = Number(process.env.DRAIN_MS ?? 3_000);
 /** What the last requests may take, before their connections are cut. */
@@ -18,8 +16,15 @@ const IDLE_MS = 120_000;
 /** All of it. Docker kills after stop_grace_period, which compose.yaml sets above this. */
 const LIMIT_MS = DRAIN_MS + LAST_REQUESTS_MS + 7_000;
 
-const log = (message: string, fields: Record<string, unknown>) =>
-  console.log(JSON.stringify({ time: new Date().toISOString(), level: "info", message, ...fields }));
+const log = (message: string, fields: Record<string, unknown>, level = "info") =>
+  console.log(JSON.stringify({ time: new Date().toISOString(), level, message, ...fields }));
+
+// Bun as PID 1 ignores a SIGTERM that has no handler, and is killed when the grace period is over. Until
+// the server listens there is nothing to end but the process.
+let stop = async (_: NodeJS.Signals): Promise<void> => process.exit(0);
+for (const signal of ["SIGTERM", "SIGINT"] as const) process.on(signal, () => void stop(signal));
+
+const { handler } = await import("./build/handler.js"); // which runs `init` of src/hooks.server.ts
 
 /** The process, by which src/hooks.server.ts hears of what is to come. */
 const events: EventEmitter = process;
@@ -35,11 +40,14 @@ server.listen(Number(process.env.PORT ?? 3000), process.env.HOST ?? "0.0.0.0", (
   log("listening", { address: server.address(), pid: process.pid }),
 );
 
-async function stop(signal: NodeJS.Signals): Promise<void> {
+stop = async (signal) => {
   if (draining) return;
   draining = true;
   log("stopping", { signal, drainMs: DRAIN_MS });
-  setTimeout(() => process.exit(1), LIMIT_MS).unref();
+  setTimeout(() => {
+    log("did not end in time", { limitMs: LIMIT_MS }, "error");
+    process.exit(1);
+  }, LIMIT_MS).unref();
   events.emit("desk:drain");
   await sleep(DRAIN_MS);
   const cut = setTimeout(() => server.closeAllConnections(), LAST_REQUESTS_MS);
@@ -48,8 +56,4 @@ async function stop(signal: NodeJS.Signals): Promise<void> {
   await closed;
   clearTimeout(cut);
   events.emit("sveltekit:shutdown", signal); // src/hooks.server.ts ends the rest, and the process
-}
-
-// Bun as PID 1 ignores a SIGTERM that has no handler, and is killed when the grace period is over.
-process.on("SIGTERM", stop);
-process.on("SIGINT", stop);
+};

@@ -60,28 +60,6 @@ def test_without_postgres_none_is_ready_none_is_restarted_and_all_come_back(
     assert len(held) == 1, f"after the outage the agent holds {len(held)} connections"
 
 
-def test_a_replica_that_loses_a_connection_which_it_holds_between_two_queries_lives_on(
-    stack: Quickstart,
-) -> None:
-    """It does so while it migrates: one holds the lock, and the queries are made on another."""
-    with stack.another_replica("late", {"healthagent.dbos.executor": "{container_name}"}) as late:
-        sessions = f"FROM pg_stat_activity WHERE host(client_addr) = '{stack.address(late)}'"
-
-        def migrates() -> Seen:
-            found = stack.query(f"SELECT application_name, wait_event_type, query {sessions}")
-            return Seen(any(kind == "Lock" for _, kind, _ in found), str(found))
-
-        with stack.connect() as session, session.transaction():
-            session.execute("LOCK TABLE dbos.dbos_migrations")
-            until(f"{late} waits for the table of migrations", migrates, within=WITHIN)
-            ended = stack.query(
-                f"SELECT pg_terminate_backend(pid) {sessions} AND query LIKE '%advisory_lock%'"
-            )
-            assert ended == [(True,)]
-
-        stack.agent.wait_until_ready([*stack.replicas, late], within=WITHIN)
-
-
 def test_the_agent_holds_one_connection_however_many_replicas(stack: Quickstart) -> None:
     agent = stack.address(stack.container("agent"))
     before = stack.sessions_of(agent)

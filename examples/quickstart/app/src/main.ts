@@ -15,6 +15,11 @@ const SHUTDOWN_LIMIT_MS = 8_000;
  * request could just be on its way down it. Bun's own default is 10. */
 const IDLE_S = 120;
 
+// Without a handler Bun as PID 1 ignores SIGTERM and is killed when the grace period is over. Until the
+// server listens there is nothing to end but the process.
+let stop = async (_: NodeJS.Signals): Promise<void> => process.exit(0);
+for (const signal of ["SIGTERM", "SIGINT"] as const) process.once(signal, () => stop(signal));
+
 const config = configOrExit();
 const replica = await executorId(process.env);
 const pool = openPool(config, replica);
@@ -85,13 +90,12 @@ const server = Bun.serve({
 log.info("listening", { url: server.url.href, replica, version: config.appVersion, pid: process.pid });
 void launchDbos(pool, config.databaseUrl, stopping.signal);
 
-// Without a handler Bun as PID 1 ignores SIGTERM and is killed when the grace period is over.
-process.once("SIGTERM", stop);
-process.once("SIGINT", stop);
-
-async function stop(signal: NodeJS.Signals): Promise<void> {
+stop = async (signal) => {
   log.info("stopping", { signal });
-  setTimeout(() => process.exit(1), config.drainMs + SHUTDOWN_LIMIT_MS).unref();
+  setTimeout(() => {
+    log.error("did not end in time", { limitMs: SHUTDOWN_LIMIT_MS });
+    process.exit(1);
+  }, config.drainMs + SHUTDOWN_LIMIT_MS).unref();
   stopping.abort();
   await Bun.sleep(config.drainMs); // still serving, no longer ready: the router moves on meanwhile
   await server.stop();
@@ -99,7 +103,7 @@ async function stop(signal: NodeJS.Signals): Promise<void> {
   await pool.end();
   log.info("stopped");
   process.exit(0);
-}
+};
 
 function configOrExit(): Config {
   try {
