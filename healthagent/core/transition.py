@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 from healthagent.core.report import CheckReport, Phase, Report, TargetReport
 from healthagent.core.target import Target
+from healthagent.core.timeline import PENDING
 from healthagent.core.verdict import Evidence
 
 ABSENT = "absent"
@@ -31,7 +32,10 @@ class Transition:
 
     @property
     def worse(self) -> bool:
-        """True where somebody may want to look: the new state is neither health nor intended."""
+        """True where somebody may want to look: the new state is neither health nor intended. A
+        check that begins anew, as after a restart, says nothing yet."""
+        if self.check and self.code == PENDING.code:
+            return False
         return self.after not in (Phase.READY, Phase.STARTING, Phase.DRAINED, "ok", ABSENT)
 
 
@@ -82,5 +86,5 @@ def _checks(old: TargetReport | None, new: TargetReport, at: float) -> Iterator[
 def _changed(old: CheckReport | None, new: CheckReport) -> bool:
     """A check that appears without a verdict is no news yet."""
     if old is None:
-        return new.code != "pending"
+        return new.code != PENDING.code
     return (old.status, old.code) != (new.status, new.code)

@@ -49,6 +49,14 @@ def test_a_failure_is_told_of_the_check_and_then_of_the_target_with_the_reason()
     assert all(change.worse for change in changes)
 
 
+def test_a_check_that_begins_anew_is_no_turn_for_the_worse_though_the_target_is() -> None:
+    changes = transitions(report(1, ok()), report(2))
+    assert [(c.check, c.after, c.worse) for c in changes] == [
+        ("http", "unknown", False),
+        ("", "unknown", True),
+    ]
+
+
 def test_a_new_reason_for_the_same_state_is_told() -> None:
     before = report(1, failed("timeout", "no answer"))
     assert told(before, report(2, failed("status", "503"))) == [("http", "failed", "failed")]
