@@ -12,9 +12,7 @@ from tests.system.client import WITHIN
 from tests.system.quickstart import Quickstart
 
 
-def test_it_outlives_a_connection_that_it_holds_between_two_queries(
-    stack: Quickstart,
-) -> None:
+def test_it_outlives_a_connection_that_it_holds_between_two_queries(stack: Quickstart) -> None:
     """It does so while it migrates: one holds the lock, and the queries are made on another."""
     with stack.another_replica("late", {"healthagent.dbos.executor": "{container_name}"}) as late:
         sessions = f"FROM pg_stat_activity WHERE host(client_addr) = '{stack.address(late)}'"
