@@ -119,7 +119,10 @@ ADVICE: dict[str, Advice] = {
     ),
     "error": Advice(
         "An error that nothing caught, or the app's own process.exit().",
-        (_LOGS,),
+        (
+            _LOGS,
+            "where Postgres ended just then: listen to `error` on pg's pool and its connections",
+        ),
     ),
     "ended": Advice(
         "It ran out of things to do, or called process.exit(0); a server should do neither.",
