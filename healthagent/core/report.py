@@ -156,9 +156,7 @@ class TargetReport:
     @property
     def fit(self) -> bool:
         """Whether it could serve: nothing known speaks against the replica, and it once passed."""
-        return not self.starting and not any(
-            check.blocks or (check.awaited and check.owed) for check in self.checks
-        )
+        return not self.starting and not any(check.blocks or check.owed for check in self.checks)
 
     @property
     def phase(self) -> Phase:

@@ -140,10 +140,14 @@ class Quickstart:
 
     @contextmanager
     def another_replica(
-        self, name: str, labels: Mapping[str, str], environment: Mapping[str, str] | None = None
+        self,
+        name: str,
+        labels: Mapping[str, str],
+        environment: Mapping[str, str] | None = None,
+        network: str = "",
     ) -> Iterator[str]:
-        """With one more container of the app; its name. Labels and variables are those of the
-        first replica but for what is given."""
+        """With one more container of the app; its name. Labels, variables and network are those of
+        the first replica but for what is given."""
         first = self.engine.inspect(self.replicas[0])
         model = first["Config"]
         told = {
@@ -154,7 +158,7 @@ class Quickstart:
         variables = dict(pair.split("=", 1) for pair in model["Env"]) | dict(environment or {})
         whole = f"{self.project}-{name}"
         self.engine.docker(
-            "run", "--detach", "--name", whole, "--network", f"{self.project}_default",
+            "run", "--detach", "--name", whole, "--network", network or f"{self.project}_default",
             *flags("--label", told | dict(labels)), *flags("--env", variables), first["Image"],
         )  # fmt: skip
         try:

@@ -6,8 +6,6 @@ from pathlib import Path
 
 from examples.quickstart.tour.condition import Seen, until
 from healthagent.sources.procfs import parse
-from provision.app import TAG
-from provision.engine import PROJECT
 from tests.system.client import WITHIN
 from tests.system.quickstart import Quickstart
 
@@ -34,20 +32,14 @@ def test_it_outlives_a_connection_that_it_holds_between_two_queries(stack: Quick
 
 def test_it_hears_sigterm_before_it_serves(stack: Quickstart) -> None:
     """On Docker's default bridge nobody tells it its name, which it asks for first, for seconds."""
-    early = f"{stack.project}-early"
-    stack.engine.docker(
-        "run", "--detach", "--name", early, "--label", f"{PROJECT}={stack.project}",
-        "--network", "bridge", "--env", "DATABASE_URL=postgresql://nobody@postgres/nothing",
-        "--env", "APP_VERSION=1", TAG,
-    )  # fmt: skip
-    status = Path(f"/proc/{stack.engine.inspect(early)['State']['Pid']}/status")
+    with stack.another_replica("early", {"healthagent.enable": "false"}, network="bridge") as early:
+        status = Path(f"/proc/{stack.engine.inspect(early)['State']['Pid']}/status")
 
-    def hears() -> Seen:
-        read = parse.status(status.read_bytes())
-        return Seen(read.catches_sigterm is True, f"{read}")
+        def hears() -> Seen:
+            read = parse.status(status.read_bytes())
+            return Seen(read.catches_sigterm is True, f"{read}")
 
-    until(f"{early} has a handler for SIGTERM", hears, within=WITHIN)
-    assert "listening" not in stack.logs(early), "until then Docker's SIGTERM was lost on it"
-    stack.engine.docker("stop", early)
-    assert stack.engine.inspect(early)["State"]["ExitCode"] == 0
-    stack.engine.remove(early)
+        until(f"{early} has a handler for SIGTERM", hears, within=WITHIN)
+        assert "listening" not in stack.logs(early), "until then Docker's SIGTERM was lost on it"
+        stack.engine.docker("stop", early)
+        assert stack.engine.inspect(early)["State"]["ExitCode"] == 0

@@ -92,10 +92,11 @@ void launchDbos(pool, config.databaseUrl, stopping.signal);
 
 stop = async (signal) => {
   log.info("stopping", { signal });
+  const limitMs = config.drainMs + SHUTDOWN_LIMIT_MS;
   setTimeout(() => {
-    log.error("did not end in time", { limitMs: SHUTDOWN_LIMIT_MS });
+    log.error("did not end in time", { limitMs });
     process.exit(1);
-  }, config.drainMs + SHUTDOWN_LIMIT_MS).unref();
+  }, limitMs).unref();
   stopping.abort();
   await Bun.sleep(config.drainMs); // still serving, no longer ready: the router moves on meanwhile
   await server.stop();
