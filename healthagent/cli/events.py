@@ -12,8 +12,9 @@ import click
 from healthagent.cli import parameters
 from healthagent.cli.agent import Agent, Event
 from healthagent.cli.entry import show
-from healthagent.cli.screen import Screen, instant, print_json_line
+from healthagent.cli.screen import Screen, print_json_line
 from healthagent.errors import AgentUnreachable
+from healthagent.surfaces.target_text import instant
 
 EVERYTHING = 1000
 """As many events as the agent keeps."""

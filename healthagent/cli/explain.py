@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import click
 
 from healthagent.cli import parameters
 from healthagent.cli.agent import Agent, Document, find
-from healthagent.cli.diagnosis import advice
 from healthagent.cli.entry import show_act, show_transition
-from healthagent.cli.screen import STYLES, Screen, ago, print_json, styled
+from healthagent.cli.screen import STYLES, Screen, print_json, styled
 from healthagent.errors import AgentUnreachable
+from healthagent.surfaces.target_text import (
+    advice_for,
+    ago,
+    aside,
+    blamed,
+    consequence,
+    identity,
+)
 
 TRANSITIONS = 10
 """How many of the last ones are shown."""
@@ -60,10 +65,9 @@ def _past(agent: Agent, target: str) -> list[Document]:
 def _show(screen: Screen, target: Document, past: list[Document], now: str) -> None:
     since = f" for {ago(target['since'], now)}" if target["since"] else ""
     screen.line((target["name"], "bold"), " is ", styled(target["phase"]), since)
-    screen.line(_identity(target))
-    screen.line(_consequence(target))
-    blame = next((c for c in target["checks"] if c["name"] == target["check"]), None)
-    if blame is not None:
+    screen.line(identity(target))
+    screen.line(consequence(target))
+    if (blame := blamed(target)) is not None:
         _explain(screen, target, blame)
     if target["disagreement"]:
         screen.line(("note ", "yellow"), target["disagreement"])
@@ -72,7 +76,7 @@ def _show(screen: Screen, target: Document, past: list[Document], now: str) -> N
         screen.table(
             ("CHECK", "STATUS", "SINCE", "REASON"),
             [
-                (c["name"], styled(c["status"]), ago(c["since"], now), c["reason"] + _aside(c))
+                (c["name"], styled(c["status"]), ago(c["since"], now), c["reason"] + aside(c))
                 for c in target["checks"]
             ],
         )
@@ -93,7 +97,7 @@ def _show(screen: Screen, target: Document, past: list[Document], now: str) -> N
 
 
 def _explain(screen: Screen, target: Document, blame: Document) -> None:
-    given = advice(blame["name"], blame["code"], _fields(target, blame))
+    given = advice_for(target, blame)
     _heading(screen, "What was seen")
     style = STYLES.get(blame["status"], "")
     why = f": {blame['reason']}" if blame["reason"] else ""  # a public listener tells states alone
@@ -113,54 +117,6 @@ def _explain(screen: Screen, target: Document, blame: Document) -> None:
 def _heading(screen: Screen, text: str) -> None:
     screen.line()
     screen.line((text, "bold"))
-
-
-def _identity(target: Document) -> str:
-    container = target["container"]
-    if container is None:
-        return f"service {target['service']}, {target['id']}"
-    health = f", health {container['health']}" if container["health"] else ""
-    docker = f"Docker: {container['status']}{health}, {container['restart_count']} restarts"
-    return f"service {target['service']}, container {target['short_id']}, {docker}"
-
-
-def _consequence(target: Document) -> str:
-    if not target["ready"]:
-        return "It gets no traffic."
-    excused = [check["holds"] for check in target["checks"] if check["excused"]]
-    if "unknown" in excused:
-        return (
-            "It keeps its traffic: it ran before the agent did, which could not see yet whether it "
-            "may serve, and its service would lose its quorum."
-        )
-    if excused:
-        return (
-            "It keeps its traffic: only the agent sees this fault, and all replicas share it, or "
-            "to take this one out would cost the service its quorum."
-        )
-    return "It gets traffic."
-
-
-def _aside(check: Document) -> str:
-    if check["excused"]:
-        return " (excused)"
-    if check["awaited"]:
-        return " (has not passed yet)"
-    return f" (last known: {check['holds']})" if check["holds"] != check["status"] else ""
-
-
-def _fields(target: Document, blame: Document) -> dict[str, Any]:
-    """What a step of advice may name; the commands of Docker only for a container."""
-    name = target["name"]
-    docker: dict[str, Any] = {"logs": "the app's own log"}
-    if target["container"] is not None:
-        state = "docker inspect --format '{{json .State}}'"
-        docker = {
-            "name": name,
-            "logs": f"docker logs --tail 50 {name}",
-            "inspect": f"{state} {name}",
-        }
-    return {**docker, **blame["evidence"]}
 
 
 def _value(key: str, value: object) -> str:

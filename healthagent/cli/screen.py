@@ -15,6 +15,7 @@ from typing import Any
 import click
 
 from healthagent.errors import HealthagentError
+from healthagent.surfaces.target_text import instant
 
 STYLES = {
     "ready": "green",
@@ -112,30 +113,11 @@ def styled(state: str) -> tuple[str, str]:
     return state, STYLES.get(state, "")
 
 
-def ago(then: str | None, now: str | None) -> str:
-    """The time from ``then`` to ``now``, RFC 3339 both, in the two largest units."""
-    if then is None or now is None:
-        return ""
-    seconds = max(0, int((instant(now) - instant(then)).total_seconds()))
-    for size, unit, rest, small in (
-        (86400, "d", 3600, "h"),
-        (3600, "h", 60, "m"),
-        (60, "m", 1, "s"),
-    ):
-        if seconds >= size:
-            return f"{seconds // size}{unit} {seconds % size // rest}{small}"
-    return f"{seconds}s"
-
-
 def clock(time: str) -> str:
     """The local time of day, with the date where that is not today."""
     local = instant(time).astimezone()
     today = local.date() == datetime.now().astimezone().date()
     return local.strftime("%H:%M:%S" if today else "%Y-%m-%d %H:%M:%S")
-
-
-def instant(text: str) -> datetime:
-    return datetime.fromisoformat(text)
 
 
 def print_json(document: Any) -> None:

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import click
 
 from healthagent.cli import parameters
 from healthagent.cli.agent import Agent, Document, NotServed
-from healthagent.cli.screen import Screen, ago, print_json, styled
+from healthagent.cli.screen import Screen, print_json, styled
+from healthagent.surfaces.target_text import ago, docker, held
 
 
 @click.command(short_help="every replica, with its state and the reason")
@@ -68,24 +67,6 @@ def _row(target: Document, pool: Document, now: str) -> tuple[str | tuple[str, s
         docker(target),
         target["reason"],
     )
-
-
-def held(pool: Document) -> str:
-    """``3/8``: held of declared; ``?`` where one cannot be told, empty where neither can."""
-    counts: list[Any] = [pool.get("held"), pool.get("declared")]
-    if counts == [None, None]:
-        return ""
-    return "/".join("?" if count is None else str(count) for count in counts)
-
-
-def docker(target: Document) -> str:
-    """Docker's own words: the state, and the health status where it has one."""
-    container = target["container"]
-    if container is None:
-        return ""
-    health = container["health"]
-    running = container["status"] == "running"
-    return health if running and health else str(container["status"])
 
 
 def _summary(service: Document) -> tuple[str | tuple[str, str], ...]:

@@ -5,11 +5,9 @@ from __future__ import annotations
 import pytest
 
 from healthagent.cli.agent import Agent, Document
-from healthagent.cli.diagnosis import ADVICE, advice
 from healthagent.core.verdict import Verdict, degraded, failed, unknown
 from healthagent.errors import AgentUnreachable
 from tests.unit.cli.conftest import NOW, RESTARTED, Run, RunningAgent, replica, report
-from tests.unit.reasons import OF_ALL, spelled
 
 STOPPED = failed("stopped", "GET /livez gave no answer: pid 42 is stopped", pid=42, queued=3)
 
@@ -147,19 +145,3 @@ def test_prints_json_with_the_transitions(frozen: RunningAgent, run: Run) -> Non
 def test_leaves_no_gap_in_a_step(agent: RunningAgent, run: Run, verdict: Verdict) -> None:
     agent.publish(report(replica(1), seen={"shop-app-1": {"http": verdict}}))
     assert "{" not in run("explain", "shop-app-1").out.replace("{{json", "").replace("{json", "")
-
-
-@pytest.mark.parametrize(("check", "code"), sorted(spelled()))
-def test_every_code_of_every_check_has_a_meaning(check: str, code: str) -> None:
-    assert advice(check, code, {}).means, f"add {check} {code} to healthagent/cli/diagnosis.py"
-
-
-def test_no_advice_is_for_a_code_that_is_gone() -> None:
-    unused = {key.split()[-1] for key in ADVICE} - {code for _, code in spelled()} - OF_ALL
-    assert not unused, f"remove {unused} from healthagent/cli/diagnosis.py"
-
-
-def test_an_init_is_the_last_cure_for_zombies_and_told_with_what_speaks_against_it() -> None:
-    *better, last = advice("process", "zombies", {"name": "app-1"}).steps
-    assert "init: true" not in " ".join(better), "an app that is PID 1 comes before an init"
-    assert "init: true" in last and "8.1.1" in last, "the audit refuses an init: say so"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from healthagent.cli.screen import ago
+from healthagent.surfaces.target_text import ago
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,106 @@
+"""How a replica is told to people, on a terminal and on the page: words made from the documents of
+``/health`` and ``/budget``.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+from healthagent.surfaces.diagnosis import Advice, advice
+
+Document = dict[str, Any]
+
+
+def ago(then: str | None, now: str | None) -> str:
+    """The time from ``then`` to ``now``, RFC 3339 both, in the two largest units."""
+    if then is None or now is None:
+        return ""
+    seconds = max(0, int((instant(now) - instant(then)).total_seconds()))
+    for size, unit, rest, small in (
+        (86400, "d", 3600, "h"),
+        (3600, "h", 60, "m"),
+        (60, "m", 1, "s"),
+    ):
+        if seconds >= size:
+            return f"{seconds // size}{unit} {seconds % size // rest}{small}"
+    return f"{seconds}s"
+
+
+def instant(text: str) -> datetime:
+    return datetime.fromisoformat(text)
+
+
+def held(pool: Document) -> str:
+    """``3/8``: held of declared; ``?`` where one cannot be told, empty where neither can."""
+    counts: list[Any] = [pool.get("held"), pool.get("declared")]
+    if counts == [None, None]:
+        return ""
+    return "/".join("?" if count is None else str(count) for count in counts)
+
+
+def docker(target: Document) -> str:
+    """Docker's own words: the state, and the health status where it has one."""
+    container = target["container"]
+    if container is None:
+        return ""
+    health = container["health"]
+    running = container["status"] == "running"
+    return health if running and health else str(container["status"])
+
+
+def identity(target: Document) -> str:
+    """What it is to Docker."""
+    container = target["container"]
+    if container is None:
+        return f"service {target['service']}, {target['id']}"
+    health = f", health {container['health']}" if container["health"] else ""
+    state = f"Docker: {container['status']}{health}, {container['restart_count']} restarts"
+    return f"service {target['service']}, container {target['short_id']}, {state}"
+
+
+def consequence(target: Document) -> str:
+    """Whether it gets traffic, and why where that may surprise."""
+    if not target["ready"]:
+        return "It gets no traffic."
+    excused = [check["holds"] for check in target["checks"] if check["excused"]]
+    if "unknown" in excused:
+        return (
+            "It keeps its traffic: it ran before the agent did, which could not see yet whether it "
+            "may serve, and its service would lose its quorum."
+        )
+    if excused:
+        return (
+            "It keeps its traffic: only the agent sees this fault, and all replicas share it, or "
+            "to take this one out would cost the service its quorum."
+        )
+    return "It gets traffic."
+
+
+def blamed(target: Document) -> Document | None:
+    """Its check that is to blame; ``None`` where all is well."""
+    return next((check for check in target["checks"] if check["name"] == target["check"]), None)
+
+
+def aside(check: Document) -> str:
+    """What is to be known beside a check's reason."""
+    if check["excused"]:
+        return " (excused)"
+    if check["awaited"]:
+        return " (has not passed yet)"
+    return f" (last known: {check['holds']})" if check["holds"] != check["status"] else ""
+
+
+def advice_for(target: Document, blame: Document) -> Advice:
+    """What the state of the check to blame means, and what to do. Docker's commands are told for a
+    container only."""
+    name = target["name"]
+    known: dict[str, Any] = {"logs": "the app's own log"}
+    if target["container"] is not None:
+        state = "docker inspect --format '{{json .State}}'"
+        known = {
+            "name": name,
+            "logs": f"docker logs --tail 50 {name}",
+            "inspect": f"{state} {name}",
+        }
+    return advice(blame["name"], blame["code"], {**known, **blame["evidence"]})
