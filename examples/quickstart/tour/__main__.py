@@ -36,7 +36,7 @@ def main() -> int:
         return 130
     _say("The stack is still up")
     _say(f"  the app       {stack.url}")
-    _say(f"  healthagent   {stack.agent_url}/health")
+    _say(f"  healthagent   {stack.agent_url}/")
     _say("  `make demo-down` removes it")
     return 0
 

@@ -107,7 +107,17 @@ ONE = {"404": NOT_FOUND, "409": AMBIGUOUS}
 SOME = {"404": NOT_FOUND}
 
 PATHS: dict[str, Json] = {
-    "/": {"summary": "this list", "responses": {"200": _text("the routes")}},
+    "/": {
+        "summary": "this list; for browsers the status page",
+        "responses": {
+            "200": {
+                "description": "the routes, or the page where Accept has text/html",
+                "content": {
+                    kind: {"schema": {"type": "string"}} for kind in ("text/plain", "text/html")
+                },
+            }
+        },
+    },
     "/livez": _probe("the agent itself: reports keep coming", VERBOSE, EXCLUDE),
     "/readyz": _probe("the agent itself: every replica has been judged", VERBOSE, EXCLUDE),
     "/targets/{target}/livez": _probe("does it live?", TARGET, VERBOSE, EXCLUDE, problems=ONE),

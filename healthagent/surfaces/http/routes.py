@@ -17,8 +17,9 @@ from aiohttp import hdrs, web
 
 from healthagent.core.check import Group
 from healthagent.core.options import duration
-from healthagent.core.report import TargetReport
+from healthagent.core.report import Report, TargetReport
 from healthagent.core.verdict import Status
+from healthagent.surfaces import entry_text, page
 from healthagent.surfaces.http import budget, health, history, kubernetes, openapi, stream
 from healthagent.surfaces.http.events import Places
 from healthagent.surfaces.http.lookup import (
@@ -164,11 +165,13 @@ class Routes:
         return _answered(request, answer)
 
     async def health(self, _request: web.Request) -> web.Response:
-        state = self._state
-        report, notices = self._view.report(state.report), self._view.notices(state.notices)
-        document = health.document(report, notices, state.stale_for)
+        document = self._health(self._view.report(self._state.report))
         failed = document["status"] == health.FAIL
         return _json(document, 503 if failed else 200, "application/health+json")
+
+    def _health(self, shown: Report) -> dict[str, Any]:
+        notices = self._view.notices(self._state.notices)
+        return health.document(shown, notices, self._state.stale_for)
 
     async def history(self, request: web.Request) -> web.Response:
         return _json(await history.entries(self._state.history, request.query))
@@ -215,10 +218,23 @@ class Routes:
     async def openapi(self, _request: web.Request) -> web.Response:
         return _json(openapi.document(self._paths, self._acts))
 
-    async def index(self, _request: web.Request) -> web.Response:
+    async def index(self, request: web.Request) -> web.Response:
+        """The status page for browsers, which ask for HTML; for all others the list of routes."""
+        headers = {**HEADERS, hdrs.VARY: hdrs.ACCEPT}
+        if "text/html" in request.headers.get(hdrs.ACCEPT, ""):
+            headers["Content-Security-Policy"] = page.CONTENT_SECURITY_POLICY
+            html = await asyncio.to_thread(self._page)
+            return web.Response(text=html, content_type="text/html", headers=headers)
         lines = [f"{path:33} {openapi.summary(path)}" for path in self._paths]
         lines += [f"{f'POST {path}':33} {openapi.summary_of_act(path)}" for path in self._acts]
-        return web.Response(text="\n".join(lines) + "\n", headers=HEADERS)
+        return web.Response(text="\n".join(lines) + "\n", headers=headers)
+
+    def _page(self) -> str:
+        state, view = self._state, self._view
+        shown = view.report(state.report)
+        entries = [entry_text.document(view.entry(event.entry)) for event in state.feed.kept()]
+        connections = budget.document(shown.budgets)
+        return page.render(self._health(shown), connections, entries, self._paths)
 
 
 def _answered(request: web.Request, answer: kubernetes.Answer) -> web.Response:

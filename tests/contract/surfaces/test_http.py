@@ -268,6 +268,23 @@ async def test_the_index_and_the_description_list_what_this_listener_has(agent: 
 # The public listener
 
 
+@pytest.mark.parametrize("public", [False, True])
+async def test_a_browser_gets_the_page_and_who_asks_for_no_html_the_list(
+    agent: Agent, world: World, public: bool
+) -> None:
+    agent.surface.publish(world.report(world.frozen("app-1")), ())
+    base = agent.public if public else agent.base
+    async with agent.client.get(base, headers={"Accept": "text/html,*/*;q=0.8"}) as response:
+        html = await response.text()
+        assert (response.status, response.content_type) == (200, "text/html")
+        assert response.headers["Vary"] == "Accept"
+        assert "script-src 'sha256-" in response.headers["Content-Security-Policy"]
+    assert "not live" in html
+    assert ("pid 100" in html) is not public, "reasons are for operators"
+    async with agent.client.get(base) as response:
+        assert response.content_type == "text/plain", "curl asks for */*"
+
+
 async def test_a_public_listener_has_no_route_that_tells_more_than_states(agent: Agent) -> None:
     for path in ("/budget", "/traefik", "/metrics"):
         assert (await agent.get(path, agent.public))[0] == 404, path
