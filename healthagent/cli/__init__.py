@@ -19,6 +19,7 @@ from healthagent.errors import HealthagentError
 COMMANDS = (
     "watch",
     "status",
+    "top",
     "explain",
     "events",
     "history",

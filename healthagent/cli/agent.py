@@ -87,9 +87,12 @@ class Agent:
         except NotServed:
             return None
 
-    def past_events(self, target: str, count: int) -> list[Document]:
-        """The last transitions that the agent remembers of one target, oldest first."""
-        query = {"target": target, "replay": count, "follow": "false"}
+    def past_events(self, target: str | None, count: int) -> list[Document]:
+        """The last transitions and acts that the agent remembers of one target, or of all; oldest
+        first."""
+        query = {"replay": str(count), "follow": "false"}
+        if target is not None:
+            query["target"] = target
         answer = self._get(f"/events?{urlencode(query)}")
         if answer.status != 200:
             raise self._refused(answer)

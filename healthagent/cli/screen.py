@@ -8,8 +8,9 @@ import os
 import shutil
 import sys
 import textwrap
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 from datetime import datetime
+from functools import partial
 from typing import Any
 
 import click
@@ -47,16 +48,18 @@ class Screen:
     """Prints to stdout. What is no terminal gets no colour, and no line is folded or cut.
 
     Written on click alone: a library for tables takes longer to import than the agent to answer.
+    ``to`` takes what is printed, where that is not to go out at once.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, to: Callable[[str], None] | None = None) -> None:
+        self._print = to or partial(say, color=True)
         terminal = sys.stdout is not None and sys.stdout.isatty()  # None: it was closed
         forced = bool(os.environ.get("FORCE_COLOR"))
         self._coloured = (terminal or forced) and not os.environ.get("NO_COLOR")
         self._width = shutil.get_terminal_size().columns if terminal else sys.maxsize
 
     def line(self, *parts: Part) -> None:
-        say("".join(self._painted(part) for part in parts).rstrip(), color=True)
+        self._print("".join(self._painted(part) for part in parts).rstrip())
 
     def table(
         self,

@@ -26,12 +26,12 @@ def status(ctx: click.Context, agent: Agent, as_json: bool) -> None:
     if as_json:
         print_json(health)
     else:
-        _show(Screen(), health, _pools(agent))
+        show(Screen(), health, pools(agent))
     all_ready = all(target["ready"] for target in health["targets"])
     ctx.exit(0 if health["settled"] and health["status"] != "fail" and all_ready else 1)
 
 
-def _pools(agent: Agent) -> dict[str, Document]:
+def pools(agent: Agent) -> dict[str, Document]:
     """Each replica's share of its server's connections; none on a public listener."""
     try:
         servers = agent.budget()["servers"]
@@ -40,7 +40,8 @@ def _pools(agent: Agent) -> dict[str, Document]:
     return {replica["name"]: replica for server in servers for replica in server["replicas"]}
 
 
-def _show(screen: Screen, health: Document, pools: dict[str, Document]) -> None:
+def show(screen: Screen, health: Document, pools: dict[str, Document]) -> None:
+    """The table, a line for each service, and what else is not well."""
     now = health["time"]
     if not health["targets"]:
         screen.line("No replica is watched. Label a service healthagent.enable=true.")

@@ -14,3 +14,9 @@ def document(entry: Entry) -> dict[str, Any]:
     if isinstance(entry, Step):
         return step_text.document(entry)
     return transition_text.document(entry)
+
+
+def of_the_whole(entry: dict[str, Any]) -> bool:
+    """Whether it is an act or the change of a whole replica, whose reason names the check: of each
+    check there is too much to follow all replicas by."""
+    return entry["event"] == "act" or entry["check"] is None

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from healthagent.core.report import Phase
-from healthagent.surfaces import target_text
+from healthagent.surfaces import entry_text, target_text
 
 if TYPE_CHECKING:
     from jinja2 import Template
@@ -70,7 +70,7 @@ def render(
         },
         pools={replica["name"]: replica for server in servers for replica in server["replicas"]},
         servers=servers,
-        entries=entries[: -ENTRIES - 1 : -1],
+        entries=[e for e in reversed(entries) if entry_text.of_the_whole(e)][:ENTRIES],
         routes=[route for route in FOR_MACHINES if f"/{route}" in routes],
     )
 

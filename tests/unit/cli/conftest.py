@@ -169,6 +169,15 @@ class RunningAgent:
         """End every connection over the wire; new ones go through."""
         self._loop.call_soon_threadsafe(self._wire.cut)
 
+    def close_wire(self) -> None:
+        """From here on nobody answers there."""
+
+        async def close() -> None:
+            self._listener.close()
+            self._wire.cut()
+
+        asyncio.run_coroutine_threadsafe(close(), self._loop).result(10)
+
     def _run(self) -> None:
         self._loop.run_until_complete(self._serve())
 
@@ -179,8 +188,9 @@ class RunningAgent:
             self.url = "http://{}:{}".format(*bound.listen)
             self.public_url = "http://{}:{}".format(*bound.public)
             self._wire = Wire(*bound.listen)
-            async with await asyncio.start_server(self._wire.carry, "127.0.0.1", 0) as wire:
-                self.wire_url = "http://{}:{}".format(*wire.sockets[0].getsockname())
+            self._listener = await asyncio.start_server(self._wire.carry, "127.0.0.1", 0)
+            async with self._listener:
+                self.wire_url = "http://{}:{}".format(*self._listener.sockets[0].getsockname())
                 self._ready.set()
                 await self._stop.wait()
                 self._wire.cut()

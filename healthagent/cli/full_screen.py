@@ -1,0 +1,94 @@
+"""A terminal's whole screen, for a command that shows a picture which changes.
+
+The sequences are xterm's (ctlseqs, "The Alternate Screen Buffer", DECTCEM, DECAWM), which every
+terminal of today knows.
+"""
+
+from __future__ import annotations
+
+import os
+import select
+import signal
+import sys
+import termios
+import tty
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
+from types import FrameType
+
+_ENTER = "\x1b[?1049h\x1b[?25l\x1b[?7l"
+_LEAVE = "\x1b[?7h\x1b[?25h\x1b[?1049l"
+END = "\x04"
+"""Ctrl-D, and what stands for a terminal that is gone."""
+
+_HOME, _REST_OF_LINE, _REST_OF_SCREEN = "\x1b[H", "\x1b[K", "\x1b[J"
+
+
+class FullScreen:
+    """Draws, and tells what was typed. ``typed`` is the terminal's descriptor, ``None`` where
+    nobody can type; whatever can be read from ``woken`` ends a wait."""
+
+    def __init__(self, typed: int | None, woken: int) -> None:
+        self._typed = typed
+        self._woken = woken
+
+    def draw(self, lines: Sequence[str]) -> None:
+        """Show these lines in place of what was there; none flickers."""
+        _write(_HOME + "\n".join(line + _REST_OF_LINE for line in lines) + _REST_OF_SCREEN)
+
+    def key(self, timeout: float) -> str:
+        """What was typed within so many seconds, or nothing. A window that gets another size ends
+        the wait."""
+        sources = [self._woken] if self._typed is None else [self._woken, self._typed]
+        ready, _, _ = select.select(sources, [], [], timeout)
+        read = {source: os.read(source, 64) for source in ready}
+        if self._typed not in read:
+            return ""
+        return read[self._typed].decode(errors="replace") or END
+
+
+@contextmanager
+def full_screen() -> Iterator[FullScreen]:
+    """The terminal is as before in the end, and while the command is stopped by Ctrl-Z."""
+    typed = sys.stdin.fileno() if sys.stdin is not None and sys.stdin.isatty() else None
+    known = termios.tcgetattr(typed) if typed is not None else None
+    woken, wake = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
+
+    def enter() -> None:
+        if typed is not None:
+            tty.setcbreak(typed)
+        _write(_ENTER)
+
+    def leave() -> None:
+        _write(_LEAVE)
+        if typed is not None and known is not None:
+            termios.tcsetattr(typed, termios.TCSADRAIN, known)
+
+    def resized(_number: int, _frame: FrameType | None) -> None:
+        with suppress(BlockingIOError):  # it will wake up anyway
+            os.write(wake, b"!")
+
+    def stop(_number: int, _frame: FrameType | None) -> None:
+        leave()
+        os.kill(os.getpid(), signal.SIGSTOP)
+        enter()
+
+    def end(number: int, _frame: FrameType | None) -> None:
+        sys.exit(128 + number)
+
+    handlers = {signal.SIGWINCH: resized, signal.SIGTSTP: stop, signal.SIGTERM: end}
+    before = {number: signal.signal(number, handler) for number, handler in handlers.items()}
+    enter()
+    try:
+        yield FullScreen(typed, woken)
+    finally:
+        leave()
+        for number, handler in before.items():
+            signal.signal(number, handler)
+        os.close(wake)
+        os.close(woken)
+
+
+def _write(sequence: str) -> None:
+    sys.stdout.write(sequence)
+    sys.stdout.flush()

@@ -1,0 +1,123 @@
+"""``healthagent top``: what ``status`` shows, the worst first, and what happens, as it changes."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sys
+from collections.abc import Callable
+from contextlib import suppress
+from datetime import datetime
+
+import click
+
+from healthagent.cli import parameters
+from healthagent.cli.agent import Agent, Document
+from healthagent.cli.entry import show as show_entry
+from healthagent.cli.full_screen import END, full_screen
+from healthagent.cli.screen import Screen
+from healthagent.cli.status import pools, show
+from healthagent.errors import AgentUnreachable
+from healthagent.surfaces.entry_text import of_the_whole
+
+QUIT = frozenset({"q", "Q", "\x1b", END})
+"""q, Escape, Ctrl-D; Ctrl-C as well."""
+
+PAST = 300
+"""Entries that are asked for, of which those of single checks are left out."""
+
+FEWEST = 5
+"""Lines that what happened gets, however many replicas there are."""
+
+SHORTEST = 0.1
+
+
+@click.command(short_help="all of it, as it changes, on the whole screen")
+@click.option(
+    "--interval",
+    "-n",
+    metavar="SECONDS",
+    type=click.FloatRange(min=SHORTEST),
+    default=1.0,
+    show_default=True,
+    help="Time between looks.",
+)
+@parameters.agent
+def top(agent: Agent, interval: float) -> None:
+    """Show every replica, the worst first, and what happened last, until q is pressed.
+
+    It fills the terminal, and needs one: `healthagent status` prints the same once, `healthagent
+    events` each change. Where the agent falls silent it says since when, and goes on asking.
+    """
+    if sys.stdout is None or not sys.stdout.isatty() or os.environ.get("TERM") == "dumb":
+        raise click.UsageError(
+            "top needs a terminal to draw on; `healthagent status` prints once, "
+            "`healthagent events` follows"
+        )
+    picture, heard = _picture(agent), _now()  # no agent: an error, before the screen is cleared
+    with suppress(KeyboardInterrupt), full_screen() as terminal:
+        silent = ""
+        while True:
+            terminal.draw(_fitted(picture, silent, interval))
+            if terminal.key(interval) in QUIT:
+                return
+            try:
+                picture, heard, silent = _picture(agent), _now(), ""
+            except AgentUnreachable as error:
+                why = str(error).splitlines()[0]
+                silent = f"{why}; what stands here is of {heard:%H:%M:%S}"
+
+
+Picture = tuple[Document, dict[str, Document], list[Document]]
+
+
+def _picture(agent: Agent) -> Picture:
+    from healthagent.core.report import Phase
+
+    worst = [str(phase) for phase in Phase]
+    health = agent.health()
+    health["targets"].sort(key=lambda target: worst.index(target["phase"]))
+    past = [entry for entry in agent.past_events(None, PAST) if of_the_whole(entry)]
+    return health, pools(agent), past
+
+
+def _fitted(picture: Picture, silent: str, interval: float) -> list[str]:
+    """The replicas, and below them what happened, newest first: as many lines as there is room."""
+    health, shares, past = picture
+    room = max(1, shutil.get_terminal_size().lines - 2)
+    state = _lines(lambda screen: show(screen, health, shares))
+    least = min(FEWEST, len(past)) + 2
+    if len(state) > max(1, room - least):
+        kept = max(1, room - least - 1)
+        state = [*state[:kept], f"... {len(state) - kept} lines more in a taller window"]
+    happened = _lines(lambda screen: _happened(screen, past))
+    title = _lines(lambda screen: _title(screen, health, silent, interval))
+    return [*title, "", *state, "", *happened][: room + 2]
+
+
+def _now() -> datetime:
+    return datetime.now().astimezone()
+
+
+def _lines(draw: Callable[[Screen], None]) -> list[str]:
+    """What a screen of this moment's width was told to print."""
+    printed: list[str] = []
+    draw(Screen(printed.append))
+    return "\n".join(printed).split("\n")
+
+
+def _happened(screen: Screen, past: list[Document]) -> None:
+    for entry in reversed(past):
+        show_entry(screen, entry)
+
+
+def _title(screen: Screen, health: Document, silent: str, interval: float) -> None:
+    if silent:
+        screen.line((silent, "bold red"))
+        return
+    ready = sum(target["ready"] for target in health["targets"])
+    now = datetime.fromisoformat(health["time"]).astimezone()
+    screen.line(
+        (f"{ready} of {len(health['targets'])} ready", "bold"),
+        (f"   {now:%H:%M:%S}   every {interval:g} s   q quits", "dim"),
+    )

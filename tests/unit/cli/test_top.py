@@ -1,0 +1,171 @@
+"""``healthagent top``, on a terminal of its own."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import pty
+import re
+import select
+import signal
+import struct
+import subprocess
+import sys
+import termios
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+from healthagent.core.verdict import failed
+from tests.unit.cli.conftest import RESTARTED, Run, RunningAgent, replica, report
+
+WITHIN = 30.0
+SIZE = (24, 100)
+BEGUN, OVER = "\x1b[?1049h", "\x1b[?1049l"
+FROZEN = {"shop-app-2": {"event_loop": failed("stopped", "pid 42 is stopped", pid=42)}}
+
+
+class Terminal:
+    """What a command draws, and what is typed to it."""
+
+    def __init__(self, command: subprocess.Popen[bytes], end: int) -> None:
+        self.command = command
+        self._end = end
+        self.output = ""
+
+    def resize(self, rows: int, columns: int) -> None:
+        fcntl.ioctl(self._end, termios.TIOCSWINSZ, struct.pack("HHHH", rows, columns, 0, 0))
+
+    def type(self, keys: str) -> None:
+        os.write(self._end, keys.encode())
+
+    def lines(self) -> list[str]:
+        """The last picture that was drawn whole."""
+        *_, last = self.output.rpartition("\x1b[J")[0].split("\x1b[H")
+        return re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", last).split("\r\n")
+
+    def wait_for(self, words: str) -> list[str]:
+        return self.wait_until(lambda: words in "\n".join(self.lines()), words)
+
+    def wait_for_raw(self, sequence: str) -> None:
+        self.wait_until(lambda: sequence in self.output, repr(sequence))
+
+    def wait_until(self, holds: Callable[[], bool], what: str) -> list[str]:
+        until = time.monotonic() + WITHIN
+        while not holds():
+            assert time.monotonic() < until, f"no {what} in {self.lines()}"
+            if select.select([self._end], [], [], 0.1)[0]:
+                self.output += os.read(self._end, 65536).decode()
+        return self.lines()
+
+    def is_cooked(self) -> bool:
+        """Whether the terminal gathers lines and echoes, as a shell leaves it."""
+        flags = termios.tcgetattr(self._end)[3]
+        return bool(flags & termios.ICANON and flags & termios.ECHO)
+
+
+@contextmanager
+def top(agent: RunningAgent, *arguments: str, url: str = "") -> Iterator[Terminal]:
+    """On the terminal that controls it, since nobody else learns of a window's new size."""
+    end, its_end = pty.openpty()
+    fcntl.ioctl(end, termios.TIOCSWINSZ, struct.pack("HHHH", *SIZE, 0, 0))
+    command = subprocess.Popen(
+        ["setsid", "--ctty", sys.executable, "-m", "healthagent", "top", *arguments],
+        stdin=its_end,
+        stdout=its_end,
+        stderr=subprocess.PIPE,
+        env={**os.environ, "HEALTHAGENT_AGENT_URL": url or agent.url, "TERM": "xterm"},
+    )
+    os.close(its_end)
+    try:
+        yield Terminal(command, end)
+    finally:
+        command.kill()
+        command.communicate()
+        os.close(end)
+
+
+def test_shows_the_worst_first_and_below_it_what_happened(agent: RunningAgent) -> None:
+    agent.publish(report(replica(1), replica(2)))
+    agent.publish(report(replica(1), replica(2), seen=FROZEN))
+    agent.record(RESTARTED)
+    with top(agent) as terminal:
+        lines = terminal.wait_for("restart shop-app-2 by supervisor")
+    text = "\n".join(lines)
+    assert lines[0].startswith("1 of 2 ready")
+    assert text.index("shop-app-2   not live") < text.index("shop-app-1   ready")
+    assert text.index("app: 1 of 2 ready, quorum 1") < text.index("restart shop-app-2")
+
+
+def test_follows_what_changes(agent: RunningAgent) -> None:
+    agent.publish(report(replica(1), replica(2)))
+    with top(agent, "-n", "0.1") as terminal:
+        terminal.wait_for("2 of 2 ready   ")
+        agent.publish(report(replica(1), replica(2), seen=FROZEN))
+        terminal.wait_for("event_loop stopped: pid 42 is stopped")
+
+
+def test_q_ends_it_and_leaves_the_terminal_as_it_was(agent: RunningAgent) -> None:
+    agent.publish(report(replica(1)))
+    with top(agent) as terminal:
+        terminal.wait_for("q quits")
+        assert not terminal.is_cooked(), "a key counts at once, and is not echoed"
+        terminal.type("q")
+        terminal.wait_for_raw(OVER)
+        assert terminal.command.wait(WITHIN) == 0
+        assert terminal.is_cooked()
+
+
+def test_a_signal_that_ends_it_leaves_the_terminal_as_it_was(agent: RunningAgent) -> None:
+    agent.publish(report(replica(1)))
+    for number, code in ((signal.SIGTERM, 143), (signal.SIGINT, 0)):
+        with top(agent) as terminal:
+            terminal.wait_for("q quits")
+            terminal.command.send_signal(number)
+            terminal.wait_for_raw(OVER)
+            assert terminal.command.wait(WITHIN) == code
+            assert terminal.is_cooked()
+
+
+def test_the_shell_gets_its_terminal_while_it_is_stopped(agent: RunningAgent) -> None:
+    agent.publish(report(replica(1)))
+    with top(agent) as terminal:
+        terminal.wait_for("q quits")
+        terminal.command.send_signal(signal.SIGTSTP)
+        terminal.wait_for_raw(OVER)
+        os.waitid(os.P_PID, terminal.command.pid, os.WSTOPPED)
+        assert terminal.is_cooked()
+        terminal.command.send_signal(signal.SIGCONT)
+        terminal.wait_for_raw(OVER + BEGUN)
+
+
+def test_what_does_not_fit_is_counted_and_never_runs_over(agent: RunningAgent) -> None:
+    agent.publish(report(*[replica(number) for number in range(1, 40)]))
+    with top(agent, "-n", "60") as terminal:
+        lines = terminal.wait_for("lines more in a taller window")
+        assert len(lines) <= SIZE[0]
+        terminal.resize(60, 100)
+        terminal.wait_for("shop-app-39   ready")
+        terminal.resize(3, 30)
+        terminal.wait_until(lambda: len(terminal.lines()) <= 3, "picture of three lines")
+
+
+def test_an_agent_that_falls_silent_is_told_and_what_it_said_stays(agent: RunningAgent) -> None:
+    agent.publish(report(replica(1)))
+    with top(agent, "-n", "0.1", url=agent.wire_url) as terminal:
+        terminal.wait_for("q quits")
+        agent.close_wire()
+        lines = terminal.wait_for("what stands here is of")
+        assert any("shop-app-1   ready" in line for line in lines)
+
+
+def test_without_an_agent_it_ends_3_and_draws_nothing() -> None:
+    with top(RunningAgent(), url="http://127.0.0.1:9") as terminal:
+        assert terminal.command.wait(WITHIN) == 3
+        assert terminal.command.stderr is not None
+        assert b"no agent answers" in terminal.command.stderr.read()
+
+
+def test_without_a_terminal_it_says_what_to_use_instead(agent: RunningAgent, run: Run) -> None:
+    ran = run("top")
+    assert (ran.code, "healthagent status" in ran.err) == (2, True)
