@@ -18,6 +18,7 @@ from healthagent.errors import HealthagentError
 
 COMMANDS = (
     "watch",
+    "demo",
     "status",
     "top",
     "explain",

@@ -21,6 +21,10 @@ from tests.unit.cli.conftest import RESTARTED, Run, RunningAgent, replica, repor
 
 WITHIN = 30.0
 SIZE = (24, 100)
+ON_A_TERMINAL = ("setsid", "--ctty", "env", "--default-signal", "-u", "LINES", "-u", "COLUMNS")
+"""With nothing that the tests' own surroundings left: a shell's background ignores SIGINT, and
+pytest-xdist has a size of its own."""
+
 BEGUN, OVER = "\x1b[?1049h", "\x1b[?1049l"
 FROZEN = {"shop-app-2": {"event_loop": failed("stopped", "pid 42 is stopped", pid=42)}}
 
@@ -70,7 +74,7 @@ def top(agent: RunningAgent, *arguments: str, url: str = "") -> Iterator[Termina
     end, its_end = pty.openpty()
     fcntl.ioctl(end, termios.TIOCSWINSZ, struct.pack("HHHH", *SIZE, 0, 0))
     command = subprocess.Popen(
-        ["setsid", "--ctty", sys.executable, "-m", "healthagent", "top", *arguments],
+        [*ON_A_TERMINAL, sys.executable, "-m", "healthagent", "top", *arguments],
         stdin=its_end,
         stdout=its_end,
         stderr=subprocess.PIPE,
