@@ -11,12 +11,10 @@ from dataclasses import dataclass
 from typing import Literal
 
 from healthagent.core.check import Group, Witness
-from healthagent.core.report import CheckReport, Report, ServiceReport, TargetReport
+from healthagent.core.report import CheckReport, TargetReport
 from healthagent.core.verdict import Status
+from healthagent.supervisor.company import AT_ONCE, Company, check_of
 from healthagent.supervisor.memory import HOUR, Memory, Past
-
-AT_ONCE = 60.0
-"""Seconds within which failures count as come at once, and so as having one cause."""
 
 FIRST_PAUSE, LONGEST_PAUSE = 10.0, 600.0
 """Seconds from one restart of a replica to the next; doubled by each within the hour."""
@@ -69,10 +67,12 @@ class Refusal:
 
 @dataclass(frozen=True, slots=True)
 class Scene:
-    """All that one decision looks at. ``replica`` does not live."""
+    """All that one decision looks at. ``replica`` does not live; ``company`` is its service, one of
+    ``all``. ``now`` is the report's time."""
 
-    report: Report
-    service: ServiceReport
+    now: float
+    all: tuple[Company, ...]
+    company: Company
     replica: TargetReport
     memory: Memory
     busy: frozenset[str]
@@ -91,23 +91,13 @@ class Scene:
         )
 
     @property
-    def fell(self) -> float:
-        return self._fell(self.replica)
-
-    def at_once(self, other: TargetReport) -> bool:
-        return not other.live and abs(self._died(other) - self._died(self.replica)) <= AT_ONCE
-
-    def _died(self, replica: TargetReport) -> float:
-        """As far as it is known: what was dead when the agent started need not have fallen then."""
-        return self.memory.died.get(replica.target.id, self._fell(replica))
-
-    def _fell(self, replica: TargetReport) -> float:
-        return self.memory.fell.get(replica.target.id, self.report.at)
+    def died(self) -> float:
+        return self.company.died(self.replica)
 
     @property
     def pasts(self) -> tuple[Past, ...]:
         pasts = self.memory.restarts.get(self.replica.target.name, ())
-        return tuple(past for past in pasts if self.report.at - past.at < HOUR)
+        return tuple(past for past in pasts if self.now - past.at < HOUR)
 
 
 def _static(scene: Scene) -> Refusal | None:
@@ -118,12 +108,12 @@ def _static(scene: Scene) -> Refusal | None:
 
 def _docker(scene: Scene) -> Refusal | None:
     """Docker, who set its restart policy, or who is stopping it has this in hand."""
-    ending = _check(scene.replica, "exit")
+    ending = check_of(scene.replica, "exit")
     if ending is not None and ending.blocks:
         why = f"Docker answers its ends, by its restart policy: {ending.reason}"
         return Refusal("docker", why)
     since = ending.evidence.get("stopping_since") if ending is not None else None
-    if isinstance(since, float) and abs(scene.report.at - since) < BEING_STOPPED:
+    if isinstance(since, float) and abs(scene.now - since) < BEING_STOPPED:
         return Refusal("docker", "somebody is stopping it: a signal to end came through Docker")
     container = scene.replica.container
     if container is not None and not container.up:
@@ -147,7 +137,7 @@ def _unknown(scene: Scene) -> Refusal | None:
 
 
 def _hopeless(scene: Scene) -> Refusal | None:
-    process = _check(scene.replica, "process")
+    process = check_of(scene.replica, "process")
     if process is None or not process.blocks:
         return None
     if process.code in HOPELESS:
@@ -168,7 +158,7 @@ def _patience(scene: Scene) -> Refusal | None:
     """Long enough, too, for a check of what is shared to fail on all replicas."""
     timing = scene.replica.target.timing
     patience = max(scene.limits.patience, (timing.fall + 1) * timing.interval)
-    dead = scene.report.at - scene.fell
+    dead = scene.now - scene.company.fell(scene.replica)
     if dead >= patience:
         return None
     return Refusal("patience", f"it has been dead for {dead:.0f} s; {patience:g} s are waited for")
@@ -176,48 +166,45 @@ def _patience(scene: Scene) -> Refusal | None:
 
 def _database(scene: Scene) -> Refusal | None:
     """What all replicas of the service use is gone, as far as the agent can see."""
-    for other in scene.service.targets:
-        for check in other.checks:
-            if check.shared and Status.FAILED in (check.holds, check.status):
-                why = f"{check.name}, which its service shares, fails: {check.reason}"
-                return Refusal("database", why)
-    return None
+    check = scene.company.shared_fault
+    if check is None:
+        return None
+    return Refusal("database", f"{check.name}, which its service shares, fails: {check.reason}")
 
 
 def _service(scene: Scene) -> Refusal | None:
     """No replica of the service lives, of several that are meant to."""
-    judged = [other for other in _meant(scene.service) if not other.starting]
-    if len(judged) < 2 or any(other.live for other in judged):
+    company = scene.company
+    if not company.all_dead:
         return None
     return Refusal(
         "service",
-        f"all {len(judged)} replicas of {scene.service.name} are dead, so the cause is none of "
+        f"all {company.all_dead} replicas of {company.name} are dead, so the cause is none of "
         "theirs: look at what they share",
     )
 
 
 def _host(scene: Scene) -> Refusal | None:
     """Something fell in every service at once."""
-    services = [meant for service in scene.report.services if (meant := _meant(service))]
-    fallen = [meant for meant in services if any(map(scene.at_once, meant))]
-    if len(services) < 2 or len(fallen) < len(services):
+    companies = [company for company in scene.all if company.meant]
+    if len(companies) < 2 or not all(company.died_by(scene.died) for company in companies):
         return None
     return Refusal(
         "host",
-        f"replicas of all {len(services)} services died within {AT_ONCE:.0f} s: look at the "
+        f"replicas of all {len(companies)} services died within {AT_ONCE:.0f} s: look at the "
         "machine",
     )
 
 
 def _quorum(scene: Scene) -> Refusal | None:
-    service = scene.service
-    fallen = [other for other in _meant(service) if scene.at_once(other)]
-    if service.has_quorum or len(fallen) < 2:
+    company = scene.company
+    fallen = company.died_by(scene.died)
+    if company.ready >= company.quorum or fallen < 2:
         return None
     return Refusal(
         "quorum",
-        f"{len(fallen)} replicas of {service.name} died within {AT_ONCE:.0f} s and took it below "
-        f"its quorum ({len(service.ready)} of {service.quorum}): the cause may be shared",
+        f"{fallen} replicas of {company.name} died within {AT_ONCE:.0f} s and took it below "
+        f"its quorum ({company.ready} of {company.quorum}): the cause may be shared",
     )
 
 
@@ -225,7 +212,7 @@ def _cap(scene: Scene) -> Refusal | None:
     pasts, most = scene.pasts, scene.limits.most
     if len(pasts) < most:
         return None
-    minutes = (pasts[-most].at + HOUR - scene.report.at) / 60
+    minutes = (pasts[-most].at + HOUR - scene.now) / 60
     times = "once" if len(pasts) == 1 else f"{len(pasts)} times"
     return Refusal(
         "cap",
@@ -238,16 +225,16 @@ def _backoff(scene: Scene) -> Refusal | None:
     if not scene.pasts:
         return None
     last = scene.pasts[-1]
-    left = last.at + pause(len(scene.pasts), last.jitter) - scene.report.at
+    left = last.at + pause(len(scene.pasts), last.jitter) - scene.now
     if left <= 0:
         return None
     return Refusal("backoff", f"a restart was begun before; the next time is in {left:.0f} s")
 
 
 def _busy(scene: Scene) -> Refusal | None:
-    if scene.service.name not in scene.busy:
+    if scene.company.name not in scene.busy:
         return None
-    return Refusal("busy", f"something is being done at {scene.service.name}; it has to end first")
+    return Refusal("busy", f"something is being done at {scene.company.name}; it has to end first")
 
 
 Question = Callable[[Scene], Refusal | None]
@@ -270,19 +257,3 @@ def pause(restarts: int, jitter: float) -> float:
     to 1."""
     plain: float = min(FIRST_PAUSE * 2 ** (restarts - 1), LONGEST_PAUSE)
     return plain * (1 + JITTER * jitter)
-
-
-def _check(replica: TargetReport, name: str) -> CheckReport | None:
-    return next((check for check in replica.checks if check.name == name), None)
-
-
-def _meant(service: ServiceReport) -> list[TargetReport]:
-    """Those that are meant to live."""
-    return [replica for replica in service.targets if not _put_down(replica)]
-
-
-def _put_down(replica: TargetReport) -> bool:
-    """Somebody stopped it on purpose, so that its silence says nothing about the others."""
-    container, ending = replica.container, _check(replica, "exit")
-    down = container is not None and container.status not in ("running", "restarting")
-    return down and ending is not None and ending.status is not Status.FAILED

@@ -8,6 +8,7 @@ from enum import StrEnum
 from typing import Literal
 
 from healthagent.core.report import Report, TargetReport
+from healthagent.supervisor.company import Company
 from healthagent.supervisor.guards import LASTING, REFUSALS, WAITING, Guard, Limits, Scene
 from healthagent.supervisor.memory import Memory
 
@@ -46,11 +47,12 @@ def decide(
 
 def _all(report: Report, memory: Memory, busy: Set[str], limits: Limits) -> Iterator[Decision]:
     taken = set(busy)
-    for service in report.services:
+    companies = _companies(report, memory)
+    for company, service in zip(companies, report.services, strict=True):
         for replica in service.targets:
             if replica.live:
                 continue
-            scene = Scene(report, service, replica, memory, frozenset(taken), limits)
+            scene = Scene(report.at, companies, company, replica, memory, frozenset(taken), limits)
             decision = _decision(scene)
             if decision.choice is Choice.ACT:
                 taken.add(service.name)
@@ -72,12 +74,17 @@ def _decision(scene: Scene) -> Decision:
 def spared(report: Report, memory: Memory, name: str) -> str:
     """Why a replica that was about to be restarted is not to be, as things are now: empty where
     nothing speaks against it. What was decided with its pauses and its cap is not asked again."""
-    for service in report.services:
+    companies = _companies(report, memory)
+    for company, service in zip(companies, report.services, strict=True):
         for replica in service.targets:
             if replica.target.name == name:
                 if replica.live:
                     return "it lives again"
-                scene = Scene(report, service, replica, memory, frozenset(), Limits())
+                scene = Scene(report.at, companies, company, replica, memory, frozenset(), Limits())
                 asked = (ask(scene) for ask in LASTING)
                 return next((refusal.why for refusal in asked if refusal), "")
     return "it is not there any more"
+
+
+def _companies(report: Report, memory: Memory) -> tuple[Company, ...]:
+    return tuple(Company(service, memory, report.at) for service in report.services)

@@ -15,7 +15,8 @@ from healthagent.core.target import Target
 from healthagent.core.timeline import Timeline
 from healthagent.core.verdict import Status, ok, unknown
 from healthagent.core.verdict import failed as failed_for
-from healthagent.supervisor.guards import AT_ONCE, Limits
+from healthagent.supervisor.company import AT_ONCE
+from healthagent.supervisor.guards import Limits
 from healthagent.supervisor.memory import HOUR, Memory, Past
 from healthagent.supervisor.policy import Choice, Decision, decide, spared
 
