@@ -97,7 +97,7 @@ function localise(page) {
 }
 
 function clock(instant) {
-  return instant.toLocaleTimeString([], { hour12: false });
+  return instant.toLocaleTimeString([], { hourCycle: "h23" });
 }
 
 /** Nobody looks at a hidden page, and a browser has few connections for one host. */
