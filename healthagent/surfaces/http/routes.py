@@ -223,18 +223,19 @@ class Routes:
         headers = {**HEADERS, hdrs.VARY: hdrs.ACCEPT}
         if "text/html" in request.headers.get(hdrs.ACCEPT, ""):
             headers["Content-Security-Policy"] = page.CONTENT_SECURITY_POLICY
-            html = await asyncio.to_thread(self._page)
+            # What is known goes on changing meanwhile, so that only the drawing is done elsewhere.
+            html = await asyncio.to_thread(page.render, *self._documents(), self._paths)
             return web.Response(text=html, content_type="text/html", headers=headers)
         lines = [f"{path:33} {openapi.summary(path)}" for path in self._paths]
         lines += [f"{f'POST {path}':33} {openapi.summary_of_act(path)}" for path in self._acts]
         return web.Response(text="\n".join(lines) + "\n", headers=headers)
 
-    def _page(self) -> str:
+    def _documents(self) -> tuple[dict[str, Any], dict[str, Any], list[dict[str, Any]]]:
+        """Those of ``/health``, ``/budget`` and ``/events``."""
         state, view = self._state, self._view
         shown = view.report(state.report)
         entries = [entry_text.document(view.entry(event.entry)) for event in state.feed.kept()]
-        connections = budget.document(shown.budgets)
-        return page.render(self._health(shown), connections, entries, self._paths)
+        return self._health(shown), budget.document(shown.budgets), entries
 
 
 def _answered(request: web.Request, answer: kubernetes.Answer) -> web.Response:
