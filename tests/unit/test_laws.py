@@ -27,7 +27,7 @@ from healthagent.core.timeline import Timeline
 from healthagent.core.verdict import Status, Verdict, failed, ok
 from tests.unit.observations import FACTS, PARTS, observations, sessions, targets, unseen
 
-thorough = settings(deadline=None, suppress_health_check=list(HealthCheck))
+thorough = settings(suppress_health_check=list(HealthCheck))
 """No test is timed: a busy machine is no fault."""
 
 LIVENESS = [check for check in CHECKS if Group.LIVENESS in check.groups]

@@ -89,7 +89,7 @@ def server() -> Iterator[Server]:
     server.stop()
 
 
-@settings(max_examples=EXAMPLES, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=EXAMPLES, suppress_health_check=list(HealthCheck))
 @given(answer=ANSWERS, body=st.sampled_from(["", "foo", "x"]))
 def test_answers(ask_both: Ask, server: Server, answer: bytes, body: str) -> None:
     server.answer = answer
@@ -97,7 +97,7 @@ def test_answers(ask_both: Ask, server: Server, answer: bytes, body: str) -> Non
     ask_both("--http", server.url, "--expect", "200-299,500", *wanted)
 
 
-@settings(max_examples=EXAMPLES, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=EXAMPLES, suppress_health_check=list(HealthCheck))
 @given(arguments=st.lists(WORDS, max_size=6))
 def test_arguments(ask_both: Ask, arguments: list[str]) -> None:
     if not {"--help", "-h"} & set(arguments):

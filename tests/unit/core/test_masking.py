@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from healthagent.core.masking import HIDDEN, is_secret, masked, secrets_in
@@ -121,7 +121,6 @@ def test_a_longer_word_that_begins_like_one_is_none(name: str) -> None:
     assert not is_secret(name)
 
 
-@settings(deadline=None)
 @given(
     st.text(max_size=60),
     st.sampled_from(["PASSWORD=%s", '"secret":"%s"', "--token=%s", "amqp://u:%s@h/", "Bearer %s"]),

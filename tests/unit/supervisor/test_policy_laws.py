@@ -20,7 +20,7 @@ from healthagent.supervisor.guards import Limits
 from healthagent.supervisor.memory import HOUR, Memory, Past
 from healthagent.supervisor.policy import Choice, Decision, decide, spared
 
-DEEDS = settings(deadline=None, max_examples=150)
+DEEDS = settings(max_examples=150)
 BY_HAND = Drain("alice", "", 0.0, lasting=True)
 BLOCKED, GONE = failed_for("blocked", ""), unknown("stale", "")
 LIMITS = Limits(patience=5.0, most=3)
