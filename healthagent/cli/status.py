@@ -7,7 +7,7 @@ import click
 from healthagent.cli import parameters
 from healthagent.cli.agent import Agent, Document, NotServed
 from healthagent.cli.screen import Screen, print_json, styled
-from healthagent.surfaces.target_text import ago, docker, held
+from healthagent.surfaces.target_text import NOBODY, ago, docker, held, shares
 
 
 @click.command(short_help="every replica, with its state and the reason")
@@ -34,17 +34,16 @@ def status(ctx: click.Context, agent: Agent, as_json: bool) -> None:
 def pools(agent: Agent) -> dict[str, Document]:
     """Each replica's share of its server's connections; none on a public listener."""
     try:
-        servers = agent.budget()["servers"]
+        return shares(agent.budget())
     except NotServed:
         return {}
-    return {replica["name"]: replica for server in servers for replica in server["replicas"]}
 
 
 def show(screen: Screen, health: Document, pools: dict[str, Document]) -> None:
     """The table, a line for each service, and what else is not well."""
     now = health["time"]
     if not health["targets"]:
-        screen.line("No replica is watched. Label a service healthagent.enable=true.")
+        screen.line(NOBODY)
     else:
         rows = [_row(target, pools.get(target["name"], {}), now) for target in health["targets"]]
         screen.table(("REPLICA", "STATE", "SINCE", "POOL", "DOCKER", "REASON"), rows)

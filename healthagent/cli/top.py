@@ -7,7 +7,6 @@ import shutil
 import sys
 from collections.abc import Callable
 from contextlib import suppress
-from datetime import datetime
 
 import click
 
@@ -15,8 +14,9 @@ from healthagent.cli import parameters
 from healthagent.cli.agent import Agent, Document
 from healthagent.cli.entry import show as show_entry
 from healthagent.cli.full_screen import END, full_screen
-from healthagent.cli.screen import Screen
+from healthagent.cli.screen import Screen, clock
 from healthagent.cli.status import pools, show
+from healthagent.core.report import Phase
 from healthagent.errors import AgentUnreachable
 from healthagent.surfaces.entry_text import of_the_whole
 
@@ -54,7 +54,7 @@ def top(agent: Agent, interval: float) -> None:
             "top needs a terminal to draw on; `healthagent status` prints once, "
             "`healthagent events` follows"
         )
-    picture, heard = _picture(agent), _now()  # no agent: an error, before the screen is cleared
+    picture = _picture(agent)  # no agent: an error, before the screen is cleared
     with suppress(KeyboardInterrupt), full_screen() as terminal:
         silent = ""
         while True:
@@ -62,18 +62,16 @@ def top(agent: Agent, interval: float) -> None:
             if terminal.key(interval) in QUIT:
                 return
             try:
-                picture, heard, silent = _picture(agent), _now(), ""
+                picture, silent = _picture(agent), ""
             except AgentUnreachable as error:
                 why = str(error).splitlines()[0]
-                silent = f"{why}; what stands here is of {heard:%H:%M:%S}"
+                silent = f"{why}; what stands here is of {clock(picture[0]['time'])}"
 
 
 Picture = tuple[Document, dict[str, Document], list[Document]]
 
 
 def _picture(agent: Agent) -> Picture:
-    from healthagent.core.report import Phase
-
     worst = [str(phase) for phase in Phase]
     health = agent.health()
     health["targets"].sort(key=lambda target: worst.index(target["phase"]))
@@ -95,10 +93,6 @@ def _fitted(picture: Picture, silent: str, interval: float) -> list[str]:
     return [*title, "", *state, "", *happened][: room + 2]
 
 
-def _now() -> datetime:
-    return datetime.now().astimezone()
-
-
 def _lines(draw: Callable[[Screen], None]) -> list[str]:
     """What a screen of this moment's width was told to print."""
     printed: list[str] = []
@@ -116,8 +110,7 @@ def _title(screen: Screen, health: Document, silent: str, interval: float) -> No
         screen.line((silent, "bold red"))
         return
     ready = sum(target["ready"] for target in health["targets"])
-    now = datetime.fromisoformat(health["time"]).astimezone()
     screen.line(
         (f"{ready} of {len(health['targets'])} ready", "bold"),
-        (f"   {now:%H:%M:%S}   every {interval:g} s   q quits", "dim"),
+        (f"   {clock(health['time'])}   every {interval:g} s   q quits", "dim"),
     )

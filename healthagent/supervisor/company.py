@@ -19,6 +19,7 @@ class Company:
     def __init__(self, service: ServiceReport, memory: Memory, now: float) -> None:
         self.name = service.name
         self.quorum = service.quorum
+        self.replicas = service.targets
         self._service = service
         self._memory = memory
         self._now = now
@@ -42,7 +43,7 @@ class Company:
     @cached_property
     def meant(self) -> list[TargetReport]:
         """Those that are meant to live."""
-        return [replica for replica in self._service.targets if not _put_down(replica)]
+        return [replica for replica in self.replicas if not _put_down(replica)]
 
     @cached_property
     def ready(self) -> int:
@@ -57,7 +58,7 @@ class Company:
     @cached_property
     def shared_fault(self) -> CheckReport | None:
         """What all replicas use and the agent sees fail."""
-        checks = (check for replica in self._service.targets for check in replica.checks)
+        checks = (check for replica in self.replicas for check in replica.checks)
         failing = (c for c in checks if c.shared and Status.FAILED in (c.holds, c.status))
         return next(failing, None)
 

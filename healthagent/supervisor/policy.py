@@ -48,14 +48,14 @@ def decide(
 def _all(report: Report, memory: Memory, busy: Set[str], limits: Limits) -> Iterator[Decision]:
     taken = set(busy)
     companies = _companies(report, memory)
-    for company, service in zip(companies, report.services, strict=True):
-        for replica in service.targets:
+    for company in companies:
+        for replica in company.replicas:
             if replica.live:
                 continue
             scene = Scene(report.at, companies, company, replica, memory, frozenset(taken), limits)
             decision = _decision(scene)
             if decision.choice is Choice.ACT:
-                taken.add(service.name)
+                taken.add(company.name)
             yield decision
 
 
@@ -75,8 +75,8 @@ def spared(report: Report, memory: Memory, name: str) -> str:
     """Why a replica that was about to be restarted is not to be, as things are now: empty where
     nothing speaks against it. What was decided with its pauses and its cap is not asked again."""
     companies = _companies(report, memory)
-    for company, service in zip(companies, report.services, strict=True):
-        for replica in service.targets:
+    for company in companies:
+        for replica in company.replicas:
             if replica.target.name == name:
                 if replica.live:
                     return "it lives again"

@@ -11,6 +11,8 @@ from healthagent.surfaces.diagnosis import Advice, advice
 
 Document = dict[str, Any]
 
+NOBODY = "No replica is watched. Label a service healthagent.enable=true."
+
 
 def ago(then: str | None, now: str | None) -> str:
     """The time from ``then`` to ``now``, RFC 3339 both, in the two largest units."""
@@ -29,6 +31,12 @@ def ago(then: str | None, now: str | None) -> str:
 
 def instant(text: str) -> datetime:
     return datetime.fromisoformat(text)
+
+
+def shares(budget: Document) -> dict[str, Document]:
+    """By replica its share of its server's connections, from ``/budget``."""
+    servers = budget["servers"]
+    return {replica["name"]: replica for server in servers for replica in server["replicas"]}
 
 
 def held(pool: Document) -> str:

@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Any
@@ -223,18 +223,20 @@ class Routes:
         headers = {**HEADERS, hdrs.VARY: hdrs.ACCEPT}
         if "text/html" in request.headers.get(hdrs.ACCEPT, ""):
             headers["Content-Security-Policy"] = page.CONTENT_SECURITY_POLICY
-            # What is known goes on changing meanwhile, so that only the drawing is done elsewhere.
+            # What is known goes on changing: it is taken here, and drawn elsewhere.
             html = await asyncio.to_thread(page.render, *self._documents(), self._paths)
             return web.Response(text=html, content_type="text/html", headers=headers)
         lines = [f"{path:33} {openapi.summary(path)}" for path in self._paths]
         lines += [f"{f'POST {path}':33} {openapi.summary_of_act(path)}" for path in self._acts]
         return web.Response(text="\n".join(lines) + "\n", headers=headers)
 
-    def _documents(self) -> tuple[dict[str, Any], dict[str, Any], list[dict[str, Any]]]:
-        """Those of ``/health``, ``/budget`` and ``/events``."""
+    def _documents(self) -> tuple[dict[str, Any], dict[str, Any], Iterator[dict[str, Any]]]:
+        """Those of ``/health``, ``/budget`` and ``/events``; of the last the newest first, each
+        made when it is asked for."""
         state, view = self._state, self._view
         shown = view.report(state.report)
-        entries = [entry_text.document(view.entry(event.entry)) for event in state.feed.kept()]
+        kept = list(state.feed.kept())
+        entries = (entry_text.document(view.entry(event.entry)) for event in reversed(kept))
         return self._health(shown), budget.document(shown.budgets), entries
 
 

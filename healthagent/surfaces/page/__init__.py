@@ -9,9 +9,10 @@ from __future__ import annotations
 
 from base64 import b64encode
 from collections import Counter
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterable
 from functools import cache
 from hashlib import sha256
+from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -55,22 +56,17 @@ CONTENT_SECURITY_POLICY: Final = "; ".join(
 
 
 def render(
-    health: Document, budget: Document, entries: Sequence[Document], routes: Collection[str]
+    health: Document, budget: Document, entries: Iterable[Document], routes: Collection[str]
 ) -> str:
-    """The page. ``entries`` are those of ``/events``, the oldest first; ``routes`` are the
-    listener's. Takes milliseconds for tens of replicas, more for more: call it where nothing waits
-    for it."""
-    servers = budget["servers"]
+    """The page. ``entries`` are those of ``/events``, the newest first, of which no more are taken
+    than are shown; ``routes`` are the listener's. Takes milliseconds for tens of replicas, more for
+    more: call it where nothing waits for it."""
     return _template().render(
         health=health,
         headline=headline(health),
-        targets={
-            service["name"]: [t for t in health["targets"] if t["service"] == service["name"]]
-            for service in health["services"]
-        },
-        pools={replica["name"]: replica for server in servers for replica in server["replicas"]},
-        servers=servers,
-        entries=[e for e in reversed(entries) if entry_text.of_the_whole(e)][:ENTRIES],
+        pools=target_text.shares(budget),
+        servers=budget["servers"],
+        entries=list(islice(filter(entry_text.of_the_whole, entries), ENTRIES)),
         routes=[route for route in FOR_MACHINES if f"/{route}" in routes],
     )
 
@@ -80,7 +76,7 @@ def headline(health: Document) -> str:
     if health["status"] == "fail" or not health["settled"]:
         return str(health["output"])
     if not health["targets"]:
-        return "No replica is watched. Label a service healthagent.enable=true."
+        return target_text.NOBODY
     counts = Counter(target["phase"] for target in health["targets"])
     parts = [f"{counts[phase]} {phase}" for phase in Phase if counts[phase]]
     if warnings := len(health["notices"]):

@@ -33,7 +33,7 @@ def drawn(
     return page.render(
         health.document(report, notices, stale_for),
         budget.document(report.budgets),
-        [entry_text.document(entry) for entry in entries],
+        [entry_text.document(entry) for entry in reversed(entries)],
         routes,
     )
 
