@@ -25,6 +25,9 @@ STILL = 2.0
 HOLDS = 1893
 """The first key of the advisory locks by which Postgres shows who is held."""
 
+HEIR = 2_718_281
+"""The key of the advisory lock under which the order desk takes over, in its heirs.ts."""
+
 INSTALL = f"""
 CREATE TABLE held (number int GENERATED ALWAYS AS IDENTITY, id text, step text, done text);
 CREATE FUNCTION hold() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER
@@ -182,8 +185,46 @@ def place(stack: Desk, id_: str) -> None:
 
 
 def test_the_work_of_a_replica_that_never_comes_back_is_taken_over(stack: Desk) -> None:
+    with stack.connect() as connection:
+        id_, lost = leave_behind(stack, connection)
+        wait_until_shipped(connection, id_)
+        one = orders(connection, [id_])[id_]
+
+    assert one.executor != lost
+    assert one.effects == dict.fromkeys(STEPS, 1)
+    assert one.attempts["pack"] == 2
+
+
+def test_who_takes_over_outlives_the_connection_that_it_holds_meanwhile(stack: Desk) -> None:
+    """It holds a lock on one, and asks DBOS on another. With nobody who listens for what happens to
+    the first, its loss ended the process."""
+    heir = f"FROM pg_locks WHERE locktype = 'advisory' AND objid = {HEIR} AND granted"
+    with stack.connect() as connection:
+        id_, lost = leave_behind(stack, connection)
+        others = [replica for replica in stack.replicas() if replica != lost]
+        lives = {replica: started(stack, replica) for replica in others}
+
+        def takes_over() -> Seen:
+            found = connection.execute(f"SELECT pid {heir}").fetchall()
+            return Seen(len(found) == 1, f"{len(found)} hold the lock")
+
+        with stack.connect() as session, session.transaction():
+            session.execute(
+                "SELECT FROM dbos.workflow_status WHERE workflow_uuid = %s FOR UPDATE", (id_,)
+            )
+            until("a replica is about to take over", takes_over, within=FINISHED)
+            ended = connection.execute(f"SELECT pg_terminate_backend(pid, 5000) {heir}").fetchall()
+            assert ended == [(True,)]
+
+        wait_until_shipped(connection, id_)
+
+    assert {replica: started(stack, replica) for replica in others} == lives, "nobody's life ended"
+
+
+def leave_behind(stack: Desk, connection: psycopg.Connection[tuple[Any, ...]]) -> tuple[str, str]:
+    """An order in the middle of its work, whose replica is gone for good: the id, the replica."""
     id_ = str(uuid.uuid4())
-    with stack.connect() as connection, Holds(connection) as holds:
+    with Holds(connection) as holds:
         holds.add(id_, "pack", done=True)
         place(stack, id_)
         lost = holds.wait_for([id_])[id_].executor
@@ -191,18 +232,19 @@ def test_the_work_of_a_replica_that_never_comes_back_is_taken_over(stack: Desk) 
         stack.kill(lost)
         stack.remove(lost)
         holds.forget(address)
-        holds.remove(id_)
+    return id_, lost
 
-        def shipped() -> Seen:
-            one = orders(connection, [id_])[id_]
-            return Seen(one.state == "shipped", str(one))
 
-        until("another replica ships the order", shipped, within=FINISHED)
+def wait_until_shipped(connection: psycopg.Connection[tuple[Any, ...]], id_: str) -> None:
+    def shipped() -> Seen:
         one = orders(connection, [id_])[id_]
+        return Seen(one.state == "shipped", str(one))
 
-    assert one.executor != lost
-    assert one.effects == dict.fromkeys(STEPS, 1)
-    assert one.attempts["pack"] == 2
+    until("another replica ships the order", shipped, within=FINISHED)
+
+
+def started(stack: Desk, replica: str) -> str:
+    return str(stack.engine.inspect(replica)["State"]["StartedAt"])
 
 
 def test_the_same_order_sent_twice_is_one_order(stack: Desk) -> None:
