@@ -11,7 +11,7 @@ from click.core import ParameterSource
 
 from healthagent.cli import parameters
 from healthagent.cli.agent import Agent, Document
-from healthagent.cli.screen import Part, Screen, print_json, say
+from healthagent.cli.screen import Part, Screen, print_json
 from healthagent.errors import AgentUnreachable, HealthagentError
 
 if TYPE_CHECKING:
@@ -106,7 +106,7 @@ def audit(
     elif as_markdown:
         from healthagent.audit.markdown import markdown
 
-        say(markdown(evidence, judgements), nl=False)
+        click.echo(markdown(evidence, judgements), nl=False)
     else:
         _show(Screen(), evidence, judgements)
     ctx.exit(0 if passing(judgements) else 1)

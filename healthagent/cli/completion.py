@@ -5,8 +5,6 @@ from __future__ import annotations
 import click
 from click.shell_completion import BashComplete, FishComplete, ZshComplete
 
-from healthagent.cli.screen import say
-
 SHELLS = {"bash": BashComplete, "zsh": ZshComplete, "fish": FishComplete}
 
 
@@ -22,4 +20,4 @@ def completion(ctx: click.Context, shell: str) -> None:
     fish:  healthagent completion fish > ~/.config/fish/completions/healthagent.fish
     """
     made = SHELLS[shell](ctx.find_root().command, {}, "healthagent", "_HEALTHAGENT_COMPLETE")
-    say(made.source())
+    click.echo(made.source())

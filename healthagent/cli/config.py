@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from healthagent.cli import parameters
-from healthagent.cli.screen import Screen, print_json, say
+from healthagent.cli.screen import Screen, print_json
 from healthagent.errors import ConfigurationError
 
 if TYPE_CHECKING:
@@ -41,7 +41,7 @@ def check(ctx: click.Context, config: Path | None) -> None:
     _show(settings, only_set=True)
     for notice in settings.notices:
         click.echo(f"warning: {notice}", err=True)
-    say("no fault")
+    click.echo("no fault")
 
 
 @config.command()
@@ -66,7 +66,7 @@ def _show(settings: Settings, only_set: bool) -> None:
 
     shown = [row for row in rows(settings) if row.origin or not only_set]
     if not shown:
-        say("nothing is set: every value is its default")
+        click.echo("nothing is set: every value is its default")
         return
     cells = [(row.key, row.value, row.origin or "default") for row in shown]
     Screen().table(("KEY", "VALUE", "FROM"), cells)

@@ -8,7 +8,6 @@ from pathlib import Path
 
 import click
 
-from healthagent.cli.screen import say
 from healthagent.errors import HealthagentError
 
 ARCHITECTURES = ("x86_64", "aarch64")
@@ -46,7 +45,7 @@ def probe() -> None:
 @_arch
 def path(arch: str) -> None:
     """Print where the binary is."""
-    say(str(_find(arch)))
+    click.echo(str(_find(arch)))
 
 
 @probe.command()
@@ -69,7 +68,7 @@ def install(directory: Path, arch: str) -> None:
             f"{target} cannot be written: {error.strerror}; name a directory that this user may"
             " write"
         ) from error
-    say(str(target))
+    click.echo(str(target))
 
 
 def _find(arch: str) -> Path:

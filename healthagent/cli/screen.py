@@ -8,7 +8,8 @@ import os
 import shutil
 import sys
 import textwrap
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
+from contextlib import contextmanager
 from datetime import datetime
 from functools import partial
 from typing import Any
@@ -52,7 +53,7 @@ class Screen:
     """
 
     def __init__(self, to: Callable[[str], None] | None = None) -> None:
-        self._print = to or partial(say, color=True)
+        self._print = to or partial(click.echo, color=True)
         terminal = sys.stdout is not None and sys.stdout.isatty()  # None: it was closed
         forced = bool(os.environ.get("FORCE_COLOR"))
         self._coloured = (terminal or forced) and not os.environ.get("NO_COLOR")
@@ -125,12 +126,12 @@ def clock(time: str) -> str:
 
 def print_json(document: Any) -> None:
     """A whole document, for programs."""
-    say(json_text(document, indent=2))
+    click.echo(json_text(document, indent=2))
 
 
 def print_json_line(document: Any) -> None:
     """One of many documents, for programs."""
-    say(json_text(document))
+    click.echo(json_text(document))
 
 
 def json_text(document: Any, indent: int | None = None) -> str:
@@ -140,20 +141,37 @@ def json_text(document: Any, indent: int | None = None) -> str:
     return json.dumps(document, indent=indent, ensure_ascii=not unicode)
 
 
-def say(text: str, **options: Any) -> None:
-    """Print to stdout, as ``click.echo``. Raises :class:`HealthagentError` where it takes nothing,
-    as on a full disk. A reader that has gone is no error: click ends the command."""
-    try:
-        click.echo(text, **options)
-    except BrokenPipeError:
-        raise
-    except OSError as error:
-        # Else Python would write what is left once more when it ends, and fail once more.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        raise HealthagentError(f"standard output takes no more: {error.strerror}") from None
+class _Output(io.TextIOWrapper):
+    """Standard output that fails in words where it takes nothing, as on a full disk, also where a
+    library prints. A reader that has gone is no error: click ends the command."""
+
+    def write(self, text: str) -> int:
+        with self._told():
+            return super().write(text)
+
+    def flush(self) -> None:
+        with self._told():
+            super().flush()
+
+    @contextmanager
+    def _told(self) -> Iterator[None]:
+        try:
+            yield
+        except BrokenPipeError:
+            raise
+        except OSError as error:
+            # Else Python would write what is left once more when it ends, and fail once more.
+            os.dup2(os.open(os.devnull, os.O_WRONLY), self.fileno())
+            raise HealthagentError(f"standard output takes no more: {error.strerror}") from None
 
 
 def settle_streams() -> None:
-    """A character that the terminal does not have becomes ``?``, and no error."""
-    if isinstance(sys.stdout, io.TextIOWrapper):
-        sys.stdout.reconfigure(errors="replace")
+    """Have standard output fail in words, and print ``?`` for a character that it does not have."""
+    if type(sys.stdout) is io.TextIOWrapper:  # None where it was closed
+        sys.stdout = _Output(
+            # One of its own: the first still tells how wide the terminal is.
+            io.BufferedWriter(io.FileIO(sys.stdout.fileno(), "w", closefd=False)),
+            sys.stdout.encoding,
+            errors="replace",
+            line_buffering=sys.stdout.line_buffering,
+        )

@@ -43,7 +43,9 @@ def test_a_closed_standard_output_leaves_the_exit_code(
     assert (ran.returncode, ran.stderr) == (0 if arguments[0] == "events" else 1, b"")
 
 
-@names
+@pytest.mark.parametrize(
+    "arguments", [*COMMANDS, ["--help"], ["status", "--help"], ["--version"]], ids=" ".join
+)
 def test_a_full_one_is_an_error_in_one_line(sick: RunningAgent, arguments: list[str]) -> None:
     ran = shell(sick, arguments, ">/dev/full")
     words = b"healthagent: standard output takes no more: No space left on device\n"
