@@ -19,10 +19,15 @@ def ready_since(before: Mapping[str, float], report: Report, anew: bool) -> Mapp
     """When each ready target became so, by id, in seconds since the epoch.
 
     ``anew`` is false for an agent that has just started: what it finds ready then has been so for
-    long, and its restart must not move traffic.
+    long, and its restart must not move traffic. A clock that was set back has nobody ready in the
+    future.
     """
-    now = report.at if anew else LONG_AGO
-    return {t.target.id: before.get(t.target.id, now) for t in report.targets if t.ready}
+    first = report.at if anew else LONG_AGO
+    return {
+        t.target.id: min(before.get(t.target.id, first), report.at)
+        for t in report.targets
+        if t.ready
+    }
 
 
 def tenths(report: TargetReport, ready_since: Mapping[str, float], now: float) -> int:

@@ -169,6 +169,24 @@ def test_a_slow_start_gives_a_replica_its_share_by_and_by(world: World) -> None:
     assert shares == [[10, 1], [10, 1], [10, 5], [None, None], [None, None], [None, None]]
 
 
+@pytest.mark.parametrize("slowstart", [0.0, 30.0])
+def test_a_clock_that_is_set_back_begins_a_slow_start_anew_and_breaks_no_other(
+    world: World, slowstart: float
+) -> None:
+    old, new = (
+        labelled(world.replica(f"app-{n}")).but(traffic=Traffic(slowstart=slowstart))
+        for n in (1, 2)
+    )
+    routing = Routing().after(world.report(old)).after(world.report(old, new, at=NOW + 100))
+    shares = []
+    for second in (-3600, -3585, -3570):
+        routing = routing.after(world.report(old, new, at=NOW + second))
+        servers = http(routing)["services"]["app"]["loadBalancer"]["servers"]
+        shares.append([server.get("weight") for server in servers])
+    grows = [[10, 1], [10, 5], [None, None]]
+    assert shares == (grows if slowstart else [[None, None]] * 3)
+
+
 def test_a_slow_start_counts_a_servers_own_weight(world: World) -> None:
     weight = {"services__app__loadbalancer__server__weight": "3"}
     slow = Traffic(slowstart=30.0)
