@@ -8,6 +8,7 @@ from healthagent.cli import parameters
 from healthagent.cli.agent import Agent, Document, find
 from healthagent.cli.entry import show_act, show_transition
 from healthagent.cli.screen import STYLES, Screen, print_json, styled
+from healthagent.core.options import OPTIONS, duration, interval, span
 from healthagent.errors import AgentUnreachable
 from healthagent.surfaces.target_text import (
     advice_for,
@@ -21,7 +22,7 @@ from healthagent.surfaces.target_text import (
 TRANSITIONS = 10
 """How many of the last ones are shown."""
 
-DURATIONS = frozenset({"interval", "timeout", "grace"})
+DURATIONS = {option.key for option in OPTIONS if option.read in (duration, interval, span)}
 """Settings in seconds."""
 
 
@@ -120,14 +121,12 @@ def _heading(screen: Screen, text: str) -> None:
 
 
 def _value(key: str, value: object) -> str:
+    if value in (None, []) or (key in DURATIONS and not value):
+        return "none"
     match value:
-        case int() | float() if key in DURATIONS:
-            return f"{value:g} s"
-        case None | []:
-            return "none"
         case list():
             return ", ".join(str(part) for part in value)
-        case float():
-            return f"{value:g}"
+        case int() | float():
+            return f"{value:g}{' s' if key in DURATIONS else ''}"
         case _:
             return str(value)

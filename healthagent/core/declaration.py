@@ -115,7 +115,7 @@ class _Reader:
                     self.complain(key, text, f"the replica has no variable {variable}")
                     continue
                 except ValueError:
-                    self.complain(key, text, "cannot be read")
+                    self.complain(key, text, "cannot be read" if text else "is empty")
                     continue
                 self.origins[key] = f"{where}, from its variable {variable}" if variable else where
                 self.written[key] = text

@@ -10,8 +10,11 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
+from operator import attrgetter
 from string import Formatter
 from typing import Any
+
+from healthagent.core.target import Target
 
 PREFIX = "healthagent."
 """What every label begins with."""
@@ -32,7 +35,8 @@ class Option:
     """One thing that can be declared about a replica.
 
     ``read`` turns the text into a value and raises ``ValueError`` where it cannot; ``expects``
-    completes the sentence *write ...* in the error.
+    completes the sentence *write ...* in the error. ``field`` is where a :class:`Target` keeps the
+    value, if not under ``key``.
     """
 
     key: str
@@ -40,10 +44,15 @@ class Option:
     default: str
     expects: str
     meaning: str
+    field: str = ""
 
     @property
     def label(self) -> str:
         return PREFIX + self.key
+
+    def of(self, target: Target) -> Any:
+        """The value that a target declares."""
+        return attrgetter(self.field or self.key)(target)
 
 
 def boolean(text: str) -> bool:
@@ -161,8 +170,22 @@ OPTIONS: tuple[Option, ...] = (
     ),
     Option("livez", path, "/livez", "a path such as /livez, or none", "the liveness endpoint"),
     Option("readyz", path, "/readyz", "a path such as /readyz, or none", "the readiness endpoint"),
-    Option("pool.prisma", size, "undeclared", _POOL, "the most connections of the app's pg.Pool"),
-    Option("pool.dbos", size, "undeclared", _POOL, "the most connections of DBOS's system pool"),
+    Option(
+        "pool.prisma",
+        size,
+        "undeclared",
+        _POOL,
+        "the most connections of the app's pg.Pool",
+        "pools.prisma",
+    ),
+    Option(
+        "pool.dbos",
+        size,
+        "undeclared",
+        _POOL,
+        "the most connections of DBOS's system pool",
+        "pools.dbos",
+    ),
     Option(
         "database",
         name,
@@ -176,6 +199,7 @@ OPTIONS: tuple[Option, ...] = (
         "not judged",
         "a text; {container_name}, {name}, {service} and {short_id} are filled in",
         "the executor id that the replica should have",
+        "executor",
     ),
     Option(
         "interval",
@@ -183,6 +207,7 @@ OPTIONS: tuple[Option, ...] = (
         "1s",
         "a duration such as 1s or 500ms, 100ms at least",
         "time from one look to the next",
+        "timing.interval",
     ),
     Option(
         "timeout",
@@ -190,10 +215,27 @@ OPTIONS: tuple[Option, ...] = (
         "800ms, or 0.8 of a shorter interval",
         _DURATION,
         "deadline of one look",
+        "timing.timeout",
     ),
-    Option("rise", count, "1", _COUNT, "successes in a row until a failed check passes again"),
-    Option("fall", count, "2", _COUNT, "failures in a row until a passing check fails"),
-    Option("grace", duration, "30s", _DURATION, "time after a start in which failure is awaited"),
+    Option(
+        "rise",
+        count,
+        "1",
+        _COUNT,
+        "successes in a row until a failed check passes again",
+        "timing.rise",
+    ),
+    Option(
+        "fall", count, "2", _COUNT, "failures in a row until a passing check fails", "timing.fall"
+    ),
+    Option(
+        "grace",
+        duration,
+        "30s",
+        _DURATION,
+        "time after a start in which failure is awaited",
+        "timing.grace",
+    ),
     Option(
         "enforce",
         names,
@@ -228,6 +270,7 @@ OPTIONS: tuple[Option, ...] = (
         "idempotent",
         "idempotent, unsent or none",
         "which requests Traefik tries again elsewhere when a replica fails them",
+        "traffic.retry",
     ),
     Option(
         "response",
@@ -235,6 +278,7 @@ OPTIONS: tuple[Option, ...] = (
         "30s",
         _DURATION,
         "the longest a replica takes to begin an answer; Traefik then gives up on it",
+        "traffic.response",
     ),
     Option(
         "slowstart",
@@ -242,6 +286,7 @@ OPTIONS: tuple[Option, ...] = (
         "none",
         "a duration such as 30s, or none",
         "time over which a replica that has become ready gets its full share of requests",
+        "traffic.slowstart",
     ),
 )
 

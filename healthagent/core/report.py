@@ -245,8 +245,8 @@ class ServiceReport:
 class Notice:
     """Something wrong that is no replica's state: a label that cannot be read, a socket gone.
 
-    ``about`` is the container or part; ``key`` and ``value`` are the setting at fault, where there
-    is one; ``remedy`` is what to do.
+    ``about`` is the container or part; ``key`` is the setting at fault, where there is one, and
+    ``value`` what it says, where that is to be told; ``remedy`` is what to do.
     """
 
     about: str
@@ -256,7 +256,8 @@ class Notice:
     value: str = ""
 
     def __str__(self) -> str:
-        setting = f"{self.key}={self.value!r} " if self.key else ""
+        value = f"={self.value!r}" if self.value else ""
+        setting = f"{self.key}{value} " if self.key else ""
         return f"{self.about}: {setting}{self.problem}; {self.remedy}"
 
 

@@ -12,6 +12,7 @@ from dataclasses import asdict
 from importlib.metadata import version
 from typing import Any
 
+from healthagent.core.options import OPTIONS
 from healthagent.core.report import (
     CheckReport,
     Notice,
@@ -21,7 +22,7 @@ from healthagent.core.report import (
     TargetReport,
 )
 from healthagent.core.rotation import Drain
-from healthagent.core.target import Target
+from healthagent.core.target import DatabaseRef, Target
 from healthagent.surfaces.transition_text import rfc3339
 
 PASS, WARN, FAIL = "pass", "warn", "fail"
@@ -166,30 +167,20 @@ def disagreement(report: TargetReport) -> str:
 def _settings(target: Target) -> dict[str, dict[str, Any]]:
     """Every declared value with where it came from, by option key; empty where that is not known
     or not to be told."""
-    timing = target.timing
-    values: dict[str, Any] = {
-        "runtime": target.runtime,
-        "address": target.address,
-        "port": target.port,
-        "livez": target.livez,
-        "readyz": target.readyz,
-        "pool.prisma": target.pools.prisma,
-        "pool.dbos": target.pools.dbos,
-        "database": str(target.database) if target.database else None,
-        "dbos.executor": target.executor,
-        "interval": timing.interval,
-        "timeout": timing.timeout,
-        "rise": timing.rise,
-        "fall": timing.fall,
-        "grace": timing.grace,
-        "enforce": sorted(target.enforce),
-        "supervise": target.supervise,
-        "quorum": target.quorum,
-        "surge": target.surge,
-    }
     if not target.origins:
         return {}
+    values = {option.key: option.of(target) for option in OPTIONS if option.key != "enable"}
     return {
-        key: {"value": value, "origin": target.origins.get(key, "discovery")}
-        for key, value in values.items()
+        key: {"value": _told(value), "origin": target.origins.get(key, "discovery")}
+        for key, value in {"address": target.address, **values}.items()
     }
+
+
+def _told(value: Any) -> Any:
+    match value:
+        case frozenset():
+            return sorted(value)
+        case DatabaseRef():
+            return str(value)
+        case _:
+            return value

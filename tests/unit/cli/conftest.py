@@ -17,6 +17,7 @@ from healthagent.cli import main
 from healthagent.core.action import Outcome, Step
 from healthagent.core.budget import Budget, ReplicaBudget
 from healthagent.core.observation import ContainerState
+from healthagent.core.options import OPTIONS
 from healthagent.core.ports import Entry, History
 from healthagent.core.report import Notice, Report, Subject, assess
 from healthagent.core.target import DatabaseRef, Pools, Target, Timing
@@ -43,7 +44,7 @@ def replica(number: int, **fields: Any) -> Target:
         "pools": Pools(5, 3),
         "database": DatabaseRef("db", 5432, "shop"),
         "executor": f"shop-app-{number}",
-        "origins": {"port": "label", "interval": "default"},
+        "origins": {option.key: "default" for option in OPTIONS} | {"port": "label"},
     }
     return Target(**(known | fields))
 

@@ -52,6 +52,8 @@ def test_shows_where_every_declared_value_came_from(frozen: RunningAgent, run: R
     lines = [line.split() for line in run("explain", "shop-app-1").out.splitlines()]
     assert ["port", "3000", "label"] in lines
     assert ["interval", "1", "s", "default"] in lines
+    assert ["response", "30", "s", "default"] in lines
+    assert ["slowstart", "none", "default"] in lines
 
 
 def test_shows_what_was_done_to_it(frozen: RunningAgent, run: Run) -> None:

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from healthagent.core.declaration import Candidate, declare, is_enabled
-from healthagent.core.options import OPTIONS, boolean, duration
+from healthagent.core.options import BY_KEY, OPTIONS, boolean, duration
 from healthagent.core.postgres_url import database_of
 from healthagent.core.report import Notice
 from healthagent.core.target import DatabaseRef, Pools, Target, Timing
@@ -90,7 +90,7 @@ def test_a_label_sets_its_value_and_is_named_as_its_origin(
     key: str, text: str, seen: Any, value: object
 ) -> None:
     made = target({key: text})
-    assert seen(made) == value
+    assert seen(made) == BY_KEY[key].of(made) == value
     assert made.origins[key] == "label"
 
 
@@ -221,7 +221,7 @@ class TestThePort:
         made, [told] = declared(routing={**self.TWO, **routers}, exposed=(3000, 9000))
         assert made.port is None, "a guess may have the wrong server judged"
         assert str(told) == (
-            "shop-app-1: healthagent.port='' is not declared, and Traefik's services have several: "
+            "shop-app-1: healthagent.port is not declared, and Traefik's services have several: "
             "3000, 9000; declare the port that the app listens on"
         )
 

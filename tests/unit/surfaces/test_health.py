@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from healthagent.core.observation import ContainerState
+from healthagent.core.options import OPTIONS
 from healthagent.core.report import Notice
 from healthagent.core.target import Pools
 from healthagent.surfaces.http import budget, health
@@ -75,6 +76,8 @@ def test_a_target_says_where_each_of_its_settings_came_from(world: World) -> Non
     assert target["settings"]["port"] == {"value": 3000, "origin": "EXPOSE"}
     assert target["settings"]["runtime"] == {"value": "bun", "origin": "label"}
     assert target["settings"]["database"]["value"] == "postgres:5432/shop"
+    declared = {option.key for option in OPTIONS} - {"enable"}
+    assert target["settings"].keys() == declared | {"address"}, "the value of every option is told"
 
 
 def test_a_target_names_the_check_to_blame(world: World) -> None:
