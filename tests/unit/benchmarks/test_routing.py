@@ -12,6 +12,7 @@ from benchmarks.routing import promise
 from benchmarks.routing.arms import ARMS
 from benchmarks.routing.load import PATIENCE, Record
 from benchmarks.routing.observed import Look, Run, observed
+from tests.web_servers import nobody
 
 ONE, TWO = "http://10.0.0.1:3000", "http://10.0.0.2:3000"
 
@@ -54,9 +55,9 @@ def test_what_was_lost_is_told_by_when_it_was_sent() -> None:
 
 def test_a_server_that_takes_requests_and_never_answers_loses_all(tmp_path: Path) -> None:
     """To the real client, which goes on sending meanwhile."""
-    with socket.create_server(("127.0.0.1", 0), backlog=512) as deaf:
+    with socket.create_server(("127.0.0.1", 0), backlog=512) as deaf, nobody() as api:
         url = f"http://127.0.0.1:{deaf.getsockname()[1]}"
-        with observed(url, url, tmp_path, rate=20) as run:
+        with observed(url, f"http://{api}", tmp_path, rate=20) as run:
             deaf.settimeout(20)
             held = [deaf.accept()[0] for _ in range(5)]
         for connection in held:
