@@ -33,8 +33,9 @@ class Transition:
     @property
     def worse(self) -> bool:
         """True where somebody may want to look: the new state is neither health nor intended. A
-        check that begins anew, as after a restart, says nothing yet."""
-        if self.check and self.code == PENDING.code:
+        check that begins anew, as after a restart, says nothing yet; nor does a replica that lacks
+        no more than the word of such a one."""
+        if self.code == PENDING.code and (self.check or self.after == Phase.DEGRADED):
             return False
         return self.after not in (Phase.READY, Phase.STARTING, Phase.DRAINED, "ok", ABSENT)
 

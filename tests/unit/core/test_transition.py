@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from healthagent.core.check import Check, Group, Witness
 from healthagent.core.report import Report, Subject, assess
 from healthagent.core.target import Target, Timing
@@ -16,14 +18,14 @@ CHECK = Check(
 EMPTY = Report(at=0.0, settled=False)
 
 
-def report(at: float, *verdicts: Verdict) -> Report:
-    """A report at one time on one replica whose only check went through these verdicts."""
-    timeline = Timeline()
+def report(at: float, *verdicts: Verdict, checks: tuple[Check, ...] = (CHECK,)) -> Report:
+    """A report at one time on one replica whose first check went through these verdicts."""
+    timelines = {check.name: Timeline() for check in checks}
     for verdict in verdicts:
-        timeline = timeline.fold(verdict, at, TIMING)
+        timelines[CHECK.name] = timelines[CHECK.name].fold(verdict, at, TIMING)
     target = Target(id="a" * 64, name="app-1", service="app", timing=TIMING)
-    subject = Subject(target, {"http": timeline}, grace_until=0.0)
-    return Report(at, settled=True, services=assess([subject], [CHECK], at))
+    subject = Subject(target, timelines, grace_until=0.0)
+    return Report(at, settled=True, services=assess([subject], checks, at))
 
 
 def told(before: Report, after: Report) -> list[tuple[str, str, str]]:
@@ -54,6 +56,15 @@ def test_a_check_that_begins_anew_is_no_turn_for_the_worse_though_the_target_is(
     assert [(c.check, c.after, c.worse) for c in changes] == [
         ("http", "unknown", False),
         ("", "unknown", True),
+    ]
+
+
+def test_that_the_agent_has_an_eye_yet_to_open_is_no_turn_for_the_worse() -> None:
+    later = replace(CHECK, name="pool", witness=Witness.AGENT)
+    changes = transitions(EMPTY, report(1, ok(), checks=(CHECK, later)))
+    assert [(c.check, c.after, c.code, c.worse) for c in changes] == [
+        ("http", "ok", "ok", False),
+        ("", "degraded", "pending", False),
     ]
 
 
