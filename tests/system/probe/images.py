@@ -74,21 +74,14 @@ def built(engine: Engine, kind: str) -> Iterator[Made]:
 
 def _fill(context: Path, kind: str) -> None:
     run([sys.executable, "-m", "probes.build", platform.machine()], timeout=300, directory=ROOT)
-    probes = context / "probes" / "dist"
-    shutil.copytree(ROOT / "probes" / "dist", probes)
+    run([sys.executable, "-m", "healthagent", "probe", "install", str(context)], timeout=30)
     if kind == "alpine":
         _compile(context / "dynamic", "-dynamic")
         _alpine(context / "rootfs")
     else:
         _compile(context / "static", "-static")
-    fragment = FRAGMENT.read_text().replace("healthprobe-x86_64", probe_name())
-    recipe = BASES[kind] + fragment + 'USER 65534\nCMD ["/bun"]\n'
+    recipe = BASES[kind] + FRAGMENT.read_text() + 'USER 65534\nCMD ["/bun"]\n'
     (context / "Dockerfile").write_text(recipe)
-
-
-def probe_name() -> str:
-    """The file of this machine's probe, as the fragment says to choose it."""
-    return f"healthprobe-{platform.machine()}"
 
 
 def _compile(program: Path, linking: str) -> None:
