@@ -28,8 +28,7 @@ def check(ctx: click.Context, name: str, target: str | None, agent: Agent, as_js
     """Say what the check NAME finds at TARGET, or what it last found at every replica.
 
     With TARGET it waits until the agent has looked once more, by the same code as ever, and shows
-    what it saw then, with how the replica stands. NAME is one of process, exit, event_loop, http,
-    postgres, pool and dbos.
+    what it saw then, with how the replica stands. NAME is that of a check, as explain lists them.
 
     Exits 1 if the check keeps a replica out of rotation.
     """

@@ -238,7 +238,8 @@ def subject(number: int, **seen: Verdict) -> Subject:
 
 
 def test_the_properties_above_are_tried_with_every_kind_of_fact() -> None:
-    assert {kind for check in CHECKS for kind in check.needs} <= FACTS.keys()
+    needed = {kind for check in CHECKS for kind in check.needs}
+    assert needed <= FACTS.keys(), "give the new fact a strategy in FACTS"
     assert Fleet in FACTS
 
 

@@ -45,7 +45,7 @@ def test_there_is_a_section_for_each_check_in_the_order_of_blame() -> None:
 
 @pytest.mark.parametrize("check", [check.name for check in CHECKS])
 def test_the_page_lists_every_code_of_a_check_and_no_other(check: str) -> None:
-    listed = [row[0].strip("`") for row in SECTIONS[check]]
+    listed = [row[0].strip("`") for row in SECTIONS.get(check, [])]
     known = {code for name, code in spelled() if name == check}
     assert len(listed) == len(set(listed)), f"a code of {check} stands twice"
     assert set(listed) - known == set(), f"{check}: remove these from docs/reasons.md"
