@@ -11,6 +11,7 @@ from healthagent.core.timeline import PENDING
 from healthagent.core.verdict import Evidence
 
 ABSENT = "absent"
+SERVING = (Phase.READY, Phase.DEGRADED)
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,9 +34,11 @@ class Transition:
     @property
     def worse(self) -> bool:
         """True where somebody may want to look: the new state is neither health nor intended. A
-        check that begins anew, as after a restart, says nothing yet; nor does a replica that lacks
-        no more than the word of such a one."""
-        if self.code == PENDING.code and (self.check or self.after == Phase.DEGRADED):
+        check that begins anew, as after a restart, says nothing yet; nor does that its replica, if
+        it serves as before, or did not serve before either."""
+        if self.code == PENDING.code and (
+            self.check or self.after in SERVING or self.before not in SERVING
+        ):
             return False
         return self.after not in (Phase.READY, Phase.STARTING, Phase.DRAINED, "ok", ABSENT)
 

@@ -68,6 +68,11 @@ def test_that_the_agent_has_an_eye_yet_to_open_is_no_turn_for_the_worse() -> Non
     ]
 
 
+def test_that_a_replica_is_found_and_not_looked_at_yet_is_no_turn_for_the_worse() -> None:
+    (found,) = transitions(EMPTY, report(1))
+    assert (found.after, found.code, found.worse) == ("unknown", "pending", False)
+
+
 def test_a_new_reason_for_the_same_state_is_told() -> None:
     before = report(1, failed("timeout", "no answer"))
     assert told(before, report(2, failed("status", "503"))) == [("http", "failed", "failed")]
