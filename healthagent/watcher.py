@@ -2,8 +2,9 @@
 
 Every target is watched by a task of its own, so that no replica's check waits for another's. A
 round looks at all kinds of fact that the target's checks need, side by side, each under the
-target's deadline; a check is judged as soon as its own facts are there. What discovery heard about
-a target (its container died) starts its round anew at once.
+target's deadline; a check is judged as soon as its own facts are there. Where discovery heard that
+a target began or ceased to run, its round starts anew at once; whatever else it heard only ends the
+pause between two rounds, so that no stream of events can keep a round from its end.
 """
 
 from __future__ import annotations
@@ -11,7 +12,8 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from contextlib import suppress
+from dataclasses import dataclass, field, replace
 from operator import itemgetter
 
 from healthagent.core.attribution import ledger
@@ -62,6 +64,7 @@ class _Replica:
     seen: dict[type[Fact], Fact | Unseen] = field(default_factory=dict)
     looked_at: dict[type[Fact], float] = field(default_factory=dict)
     started_at: float | None = None
+    mentioned: asyncio.Event = field(default_factory=asyncio.Event)
     task: asyncio.Task[None] | None = None
 
     def newest(self, kind: type[Fact]) -> Fact | Unseen:
@@ -116,10 +119,10 @@ class Watcher:
         async for sighting in discovery.sightings():
             before = self._sightings.get(discovery.name)
             complete = sighting.complete or (before is not None and before.complete)
-            self._sightings[discovery.name] = Sighting(
-                sighting.targets, sighting.touched, sighting.notices, complete
-            )
+            self._sightings[discovery.name] = replace(sighting, complete=complete)
             self._reconcile(sighting.touched, group)
+            for id_ in sighting.mentioned & self._replicas.keys():
+                self._replicas[id_].mentioned.set()
 
     def _reconcile(self, touched: frozenset[str], group: asyncio.TaskGroup) -> None:
         """Bring the watched replicas in line with what was sighted last."""
@@ -162,8 +165,11 @@ class Watcher:
         loop = asyncio.get_running_loop()
         while True:
             begun = loop.time()
+            replica.mentioned.clear()
             await self._round(replica)
-            await asyncio.sleep(max(0.0, begun + replica.target.timing.interval - loop.time()))
+            with suppress(TimeoutError):
+                async with asyncio.timeout_at(begun + replica.target.timing.interval):
+                    await replica.mentioned.wait()
 
     async def _round(self, replica: _Replica) -> None:
         if replica.target.is_container:

@@ -18,16 +18,18 @@ from healthagent.core.transition import Transition
 class Sighting:
     """All targets that one discovery knows at one time.
 
-    ``touched`` are the ids of those about which something new was heard (a container died, was
-    paused, was started): the watcher looks at them at once. ``notices`` replace the ones of the
-    sighting before. ``complete`` is false where the discovery could not look and only repeats what
-    it knew.
+    ``touched`` are the ids of those that began or ceased to run (a container died, was paused, was
+    started): the watcher looks at them at once. ``mentioned`` are those about which something else
+    was heard (a signal was sent to it): they are looked at as soon as the look is over that is
+    under way. ``notices`` replace the ones of the sighting before. ``complete`` is false where the
+    discovery could not look and only repeats what it knew.
     """
 
     targets: tuple[Target, ...]
     touched: frozenset[str] = frozenset()
     notices: tuple[Notice, ...] = ()
     complete: bool = True
+    mentioned: frozenset[str] = frozenset()
 
 
 class Discovery(Protocol):

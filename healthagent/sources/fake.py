@@ -29,9 +29,12 @@ class FakeDiscovery:
         notices: Iterable[Notice] = (),
         *,
         complete: bool = True,
+        mentioned: Iterable[str] = (),
     ) -> None:
         self._shown.put_nowait(
-            Sighting(tuple(targets), frozenset(touched), tuple(notices), complete)
+            Sighting(
+                tuple(targets), frozenset(touched), tuple(notices), complete, frozenset(mentioned)
+            )
         )
 
     async def sightings(self) -> AsyncIterator[Sighting]:

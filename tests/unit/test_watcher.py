@@ -284,6 +284,33 @@ async def test_a_container_that_died_is_looked_at_at_once_whatever_its_interval(
         assert "137" in one(dead, ONE).reason
 
 
+async def test_what_is_heard_of_one_that_runs_on_is_looked_into_whatever_its_interval() -> None:
+    slow = replace(ONE, timing=replace(QUICK, interval=3600.0, fall=1))
+    async with watching(slow, TWO) as world:
+        await world.all_ready(2)
+        world.see(ONE, Readyz("/readyz", 503, 0.001))
+        world.discovery.show((slow, TWO), mentioned=(ONE.id,))
+        await world.audience.until(lambda r: judged(r, ONE, "http") == "status")
+
+
+async def test_no_stream_of_what_is_heard_keeps_a_look_from_its_end() -> None:
+    """A child that is killed for memory again and again, while the app itself hangs."""
+    async with watching(ONE) as world:
+        await world.all_ready(1)
+        world.sources[Readyz].hang(ONE.id)
+
+        async def mentions() -> None:
+            while True:
+                world.discovery.show((ONE,), mentioned=(ONE.id,))
+                await asyncio.sleep(QUICK.timeout / 10)
+
+        stream = asyncio.create_task(mentions())
+        await world.audience.until(
+            lambda r: "unseen" in [c.newest.code for c in one(r, ONE).checks if c.name == "http"]
+        )
+        stream.cancel()
+
+
 async def test_a_restarted_container_must_show_anew_that_it_is_ready() -> None:
     calm = replace(ONE, timing=replace(QUICK, grace=3600.0))
     async with watching(calm) as world:

@@ -96,7 +96,7 @@ class DockerDiscovery:
                     now = self._sighting()
                     if now != told:
                         yield now
-                        told = replace(now, touched=frozenset())
+                        told = replace(now, touched=frozenset(), mentioned=frozenset())
             finally:
                 engine.close()
             lost += 1
@@ -104,19 +104,21 @@ class DockerDiscovery:
             # How a connection ended says less than why there is no other.
             if now != told and not (told.complete and lost == 1):
                 yield now
-                told = replace(now, touched=frozenset())
+                told = replace(now, touched=frozenset(), mentioned=frozenset())
             await asyncio.sleep(pause)
             pause = min(2 * pause, longest)
 
     def _sighting(self) -> Sighting:
-        """All that is known; what was touched is told once."""
+        """All that is known; what was touched or mentioned is told once."""
         containers = self._registry.known.values()
         targets = [container.target for container in containers if container.target]
+        ids = {target.id for target in targets}
         notices = [notice for container in containers for notice in container.all_notices]
         lost = [self._lost] if self._lost else []
         return Sighting(
             targets=tuple(sorted(targets, key=lambda t: (t.service, natural(t.name)))),
-            touched=self._registry.take_touched() & {target.id for target in targets},
+            touched=self._registry.take_touched() & ids,
+            mentioned=self._registry.take_mentioned() & ids,
             notices=(*lost, *sorted((*notices, *self._registry.mixed()), key=str)),
             complete=self._surveyed,
         )

@@ -18,8 +18,12 @@ ACTIONS = (
 """What the Engine is asked to tell, of containers and networks. Not exec_*: every HEALTHCHECK is
 one, and they flood."""
 
-TOUCHING = frozenset({"start", "die", "oom", "kill", "stop", "pause", "unpause"})
-"""After these a container should be looked at at once."""
+TOUCHING = frozenset({"start", "die", "pause", "unpause"})
+"""After these a container runs, or does no more: it should be looked at at once."""
+
+MENTIONING = frozenset({"oom", "kill", "stop"})
+"""After these it runs as before: a look that is under way is to come to its end. A container whose
+children are killed for memory, or who is signalled by a script, has many of them a second."""
 
 
 @dataclass(frozen=True, slots=True)

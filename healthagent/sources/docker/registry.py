@@ -65,6 +65,7 @@ class Registry:
         self._heard_at: dict[str, float] = {}
         self._histories: dict[str, History] = {}
         self._touched: set[str] = set()
+        self._mentioned: set[str] = set()
 
     @property
     def known(self) -> Mapping[str, Known]:
@@ -99,9 +100,14 @@ class Registry:
         return self._histories.get(id_, History())
 
     def take_touched(self) -> frozenset[str]:
-        """The ids about which something was heard since the last time."""
+        """The ids of those that began or ceased to run since the last time."""
         touched, self._touched = frozenset(self._touched), set()
         return touched
+
+    def take_mentioned(self) -> frozenset[str]:
+        """The ids about which something else was heard since the last time."""
+        mentioned, self._mentioned = frozenset(self._mentioned), set()
+        return mentioned
 
     def hear(self, heard: Heard) -> str | Survey | None:
         """Fold an event; the answer is what to ask the Engine for: an id, all, or nothing."""
@@ -122,6 +128,8 @@ class Registry:
                 self._known[id_] = replace(known, state=events.after(known.state, event))
             if event.action in events.TOUCHING:
                 self._touched.add(id_)
+            if event.action in events.MENTIONING:
+                self._mentioned.add(id_)
         return id_
 
     def take(self, inspected: Inspected | Untold) -> None:

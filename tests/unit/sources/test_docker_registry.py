@@ -51,6 +51,16 @@ def test_a_death_counts_at_once_is_touched_and_asks_for_an_inspection(registry: 
     assert registry.take_touched() == frozenset(), "a touch is told once"
 
 
+@pytest.mark.parametrize("action", ["oom", "kill", "stop"])
+def test_what_is_told_of_one_that_runs_on_mentions_it_and_touches_nothing(
+    registry: Registry, action: str
+) -> None:
+    registry.hear(heard(action, 11.0))
+    assert registry.take_touched() == frozenset()
+    assert registry.take_mentioned() == {ID}
+    assert registry.take_mentioned() == frozenset(), "it is told once"
+
+
 def test_an_inspection_asked_for_before_a_death_does_not_undo_it(registry: Registry) -> None:
     registry.hear(heard("kill", 11.0))
     registry.hear(heard("die", 11.2, exitCode="137"))
