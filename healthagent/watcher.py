@@ -4,7 +4,8 @@ Every target is watched by a task of its own, so that no replica's check waits f
 round looks at all kinds of fact that the target's checks need, side by side, each under the
 target's deadline; a check is judged as soon as its own facts are there. Where discovery heard that
 a target began or ceased to run, its round starts anew at once; whatever else it heard only ends the
-pause between two rounds, so that no stream of events can keep a round from its end.
+pause between two rounds, so that no stream of events can keep a round from its end. What the agent
+saw while it was itself held up is held against nobody.
 """
 
 from __future__ import annotations
@@ -44,10 +45,13 @@ from healthagent.core.rotation import Drain
 from healthagent.core.target import Target
 from healthagent.core.timeline import Timeline
 from healthagent.core.transition import transitions
-from healthagent.core.verdict import Verdict, unknown
+from healthagent.core.verdict import Status, Verdict, unknown
+from healthagent.lag import Lag
 
 TICK = 1.0
 """Seconds after which a report is published even if nothing changed, so that age can be seen."""
+
+REMEDY = "see what takes its processor, or give it more of one"
 
 SLACK = 0.1
 """Seconds beyond its deadline that a source has to say itself why it saw nothing."""
@@ -99,6 +103,7 @@ class Watcher:
         self._sightings: dict[str, Sighting] = {}
         self._fleet = Fleet(())
         self._changed = asyncio.Event()
+        self._lag = Lag()
         self._began = clock()
         self._report = Report(at=self._began, settled=False)
 
@@ -109,6 +114,7 @@ class Watcher:
                 group.create_task(self._discover(discovery, group))
             if self._rotation is not None:
                 group.create_task(self._heed(self._rotation))
+            group.create_task(self._lag.measure())
             group.create_task(self._publish())
 
     async def _heed(self, rotation: Rotation) -> None:
@@ -177,10 +183,11 @@ class Watcher:
         target, timelines = replica.target, replica.timelines
         checks = [check for check in self._checks if check.name in timelines]
         kinds = dict.fromkeys(kind for check in checks for kind in check.needs)
+        lag = self._lag.total
         async with asyncio.TaskGroup() as group:
             looks = {kind: group.create_task(self._look(replica, kind)) for kind in kinds}
             for check in checks:
-                group.create_task(self._judge(target, timelines, check, looks))
+                group.create_task(self._judge(target, timelines, check, looks, lag))
 
     def _incarnate(self, replica: _Replica, state: Fact | Unseen) -> None:
         """A container that was started anew begins anew: its grace, and all that it must show. One
@@ -223,14 +230,17 @@ class Watcher:
         timelines: dict[str, Timeline],
         check: Check,
         looks: Mapping[type[Fact], asyncio.Task[Fact | Unseen]],
+        lag: float,
     ) -> None:
-        """Judge by the declaration that the round began with.
+        """Judge by the declaration that the round began with, when the lag was ``lag``.
 
         A round that is about to be cancelled, since its target was declared anew, may still come to
         this: it then folds into timelines that nobody keeps.
         """
         facts = {kind: await looks[kind] for kind in check.needs}
         verdict = _verdict(check, Observation(target, facts))
+        if _may_be_late(verdict) and (held := self._lag.total - lag) > target.timing.timeout / 2:
+            verdict = unknown("held_up", f"the agent itself was held up for {held:.1f} s; {REMEDY}")
         before, now = timelines[check.name], self._clock()
         after = before.fold(verdict, now, target.timing)
         timelines[check.name] = after
@@ -313,6 +323,11 @@ def _verdict(check: Check, seen: Observation) -> Verdict:
         return check.judge(seen)
     except Exception as error:
         return unknown("fault", f"healthagent's own check failed: {error!r}; please report it")
+
+
+def _may_be_late(verdict: Verdict) -> bool:
+    """Whether it would have come out better, had the agent looked in time."""
+    return verdict.status in (Status.FAILED, Status.DEGRADED) and not verdict.conclusive
 
 
 def _news(before: Timeline, after: Timeline) -> bool:

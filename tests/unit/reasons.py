@@ -29,7 +29,7 @@ ON_PURPOSE = {"stopped"}
 SHARED = {"answer": ("event_loop", "http"), "share": ("pool", "dbos")}
 """Which checks a file speaks for that is none itself."""
 
-OF_ALL = {"pending", "stale", "fault"}
+OF_ALL = {"pending", "stale", "held_up", "fault"}
 """Codes that are no check's own."""
 
 

@@ -37,6 +37,7 @@ from healthagent.core.rotation import Drain
 from healthagent.core.target import DatabaseRef, Pools, Target, Timing
 from healthagent.core.transition import Transition
 from healthagent.core.verdict import Status, Verdict, ok
+from healthagent.lag import BEAT
 from healthagent.sources.fake import FakeDiscovery, FakeSource
 from healthagent.sources.http import HttpSource
 from healthagent.supervisor import Drains
@@ -309,6 +310,23 @@ async def test_no_stream_of_what_is_heard_keeps_a_look_from_its_end() -> None:
             lambda r: "unseen" in [c.newest.code for c in one(r, ONE).checks if c.name == "http"]
         )
         stream.cancel()
+
+
+@pytest.mark.parametrize("late", [True, False], ids=["held up", "in time"])
+async def test_what_an_agent_saw_while_it_was_held_up_is_held_against_nobody(late: bool) -> None:
+    class Held(FakeSource):
+        async def look(self, target: Target, timeout: float) -> Fact | Unseen:
+            if late:
+                time.sleep(3 * BEAT)  # noqa: ASYNC251 - as where somebody else has the processor
+            return await super().look(target, timeout)
+
+    deaf = Livez("/livez", None, QUICK.timeout, "timeout")
+    talking = replace(ONE, livez="/livez", timing=replace(QUICK, fall=1))
+    async with watching(talking, more=[Held(Livez, {ONE.id: deaf})]) as world:
+        expected = "held_up" if late else "deadlocked"
+        await world.audience.until(lambda r: judged(r, ONE, "event_loop") == expected)
+        seen = {judged(report, ONE, "event_loop") for report in world.audience.reports}
+        assert not (late and "deadlocked" in seen)
 
 
 async def test_a_restarted_container_must_show_anew_that_it_is_ready() -> None:
