@@ -51,6 +51,9 @@ from healthagent.lag import Lag
 TICK = 1.0
 """Seconds after which a report is published even if nothing changed, so that age can be seen."""
 
+SOON_AGAIN = 1.0
+"""Seconds from a first look to the next, where it left open what to go by."""
+
 REMEDY = "see what takes its processor, or give it more of one"
 
 SLACK = 0.1
@@ -174,7 +177,7 @@ class Watcher:
             replica.mentioned.clear()
             await self._round(replica)
             with suppress(TimeoutError):
-                async with asyncio.timeout_at(begun + replica.target.timing.interval):
+                async with asyncio.timeout_at(begun + _pause(replica)):
                     await replica.mentioned.wait()
 
     async def _round(self, replica: _Replica) -> None:
@@ -203,7 +206,8 @@ class Watcher:
                 for name, timeline in replica.timelines.items()
             }
         replica.started_at = state.started_at
-        replica.grace_until = state.started_at + replica.target.timing.grace
+        begun = min(state.started_at, self._clock())  # later, where a clock was set back since
+        replica.grace_until = begun + replica.target.timing.grace
 
     async def _look(self, replica: _Replica, kind: type[Fact]) -> Fact | Unseen:
         """One kind of fact, within the target's deadline."""
@@ -323,6 +327,14 @@ def _verdict(check: Check, seen: Observation) -> Verdict:
         return check.judge(seen)
     except Exception as error:
         return unknown("fault", f"healthagent's own check failed: {error!r}; please report it")
+
+
+def _pause(replica: _Replica) -> float:
+    """Seconds from one look to the next. The first one that fails is not believed before the next,
+    and until then the agent says nothing of the others either."""
+    interval = replica.target.timing.interval
+    decided = all(timeline.decided for timeline in replica.timelines.values())
+    return interval if decided else min(interval, SOON_AGAIN)
 
 
 def _may_be_late(verdict: Verdict) -> bool:

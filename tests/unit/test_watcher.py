@@ -312,6 +312,21 @@ async def test_no_stream_of_what_is_heard_keeps_a_look_from_its_end() -> None:
         stream.cancel()
 
 
+async def test_a_first_look_that_fails_is_soon_followed_whatever_the_interval() -> None:
+    """Until then the agent has no picture that it would tell Traefik, of the others either."""
+    slow = replace(ONE, timing=replace(QUICK, interval=3600.0))
+    async with watching(slow, TWO, seen={Readyz: Readyz("/readyz", 503, 0.001)}) as world:
+        report = await world.audience.until(lambda r: r.settled)
+        assert judged(report, ONE, "http") == "status"
+
+
+async def test_a_start_in_the_future_of_a_clock_that_was_set_back_is_one_of_now() -> None:
+    started = replace(RUNNING, started_at=time.time() + 3600)
+    refused = Readyz("/readyz", None, 0.0, "refused")
+    async with watching(ONE, seen={ContainerState: started, Readyz: refused}) as world:
+        await world.audience.until(lambda r: one(r, ONE).phase is Phase.NOT_READY)
+
+
 @pytest.mark.parametrize("late", [True, False], ids=["held up", "in time"])
 async def test_what_an_agent_saw_while_it_was_held_up_is_held_against_nobody(late: bool) -> None:
     class Held(FakeSource):
