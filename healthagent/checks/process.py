@@ -36,7 +36,7 @@ MANY_ZOMBIES = 5
 
 
 def applies(target: Target) -> bool:
-    return target.is_container or target.pid is not None
+    return target.is_container or target.pid is not None or bool(target.pidfile)
 
 
 def judge(seen: Observation) -> Verdict:
@@ -53,6 +53,9 @@ def judge(seen: Observation) -> Verdict:
     if tree.root is None:
         if target.is_container:
             return unknown("vanished", "the process ended while it was looked at")
+        if target.pid == 0:
+            names_none = f"{target.pidfile} holds no pid"
+            return failed("gone", f"{names_none}; start the process, or name the file it writes")
         return conclusively_failed("gone", f"pid {target.pid} does not exist any more")
     return judge_tree(tree, tree.root, target.runtime)
 

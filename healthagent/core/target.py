@@ -84,6 +84,8 @@ class Target:
     container's is known from its state. ``role`` is the one in its DATABASE_URL. ``surge`` is how
     many replicas more a rollout of its service adds for a while. ``origins`` says where each
     declared value came from, for ``explain``. ``routing`` holds the labels that are Traefik's.
+    ``pidfile`` is the file that names a static target's process, where one does; while it names
+    none ``pid`` is 0.
     """
 
     id: str
@@ -106,6 +108,7 @@ class Target:
     surge: int = 1
     traffic: Traffic = Traffic()
     pid: int | None = None
+    pidfile: str = ""
     routing: Mapping[str, str] = field(default_factory=dict)
     origins: Mapping[str, str] = field(default_factory=dict)
 

@@ -19,7 +19,8 @@ class StaticDiscovery:
     """Sights the given targets once, and again whenever a pid file names another process.
 
     ``pidfiles`` are by target id. A file that is gone leaves the last pid standing, so that the
-    process is judged to have ended; one that never held a pid is a notice.
+    process is judged to have ended, as it is where the file never held a pid. That is a notice too,
+    and so is a file that cannot be read, which says nothing of the process.
     """
 
     name = "static"
@@ -30,14 +31,14 @@ class StaticDiscovery:
         notices: Sequence[Notice] = (),
         pidfiles: Mapping[str, Path] | None = None,
     ) -> None:
-        self._targets = tuple(targets)
+        files = pidfiles or {}
+        self._targets = tuple(replace(t, pidfile=str(files.get(t.id, ""))) for t in targets)
         self._notices = tuple(notices)
-        self._pidfiles = pidfiles or {}
 
     async def sightings(self) -> AsyncIterator[Sighting]:
         told = self._read(self._targets)
         yield told
-        if not self._pidfiles:
+        if not any(target.pidfile for target in self._targets):
             await asyncio.get_running_loop().create_future()
         while True:
             await asyncio.sleep(POLL)
@@ -49,30 +50,34 @@ class StaticDiscovery:
     def _read(self, known: Sequence[Target]) -> Sighting:
         targets, touched, notices = [], set(), list(self._notices)
         for target in known:
-            pidfile = self._pidfiles.get(target.id)
-            pid = target.pid if pidfile is None else pid_in(pidfile) or target.pid
-            if pidfile is not None and pid is None:
-                notices.append(
-                    Notice(
-                        about=target.name,
-                        key="pidfile",
-                        value=str(pidfile),
-                        problem="holds no pid",
-                        remedy="start the process, or name the file that it writes",
-                    )
-                )
+            pid = target.pid
+            if target.pidfile:
+                named = pid_in(Path(target.pidfile))
+                pid = named or target.pid or named
+                if not pid:
+                    notices.append(_unnamed(target, named))
             if pid != target.pid:
                 touched.add(target.id)
             targets.append(replace(target, pid=pid))
         return Sighting(tuple(targets), frozenset(touched), tuple(notices))
 
 
+def _unnamed(target: Target, named: int | None) -> Notice:
+    problem, remedy = "holds no pid", "start the process, or name the file that it writes"
+    if named is None:
+        problem, remedy = "cannot be read", "let the agent's user read it, or name another file"
+    return Notice(target.name, problem, remedy, key="pidfile", value=target.pidfile)
+
+
 def pid_in(pidfile: Path) -> int | None:
-    """The pid that the file begins with, or ``None`` where there is none."""
+    """The pid that the file begins with; 0 where it holds none, or is not there, and ``None`` where
+    it cannot be read."""
     try:
         with pidfile.open("rb") as file:
             first = file.read(64).split()[0]
         pid = int(first)
-    except (OSError, ValueError, IndexError):
+    except (FileNotFoundError, ValueError, IndexError):
+        return 0
+    except OSError:
         return None
-    return pid if pid > 0 else None
+    return max(pid, 0)

@@ -78,7 +78,9 @@ ADVICE: dict[str, Advice] = {
     "paused": Advice("Docker has frozen the container; clients hang.", ("docker unpause {name}",)),
     "restarting": Advice("It ends soon after each start.", (_LOGS, "see its exit: {inspect}")),
     "exited": Advice("The container does not run.", (_LOGS, "see its exit: {inspect}")),
-    "gone": Advice("The local process has ended.", ("start it again; its pid will be new",)),
+    "gone": Advice(
+        "The local process has ended, or never began.", ("start it; its pid will be new",)
+    ),
     "created": Advice("Docker could not start the container.", ("see its state: {inspect}",)),
     "waiting": Advice(
         "Compose makes all containers, then starts each once what it depends on is there.",

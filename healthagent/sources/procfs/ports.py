@@ -39,7 +39,7 @@ class ClientPortsSource:
         if not self._wanted(target):
             return Unseen("its ports were not looked at, since it has an address of its own")
         pid = self._pid_of(target)
-        if pid is None:
+        if not pid:
             return Unseen("the pid of its first process is not known")
         try:
             held = {

@@ -81,6 +81,8 @@ class ProcessTreeSource:
         pid = self._pid_of(target)
         if pid is None:
             return Unseen("the pid of its first process is not known")
+        if pid == 0:
+            return ProcessTree(())  # its pid file names none
         try:
             root = self._located(target, pid) if target.is_container else pid
             if isinstance(root, Unseen):

@@ -313,7 +313,22 @@ def test_a_local_process_that_is_gone_fails_conclusively() -> None:
     assert verdict.conclusive
 
 
+def test_a_local_process_that_its_pid_file_does_not_name_fails_and_may_yet_be_named() -> None:
+    local = replace(APP, id="static:app", pid=0, pidfile="/run/app.pid")
+    verdict = judged(target=local)
+    assert said(verdict) == (Status.FAILED, "gone")
+    assert "/run/app.pid holds no pid" in verdict.reason
+    assert not verdict.conclusive, "a file that is being written is empty for a moment"
+
+
+def test_a_local_process_whose_pid_file_cannot_be_read_is_unknown() -> None:
+    local = replace(APP, id="static:app", pidfile="/run/app.pid")
+    hidden = Unseen("the pid of its first process is not known")
+    assert said(judged_from(hidden, local)) == (Status.UNKNOWN, "unseen")
+
+
 def test_it_applies_where_there_is_a_process_to_look_at() -> None:
     assert CHECK.applies(APP)
     assert CHECK.applies(replace(APP, id="static:app", pid=1))
+    assert CHECK.applies(replace(APP, id="static:app", pidfile="/run/app.pid"))
     assert not CHECK.applies(replace(APP, id="static:url"))

@@ -307,3 +307,8 @@ async def test_of_a_table_too_long_to_read_whole_only_known_connections_count(pr
 async def test_where_there_are_no_socket_tables_nobody_waits(proc: Proc) -> None:
     proc.process(7)
     assert (await tree_of(proc.source())).accept_queue == {}
+
+
+async def test_where_a_pid_file_names_no_process_there_is_none(tmp_path: Path) -> None:
+    source = ProcessTreeSource(lambda _: 0, str(tmp_path))
+    assert await source.look(TARGET, AMPLE) == ProcessTree(())

@@ -50,6 +50,19 @@ async def test_a_pid_file_that_never_held_a_pid_is_a_notice_until_it_does(tmp_pa
     assert (await anext(sightings)).notices == ()
 
 
+async def test_a_pid_file_that_names_no_process_still_declares_one(tmp_path: Path) -> None:
+    pidfile = tmp_path / "app.pid"
+    discovery = StaticDiscovery([TARGET], pidfiles={TARGET.id: pidfile})
+    [target] = (await anext(discovery.sightings())).targets
+    assert (target.pid, target.pidfile) == (0, str(pidfile))
+
+
+async def test_a_pid_file_that_cannot_be_read_says_nothing_of_the_process(tmp_path: Path) -> None:
+    sighting = await anext(StaticDiscovery([TARGET], pidfiles={TARGET.id: tmp_path}).sightings())
+    assert [(n.key, n.problem) for n in sighting.notices] == [("pidfile", "cannot be read")]
+    assert sighting.targets[0].pid is None
+
+
 async def test_a_pid_file_that_is_gone_leaves_the_last_pid_to_be_judged(tmp_path: Path) -> None:
     (pidfile := tmp_path / "app.pid").write_text("42")
     other = Target(id="static:other", name="other", service="other")
@@ -64,9 +77,9 @@ async def test_a_pid_file_that_is_gone_leaves_the_last_pid_to_be_judged(tmp_path
 
 
 @pytest.mark.parametrize("text", ["", "app", "-1", "0", "4x"])
-def test_what_is_no_pid_is_none(tmp_path: Path, text: str) -> None:
+def test_what_is_no_pid_is_0(tmp_path: Path, text: str) -> None:
     (tmp_path / "pid").write_text(text)
-    assert pid_in(tmp_path / "pid") is None
+    assert pid_in(tmp_path / "pid") == 0
 
 
 def test_only_the_first_word_of_a_pid_file_counts(tmp_path: Path) -> None:
