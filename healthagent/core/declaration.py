@@ -183,14 +183,14 @@ def _port(reader: _Reader) -> int | None:
     if len(exposed) == 1:
         reader.origins["port"] = "EXPOSE"
         return exposed[0]
-    if labelled:
-        several = ", ".join(str(number) for number in sorted({*labelled.values()}))
-        problem = f"is not declared, and Traefik's services have several: {several}"
-        reader.complain("port", "", problem, "declare the port that the app listens on")
-        return None
-    if exposed and any(key.lower().startswith(_ROUTER) for key in reader.candidate.routing):
+    routed = any(key.lower().startswith(_ROUTER) for key in reader.candidate.routing)
+    if exposed and routed and not labelled:
         reader.origins["port"] = "EXPOSE, the lowest, as Traefik takes it"
         return min(exposed)
+    if ports := {*(labelled.values() or exposed)}:
+        who = "Traefik's services have" if labelled else "the container exposes"
+        problem = f"is not declared, and {who} several: {', '.join(map(str, sorted(ports)))}"
+        reader.complain("port", "", problem, "declare the port that the app listens on")
     return None
 
 

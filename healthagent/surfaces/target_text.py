@@ -82,6 +82,8 @@ def consequence(target: Document) -> str:
             "It keeps its traffic: only the agent sees this fault, and all replicas share it, or "
             "to take this one out would cost the service its quorum."
         )
+    if target["settings"] and target["settings"]["port"]["value"] is None:
+        return "No port of it is known, so that it is neither asked nor sent traffic over HTTP."
     return "It gets traffic."
 
 

@@ -125,6 +125,13 @@ def test_says_why_a_replica_that_was_never_seen_serves(agent: RunningAgent, run:
     assert (ran.code, "it ran before the agent did" in ran.out) == (0, True)
 
 
+def test_promises_no_traffic_to_a_replica_without_a_port(agent: RunningAgent, run: Run) -> None:
+    agent.publish(report(replica(1, port=None)))
+    ran = run("explain", "shop-app-1")
+    assert (ran.code, "It gets traffic." in ran.out) == (0, False)
+    assert "No port of it is known" in ran.out
+
+
 def test_of_a_healthy_replica_has_nothing_to_do(agent: RunningAgent, run: Run) -> None:
     agent.publish(report(replica(1)))
     assert "What to do" not in run("explain", "shop-app-1").out

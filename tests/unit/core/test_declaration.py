@@ -232,8 +232,13 @@ class TestThePort:
         made = target(exposed=(3000,))
         assert (made.port, made.origins["port"]) == (3000, "EXPOSE")
 
-    def test_is_not_guessed_where_several_are_exposed(self) -> None:
-        assert target(exposed=(3000, 9229)).port is None
+    def test_is_not_guessed_where_several_are_exposed_but_asked_for(self) -> None:
+        made, [told] = declared(exposed=(3000, 9229))
+        assert made.port is None
+        assert str(told) == (
+            "shop-app-1: healthagent.port is not declared, and the container exposes several: "
+            "3000, 9229; declare the port that the app listens on"
+        )
 
     def test_is_the_lowest_exposed_where_traefik_would_route_to_that(self) -> None:
         made = target(routing={"traefik.http.routers.app.rule": "Path(`/`)"}, exposed=(9229, 3000))
