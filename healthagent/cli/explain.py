@@ -14,6 +14,7 @@ from healthagent.surfaces.target_text import (
     advice_for,
     ago,
     aside,
+    beside,
     blamed,
     consequence,
     identity,
@@ -100,12 +101,13 @@ def _show(screen: Screen, target: Document, past: list[Document], now: str) -> N
 def _explain(screen: Screen, target: Document, blame: Document) -> None:
     given = advice_for(target, blame)
     _heading(screen, "What was seen")
-    style = STYLES.get(blame["status"], "")
-    why = f": {blame['reason']}" if blame["reason"] else ""  # a public listener tells states alone
-    screen.line("  ", (f"{blame['name']} {blame['code']}".rstrip(), style), why)
-    if blame["evidence"]:
-        facts = ", ".join(f"{key} {value}" for key, value in blame["evidence"].items())
-        screen.line(f"  {facts}")
+    for seen in (*beside(target, blame), blame):
+        style = STYLES.get(seen["status"], "")
+        why = f": {seen['reason']}" if seen["reason"] else ""  # a public listener tells states only
+        screen.line("  ", (f"{seen['name']} {seen['code']}".rstrip(), style), why)
+        if seen["evidence"]:
+            facts = ", ".join(f"{key} {value}" for key, value in seen["evidence"].items())
+            screen.line(f"  {facts}")
     if given.means:
         _heading(screen, "What it means")
         screen.line(f"  {given.means}")

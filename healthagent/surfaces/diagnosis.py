@@ -206,7 +206,7 @@ ADVICE: dict[str, Advice] = {
     ),
     "postgres timeout": Advice(
         "Every replica of that database is hit alike; restarting them mends nothing.",
-        ("look at the server's load and network",),
+        ("see whether Postgres is frozen or has too much to do, and how its network is",),
     ),
     "postgres unreachable": Advice(
         "Every replica of that database is hit alike; restarting them mends nothing.",

@@ -92,6 +92,16 @@ def blamed(target: Document) -> Document | None:
     return next((check for check in target["checks"] if check["name"] == target["check"]), None)
 
 
+def beside(target: Document, blame: Document) -> list[Document]:
+    """What fails and is shared by all replicas, where something else is to blame: its likely cause,
+    though only the agent sees it."""
+    return [
+        check
+        for check in target["checks"]
+        if check["shared"] and check["status"] == "failed" and check is not blame
+    ]
+
+
 def aside(check: Document) -> str:
     """What is to be known beside a check's reason."""
     if check["excused"]:
@@ -102,8 +112,8 @@ def aside(check: Document) -> str:
 
 
 def advice_for(target: Document, blame: Document) -> Advice:
-    """What the state of the check to blame means, and what to do. Docker's commands are told for a
-    container only."""
+    """What the state of the check to blame means, and what to do; what fails beside it comes first.
+    Docker's commands are told for a container only."""
     name = target["name"]
     known: dict[str, Any] = {"logs": "the app's own log"}
     if target["container"] is not None:
@@ -113,4 +123,9 @@ def advice_for(target: Document, blame: Document) -> Advice:
             "logs": f"docker logs --tail 50 {name}",
             "inspect": f"{state} {name}",
         }
-    return advice(blame["name"], blame["code"], {**known, **blame["evidence"]})
+    given = [
+        advice(check["name"], check["code"], {**known, **check["evidence"]})
+        for check in (*beside(target, blame), blame)
+    ]
+    steps = dict.fromkeys(step for each in given for step in each.steps)
+    return Advice(" ".join(each.means for each in given if each.means), tuple(steps))

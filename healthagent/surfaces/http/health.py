@@ -136,6 +136,7 @@ def _check(check: CheckReport) -> dict[str, Any]:
         "name": check.name,
         "groups": sorted(check.groups),
         "witness": str(check.witness),
+        "shared": check.shared,
         "status": str(check.status),
         "holds": str(check.holds),
         "code": check.code,

@@ -329,6 +329,7 @@ SCHEMAS: dict[str, Json] = {
         name=TEXT,
         groups=_list({"enum": ["startup", "liveness", "readiness"]}),
         witness={"enum": ["replica", "agent"]},
+        shared=FLAG,
         status=STATUS,
         holds=STATUS,
         code=TEXT,

@@ -118,6 +118,29 @@ def test_says_why_an_excused_fault_takes_nobody_out(agent: RunningAgent, run: Ru
     assert "all replicas share it" in ran.out, "what is shared is excused whatever the quorum"
 
 
+def test_tells_of_a_shared_failure_before_that_of_the_replica(
+    agent: RunningAgent, run: Run
+) -> None:
+    seen = {
+        "postgres": failed("timeout", "db:5432 did not answer in time"),
+        "http": failed("timeout", "GET /readyz gave no answer within 0.8 s"),
+    }
+    agent.publish(report(replica(1), replica(2), seen={"shop-app-1": seen}))
+    out = run("explain", "shop-app-1").out
+    parts = [
+        "What was seen",
+        "postgres timeout: db:5432 did not answer in time",
+        "http timeout: GET /readyz gave no answer",
+        "What it means",
+        "Every replica of that database is hit alike",
+        "The connection is taken and no answer comes.",
+        "1. see whether Postgres is frozen",
+        "docker logs --tail 50 shop-app-1",
+    ]
+    places = [out.find(part) for part in parts]
+    assert -1 not in places and places == sorted(places), out
+
+
 def test_says_why_a_replica_that_was_never_seen_serves(agent: RunningAgent, run: Run) -> None:
     blind = unknown("unreachable", "no connection to 172.20.0.1:3000")
     agent.publish(report(replica(1), seen={"shop-app-1": {"http": blind}}, ran_before=True))
