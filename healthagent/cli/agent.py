@@ -267,11 +267,13 @@ def parse_events(lines: Iterator[bytes]) -> Iterator[Event]:
                 data, marked = "", False
 
 
-def find(targets: list[Document], reference: str) -> Document:
+def find(health: Document, reference: str) -> Document:
     """The target with this name, else this id, else the only one whose id begins so.
 
-    Raises :class:`UnknownTarget`, with the names that are near.
+    Raises :class:`UnknownTarget`, with the names that are near, or with what keeps the agent from
+    knowing any.
     """
+    targets = health["targets"]
     found = [t for t in targets if reference in (t["name"], t["id"])]
     if not found and len(reference) >= SHORTEST_PREFIX:
         found = [t for t in targets if t["id"].startswith(reference)]
@@ -281,6 +283,9 @@ def find(targets: list[Document], reference: str) -> Document:
         ids = ", ".join(t["short_id"] for t in found)
         raise UnknownTarget(f"{reference!r} names {len(found)} targets; ask by id: {ids}")
     names = [t["name"] for t in targets]
+    if not names and not health["settled"]:
+        why = (notice["text"] for notice in health["notices"])
+        raise UnknownTarget("; ".join(("no replica is known yet", *why)))
     raise UnknownTarget(f"no target is called {reference!r}; {near(reference, names)}")
 
 

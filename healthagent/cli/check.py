@@ -33,7 +33,7 @@ def check(ctx: click.Context, name: str, target: str | None, agent: Agent, as_js
     Exits 1 if the check keeps a replica out of rotation.
     """
     health = agent.health()
-    asked = health["targets"] if target is None else [find(health["targets"], target)]
+    asked = health["targets"] if target is None else [find(health, target)]
     found = [(t, c) for t in asked for c in t["checks"] if c["name"] == name]
     if not found:
         raise _not_there(name, target, asked)
@@ -63,7 +63,7 @@ def _looked_again(agent: Agent, target: Document, check: Document, since: str) -
             click.echo(f"healthagent: it did not look again within {within:g} s", err=True)
             break
         time.sleep(LOOK)
-        again = find(agent.health()["targets"], target["id"])
+        again = find(agent.health(), target["id"])
         check = next((c for c in again["checks"] if c["name"] == check["name"]), check)
     return check
 

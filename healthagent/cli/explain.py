@@ -41,7 +41,7 @@ def explain(ctx: click.Context, target: str, agent: Agent, as_json: bool) -> Non
     Exits 1 if the replica is not ready.
     """
     health = agent.health()
-    found = find(health["targets"], target)
+    found = find(health, target)
     past = _past(agent, found["name"])
     if as_json:
         transitions = [event for event in past if event["event"] == "transition"]

@@ -7,7 +7,7 @@ import click
 from healthagent.cli import parameters
 from healthagent.cli.agent import Agent, Document, NotServed
 from healthagent.cli.screen import Screen, print_json, styled
-from healthagent.surfaces.target_text import NOBODY, ago, docker, held, shares
+from healthagent.surfaces.target_text import NOBODY, NOBODY_YET, ago, docker, held, shares
 
 
 @click.command(short_help="every replica, with its state and the reason")
@@ -43,7 +43,7 @@ def show(screen: Screen, health: Document, pools: dict[str, Document]) -> None:
     """The table, a line for each service, and what else is not well."""
     now = health["time"]
     if not health["targets"]:
-        screen.line(NOBODY)
+        screen.line(NOBODY if health["settled"] else NOBODY_YET)
     else:
         rows = [_row(target, pools.get(target["name"], {}), now) for target in health["targets"]]
         screen.table(("REPLICA", "STATE", "SINCE", "POOL", "DOCKER", "REASON"), rows)

@@ -12,6 +12,7 @@ from healthagent.surfaces.diagnosis import Advice, advice
 Document = dict[str, Any]
 
 NOBODY = "No replica is watched. Label a service healthagent.enable=true."
+NOBODY_YET = "No replica is known yet."
 
 
 def ago(then: str | None, now: str | None) -> str:

@@ -31,6 +31,12 @@ NOW = 1_700_000_000.0
 RESTARTED = Step(
     NOW, "5f0c", "restart", "supervisor", "app", "shop-app-2", Outcome.DONE, "ready again"
 )
+BLIND = Report(
+    NOW,
+    settled=False,
+    notices=(Notice("docker", "there is no socket /var/run/docker.sock", "start the Engine"),),
+)
+"""What an agent publishes that never reached Docker."""
 
 
 def replica(number: int, **fields: Any) -> Target:

@@ -7,7 +7,7 @@ import pytest
 from healthagent.cli.agent import Agent, Document
 from healthagent.core.verdict import Verdict, degraded, failed, unknown
 from healthagent.errors import AgentUnreachable
-from tests.unit.cli.conftest import NOW, RESTARTED, Run, RunningAgent, replica, report
+from tests.unit.cli.conftest import BLIND, NOW, RESTARTED, Run, RunningAgent, replica, report
 
 STOPPED = failed("stopped", "GET /livez gave no answer: pid 42 is stopped", pid=42, queued=3)
 
@@ -102,6 +102,15 @@ def test_of_an_unknown_target_names_the_near_ones_and_ends_2(
     ran = run("explain", "shop-ap-2")
     assert ran.code == 2
     assert "no target is called 'shop-ap-2'; did you mean shop-app-2" in ran.err
+
+
+def test_of_an_agent_that_knows_no_replica_yet_says_what_keeps_it_from_it(
+    agent: RunningAgent, run: Run
+) -> None:
+    agent.publish(BLIND)
+    ran = run("explain", "shop-app-2")
+    assert (ran.code, "none is watched" in ran.err) == (2, False)
+    assert f"no replica is known yet; {BLIND.notices[0]}" in ran.err
 
 
 def test_of_an_ambiguous_id_asks_for_more_of_it(agent: RunningAgent, run: Run) -> None:

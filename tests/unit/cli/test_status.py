@@ -8,7 +8,7 @@ import pytest
 
 from healthagent.core.report import Notice
 from healthagent.core.verdict import conclusively_failed, degraded, failed
-from tests.unit.cli.conftest import Run, RunningAgent, replica, report, server
+from tests.unit.cli.conftest import BLIND, Run, RunningAgent, replica, report, server
 
 FROZEN = {"shop-app-2": {"event_loop": failed("stopped", "pid 42 is stopped", pid=42)}}
 
@@ -71,6 +71,14 @@ def test_says_how_to_have_replicas_watched_where_there_are_none(
     agent.publish(report())
     ran = run("status")
     assert (ran.code, "healthagent.enable=true" in ran.out) == (0, True)
+
+
+def test_says_what_keeps_the_agent_from_knowing_any_replica(agent: RunningAgent, run: Run) -> None:
+    agent.publish(BLIND)
+    ran = run("status")
+    assert (ran.code, "No replica is known yet." in ran.out) == (1, True)
+    assert "healthagent.enable" not in ran.out, "whether one has the label is not known"
+    assert f"warning {BLIND.notices[0]}" in ran.out
 
 
 def test_shows_notices_below(agent: RunningAgent, run: Run) -> None:
