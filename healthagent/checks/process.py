@@ -57,7 +57,7 @@ def judge(seen: Observation) -> Verdict:
             names_none = f"{target.pidfile} holds no pid"
             return failed("gone", f"{names_none}; start the process, or name the file it writes")
         return conclusively_failed("gone", f"pid {target.pid} does not exist any more")
-    return judge_tree(tree, tree.root, target.runtime)
+    return judge_tree(tree, tree.root, target)
 
 
 def not_running(state: ContainerState, exits: Exits | Unseen) -> Verdict:
@@ -95,8 +95,9 @@ def not_running(state: ContainerState, exits: Exits | Unseen) -> Verdict:
             return failed(state.status, f"the container is {state.status}")
 
 
-def judge_tree(tree: ProcessTree, root: Process, runtime: Runtime) -> Verdict:
+def judge_tree(tree: ProcessTree, root: Process, target: Target) -> Verdict:
     """The verdict on a living process tree, the worst fault first."""
+    runtime = target.runtime
     app = application(tree, runtime)
     manager = next((process for process in tree.processes if is_pm2(process)), None)
     if manager is not None:
@@ -106,7 +107,7 @@ def judge_tree(tree: ProcessTree, root: Process, runtime: Runtime) -> Verdict:
             pid=manager.pid,
         )
     if app is None:
-        return _without_app(tree, root, runtime)
+        return _without_app(tree, root, target)
     return (
         _halted(app)
         or _several(tree, app, runtime)
@@ -116,11 +117,15 @@ def judge_tree(tree: ProcessTree, root: Process, runtime: Runtime) -> Verdict:
     )
 
 
-def _without_app(tree: ProcessTree, root: Process, runtime: Runtime) -> Verdict:
+def _without_app(tree: ProcessTree, root: Process, target: Target) -> Verdict:
     """Why no process is seen to be the app: it is hidden, not there yet, or not there."""
+    runtime = target.runtime
+    first, option = "PID 1", "healthagent.runtime"
+    if not target.is_container:
+        first, option = f"pid {root.pid}", "runtime"
     hidden = _hidden(tree, root)
     if hidden is not None:
-        who = "PID 1" if hidden is root else f"pid {hidden.pid}"
+        who = first if hidden is root else f"pid {hidden.pid}"
         return _halted(hidden) or unknown(
             "renamed",
             f"{who} calls itself {hidden.comm!r}, so that it cannot be seen whether it is "
@@ -135,11 +140,11 @@ def _without_app(tree: ProcessTree, root: Process, runtime: Runtime) -> Verdict:
             f"it cannot be seen whether it is {runtime}; see dmesg for a file system that is gone",
         )
     if is_starting(root):
-        return unknown("starting", f"PID 1 is still {root.comm!r}, which may yet start the app")
+        return unknown("starting", f"{first} is still {root.comm!r}, which may yet start the app")
     return failed(
         "wrong_runtime",
-        f"PID 1 is {root.comm!r}, and no {runtime} runs below it; declare "
-        f"healthagent.runtime, or start the app with {runtime}",
+        f"{first} is {root.comm!r}, and no {runtime} runs below it; declare "
+        f"{option}, or start the app with {runtime}",
         comm=root.comm,
     )
 

@@ -228,6 +228,7 @@ def _database(reader: _Reader, databases: Mapping[str, DatabaseRef]) -> Database
     if name is not None and name in databases:
         return databases[name]
     url = reader.candidate.environment.get("DATABASE_URL")
+    spelled = "DATABASE_URL" if reader.candidate.where == "label" else "database_url"
     if url is None:
         if name is not None:
             written = reader.written["database"]
@@ -239,15 +240,14 @@ def _database(reader: _Reader, databases: Mapping[str, DatabaseRef]) -> Database
         reader.notices.append(
             Notice(
                 about=reader.candidate.name,
-                key="DATABASE_URL",
+                key=spelled,
                 problem="cannot be read",
                 remedy="write postgresql://USER:PASSWORD@HOST:PORT/NAME",
             )
         )
         return None
-    reader.origins.setdefault("database", "DATABASE_URL")
     if name is None:
-        reader.origins["database"] = "DATABASE_URL"
+        reader.origins["database"] = spelled
         return ref
     return DatabaseRef(ref.host, ref.port, name)
 

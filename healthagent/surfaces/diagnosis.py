@@ -14,8 +14,8 @@ from typing import Any
 class Advice:
     """``means`` is one sentence; ``steps`` are in the order to try them.
 
-    ``{name}``, ``{logs}``, ``{inspect}`` and the evidence's own fields are filled in; a step whose
-    field is not there is left out.
+    ``{name}``, ``{logs}``, ``{inspect}``, ``{port}`` and ``{database}`` (where those are declared)
+    and the evidence's own fields are filled in; a step whose field is not there is left out.
     """
 
     means: str
@@ -183,7 +183,7 @@ ADVICE: dict[str, Advice] = {
     "silent": Advice("It does not answer, and why cannot be seen from here.", (_LOGS,)),
     "not_listening": Advice(
         "The process runs and its port is closed: it still starts, or it has stopped serving.",
-        (_LOGS, "compare the port it listens on with the label healthagent.port"),
+        (_LOGS, "compare the port it listens on with {port}"),
     ),
     "status": Advice("The replica itself says that it is not well.", (_LOGS,)),
     "timeout": Advice(
@@ -193,7 +193,7 @@ ADVICE: dict[str, Advice] = {
     "reset": Advice("The app hangs up in the middle of its answer.", (_LOGS,)),
     "invalid": Advice(
         "What answers there does not speak HTTP.",
-        ("compare the port with the label healthagent.port",),
+        ("compare the port with {port}",),
     ),
     "unreachable": Advice(
         "The agent has no way to the replica, so it does not know how the replica is.",
@@ -233,7 +233,7 @@ ADVICE: dict[str, Advice] = {
         "the wrong server.",
         (
             "list what is there: psql -l",
-            "compare the name in the replica's DATABASE_URL, or the label healthagent.database",
+            "compare the name in {database}",
         ),
     ),
     "closed": Advice(

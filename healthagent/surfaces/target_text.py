@@ -116,13 +116,19 @@ def advice_for(target: Document, blame: Document) -> Advice:
     """What the state of the check to blame means, and what to do; what fails beside it comes first.
     Docker's commands are told for a container only."""
     name = target["name"]
-    known: dict[str, Any] = {"logs": "the app's own log"}
+    known: dict[str, Any] = {
+        "logs": "the app's own log",
+        "port": "that of its url, or its key port",
+        "database": "its database_url, or its key database",
+    }
     if target["container"] is not None:
         state = "docker inspect --format '{{json .State}}'"
         known = {
             "name": name,
             "logs": f"docker logs --tail 50 {name}",
             "inspect": f"{state} {name}",
+            "port": "the label healthagent.port",
+            "database": "the replica's DATABASE_URL, or the label healthagent.database",
         }
     given = [
         advice(check["name"], check["code"], {**known, **check["evidence"]})

@@ -327,6 +327,12 @@ def test_a_local_process_whose_pid_file_cannot_be_read_is_unknown() -> None:
     assert said(judged_from(hidden, local)) == (Status.UNKNOWN, "unseen")
 
 
+def test_a_local_process_of_another_runtime_is_called_by_its_pid_and_the_key_is_named() -> None:
+    python = replace(BUN, comm="python3", cmdline=("python3", "app.py"))
+    reason = judged(python, target=replace(APP, id="static:app", pid=100)).reason
+    assert reason.startswith("pid 100 is 'python3', and no bun runs below it; declare runtime,")
+
+
 def test_it_applies_where_there_is_a_process_to_look_at() -> None:
     assert CHECK.applies(APP)
     assert CHECK.applies(replace(APP, id="static:app", pid=1))

@@ -164,6 +164,18 @@ def test_promises_no_traffic_to_a_replica_without_a_port(agent: RunningAgent, ru
     assert "No port of it is known" in ran.out
 
 
+@pytest.mark.parametrize(
+    ("id_", "told"), [("1" * 64, "the label healthagent.port"), ("static:app", "its url")]
+)
+def test_names_what_is_declared_as_it_is_spelled_there(
+    agent: RunningAgent, run: Run, id_: str, told: str
+) -> None:
+    closed = failed("not_listening", "nothing listens on port 3000")
+    agent.publish(report(replica(1, id=id_), seen={"shop-app-1": {"http": closed}}))
+    out = run("explain", "shop-app-1").out
+    assert told in out.split("What to do")[1].split("Checks")[0]
+
+
 def test_of_a_healthy_replica_has_nothing_to_do(agent: RunningAgent, run: Run) -> None:
     agent.publish(report(replica(1)))
     assert "What to do" not in run("explain", "shop-app-1").out
