@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from healthagent.checks.answer import refusal
 from healthagent.core.check import Check, Group, Witness
-from healthagent.core.observation import Livez, Observation, ProcessTree, Unseen
+from healthagent.core.observation import ContainerState, Livez, Observation, ProcessTree, Unseen
 from healthagent.core.runtime import application
 from healthagent.core.target import Target
 from healthagent.core.verdict import Verdict, degraded, failed, ok, unknown
@@ -38,7 +38,7 @@ def judge(seen: Observation) -> Verdict:
         )
     unheard = answer.error == "unconnected" and _queued(tree, seen.target.port)
     if answer.error == "timeout" or unheard:
-        return silence(answer, tree, seen.target)
+        return silence(answer, tree, seen)
     return refusal(answer, seen.target)
 
 
@@ -61,9 +61,12 @@ def _late(answer: Livez, tree: ProcessTree | Unseen, target: Target) -> Verdict 
     )
 
 
-def silence(answer: Livez, tree: ProcessTree | Unseen, target: Target) -> Verdict:
+def silence(answer: Livez, tree: ProcessTree | Unseen, seen: Observation) -> Verdict:
     """Which kind of silence it is."""
+    target, container = seen.target, seen.see(ContainerState)
     silent = f"GET {answer.path} gave no answer within {target.timing.timeout:g} s"
+    if isinstance(container, ContainerState) and container.status == "paused":
+        return failed("paused", f"{silent}: the container is paused; docker unpause it")
     if isinstance(tree, Unseen):
         return failed("silent", f"{silent}; why cannot be seen: {tree}")
     app = application(tree, target.runtime)
@@ -102,9 +105,10 @@ def silence(answer: Livez, tree: ProcessTree | Unseen, target: Target) -> Verdic
             pid=app.pid,
             queued=queued,
         )
+    rests = "waits in the kernel" if app.state == "D" else "sleeps"
     return failed(
         "deadlocked",
-        f"{silent}: the process sleeps (state {app.state}) and answers nothing; "
+        f"{silent}: the process {rests} (state {app.state}) and answers nothing; "
         "it waits for something that does not come",
         pid=app.pid,
         queued=queued,
@@ -129,7 +133,7 @@ CHECK = Check(
     name="event_loop",
     groups=frozenset({Group.STARTUP, Group.LIVENESS}),
     witness=Witness.REPLICA,
-    needs=(Livez, ProcessTree),
+    needs=(Livez, ProcessTree, ContainerState),
     applies=applies,
     judge=judge,
 )

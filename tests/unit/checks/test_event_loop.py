@@ -9,6 +9,7 @@ import pytest
 
 from healthagent.checks.event_loop import CHECK, TURNING
 from healthagent.core.observation import (
+    ContainerState,
     HttpError,
     Livez,
     Observation,
@@ -59,7 +60,7 @@ def test_a_status_of_failure_is_the_replicas_own_word() -> None:
         (in_state("S", cpu=0.97), "blocked", "97% of a core"),
         (in_state("S", cpu=0.79), "deadlocked", "waits for something"),
         (in_state("S", cpu=None), "deadlocked", "state S"),
-        (in_state("D"), "deadlocked", "state D"),
+        (in_state("D"), "deadlocked", "waits in the kernel (state D)"),
         (ProcessTree(()), "silent", "no bun process was found"),
         (HIDDEN, "silent", "run the agent with pid: host"),
     ],
@@ -71,6 +72,20 @@ def test_the_kinds_of_silence_are_told_apart_by_what_the_process_does(
     assert (verdict.status, verdict.code) == (Status.FAILED, code)
     assert "gave no answer within 0.8 s" in verdict.reason
     assert hint in verdict.reason
+
+
+@pytest.mark.parametrize("tree", [in_state("D"), in_state("S"), HIDDEN])
+def test_a_paused_container_is_paused_whatever_its_process_seems_to_do(
+    tree: ProcessTree | Unseen,
+) -> None:
+    facts = {
+        Livez: Livez("/livez", None, 0.8, "timeout"),
+        ProcessTree: tree,
+        ContainerState: ContainerState("paused", pid=100),
+    }
+    verdict = CHECK.judge(Observation(APP, facts))
+    assert (verdict.status, verdict.code) == (Status.FAILED, "paused")
+    assert "docker unpause" in verdict.reason
 
 
 def test_the_app_below_a_launcher_is_the_one_that_is_judged() -> None:
