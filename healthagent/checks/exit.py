@@ -104,7 +104,8 @@ def _down(last: End, named: Name) -> Verdict:
 
 def _advised(named: Name) -> str:
     if named.code == "killed_after_grace":
-        return f"{named.reason}; handle SIGTERM in the app, and see that it reaches it"
+        remedy = "unless it was frozen, handle SIGTERM in the app, and see that it reaches it"
+        return f"{named.reason}; {remedy}"
     return named.reason
 
 

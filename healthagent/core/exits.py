@@ -244,8 +244,8 @@ def _on_purpose(end: End) -> Name:
         return Name(
             "unclean",
             "killed_after_grace",
-            f"stopped on purpose, but it ignored {_called(min(gentle))} and was killed "
-            f"{killed_at - asked[0].at:.0f} s later (137)",
+            f"stopped on purpose, but it ignored {_called(min(gentle))}, or was frozen, and was "
+            f"killed {killed_at - asked[0].at:.0f} s later (137)",
         )
     if end.exit_code == 0 or end.signal in {sent.number for sent in end.signals} | _STOPPING:
         return Name("purpose", "stopped", f"stopped on purpose (exit {end.exit_code})")

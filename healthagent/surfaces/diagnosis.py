@@ -145,7 +145,8 @@ ADVICE: dict[str, Advice] = {
     "killed_after_grace": Advice(
         "SIGTERM did not end it, so that its last requests were cut off.",
         (
-            'handle it in the app: process.on("SIGTERM", ...)',
+            "see whether it was frozen just then: healthagent history {name}",
+            'if not, handle it in the app: process.on("SIGTERM", ...)',
             "start the app itself as PID 1, or with exec, so that the signal reaches it",
         ),
     ),
