@@ -38,7 +38,9 @@ class FakeRuntime:
         return container.id
 
     async def inspect(self, id_: str) -> Container:
-        return self._known(id_)
+        container = self._known(id_)
+        self._heed("inspect", container)
+        return container
 
     async def image(self, reference: str, files: tuple[str, ...] = ()) -> Image | None:
         found = self.images.get(reference)
@@ -119,6 +121,9 @@ class FakeRuntime:
 
     def _act(self, verb: str, container: Container, how: str = "") -> None:
         self.acts.append(f"{verb} {container.name}{how}")
+        self._heed(verb, container)
+
+    def _heed(self, verb: str, container: Container) -> None:
         refusal = self.refuses.pop(verb, None)
         if refusal is not None:
             raise ActionError(f"cannot {verb} {container.name}: {refusal}")

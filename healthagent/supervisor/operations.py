@@ -109,6 +109,7 @@ class ReplicaOperations:
             service, report = self._watched.find(target)
             _refuse("" if target.is_container else f"{target.name} is no container")
             _refuse(planning.spared(service, target))
+            await self._runtime.inspect(target.id)  # nobody is drained for an Engine that is gone
             act.say(f"to be restarted: {why}" if why else "to be restarted", outcome=Outcome.BEGUN)
             with self._passage.kept_out(act, target.id):
                 await self._passage.out(act, report)

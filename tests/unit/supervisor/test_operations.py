@@ -151,6 +151,21 @@ class TestARestart:
         assert "no space left on device" in act[-1].text
         assert stage.drains[target(stage, "app-2").id] is None
 
+    @pytest.mark.parametrize("verb", ["restart", "roll"])
+    async def test_begins_nothing_while_the_engine_cannot_be_asked(self, verb: str) -> None:
+        stage = three()
+        stage.runtime.refuses["inspect"] = "there is no socket"
+        async with stage.played() as operations:
+            begun = (
+                operations.restart(target(stage, "app-2"), BY, "")
+                if verb == "restart"
+                else operations.roll("app", BY, Plan())
+            )
+            [only] = await steps(begun)
+        assert only.outcome is Outcome.FAILED
+        assert "there is no socket" in only.text
+        assert (stage.runtime.acts, stage.router.asked, stage.lowest) == ([], [], 3)
+
     async def test_leaves_one_drained_that_somebody_keeps_out(self) -> None:
         stage = three()
         async with stage.played() as operations:
