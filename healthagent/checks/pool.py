@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
-from functools import lru_cache
 
 from healthagent.checks.share import NEEDS, come_from_elsewhere, share
 from healthagent.core.attribution import Ledger
@@ -16,6 +15,7 @@ from healthagent.core.budget import Limit, plans
 from healthagent.core.check import Check, Group, Witness
 from healthagent.core.executors import PREFIX
 from healthagent.core.observation import Backend, Observation
+from healthagent.core.once import once
 from healthagent.core.pooler import pooled
 from healthagent.core.target import Target
 from healthagent.core.verdict import Verdict, degraded, failed, ok, unknown
@@ -150,7 +150,7 @@ def _beyond(account: Ledger, target: Target, held: Sequence[Backend]) -> Fault |
     )
 
 
-@lru_cache(maxsize=4)
+@once
 def _troubled(account: Ledger) -> tuple[tuple[Limit, int], ...]:
     """The limits that are nearly reached, or planned beyond: as a rule none, for all replicas."""
     return tuple(

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 from collections.abc import Mapping, Set
 from dataclasses import dataclass, replace
-from functools import cached_property, lru_cache
+from functools import cached_property
 
 from healthagent.core.observation import Backend, ClientPorts, Database, Fleet, Unseen
+from healthagent.core.once import once
 from healthagent.core.target import Target
 
 Ports = Mapping[str, ClientPorts | Unseen]
@@ -132,7 +133,7 @@ class Ledger:
         return any(not backend.visible for backend in self.database.clients)
 
 
-@lru_cache(maxsize=4)
+@once
 def ledger(database: Database, fleet: Fleet) -> Ledger:
     """The ledger of a round: the same one for all who ask with the same round and fleet."""
     return Ledger(database, fleet.sharing(database), fleet.left.keys())

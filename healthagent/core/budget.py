@@ -11,12 +11,12 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import lru_cache
 from operator import attrgetter
 from typing import Literal, NamedTuple
 
 from healthagent.core.attribution import Held, Ledger
 from healthagent.core.observation import Address, Backend, Database, DatabaseDown, Unseen
+from healthagent.core.once import once
 from healthagent.core.pooler import pooled
 from healthagent.core.target import Target
 
@@ -248,7 +248,7 @@ def newest_rounds(outcomes: Iterable[Database | DatabaseDown]) -> tuple[Database
     return tuple(sorted(found, key=lambda each: min(each.addresses)))
 
 
-@lru_cache(maxsize=4)
+@once
 def plans(ledger: Ledger) -> tuple[tuple[Limit, int], ...]:
     """Each limit with what is planned within it, as far as addresses alone tell: worked out once
     for all who share the ledger."""

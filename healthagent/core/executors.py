@@ -15,6 +15,7 @@ from functools import cached_property, lru_cache
 
 from healthagent.core.attribution import NOT_LOOKED_AT, Ledger
 from healthagent.core.observation import Backend, Elsewhere, PendingWorkflows, Unseen
+from healthagent.core.once import once
 from healthagent.core.target import Target
 
 PREFIX = "dbos_transact_"
@@ -174,7 +175,7 @@ class Executors:
                 yield backend.database, readings[0][1]
 
 
-@lru_cache(maxsize=4)
+@once
 def executors(ledger: Ledger) -> Executors:
     """The executors of a ledger: the same ones for all who share it."""
     return Executors(ledger)

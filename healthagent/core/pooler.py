@@ -10,11 +10,12 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 from collections.abc import Mapping, Set
 from dataclasses import dataclass
-from functools import cached_property, lru_cache
+from functools import cached_property
 
 from healthagent.core.attribution import Ledger
 from healthagent.core.executors import PREFIX
 from healthagent.core.observation import Backend
+from healthagent.core.once import once
 from healthagent.core.target import Target
 
 Login = tuple[str, str]
@@ -88,7 +89,7 @@ class Pooled:
         return {login: tuple(backends) for login, backends in found.items()}
 
 
-@lru_cache(maxsize=4)
+@once
 def pooled(ledger: Ledger) -> Pooled:
     """What is pooled of a ledger: the same for all who share it."""
     return Pooled(ledger)

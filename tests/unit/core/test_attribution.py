@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 
 import pytest
 
 from healthagent.core.attribution import Held, Ledger, Ports
 from healthagent.core.attribution import ledger as ledger_of
-from healthagent.core.budget import budget
+from healthagent.core.budget import budget, plans
+from healthagent.core.executors import executors
 from healthagent.core.observation import (
     LEFT,
     Backend,
@@ -19,6 +20,7 @@ from healthagent.core.observation import (
     ServerLimits,
     Unseen,
 )
+from healthagent.core.pooler import pooled
 from healthagent.core.target import DatabaseRef, Target
 
 NO_PORTS = Unseen("its ports are hidden", "run the agent with pid: host")
@@ -190,3 +192,17 @@ def test_owners_tell_for_each_target_what_it_holds_or_why_not() -> None:
     assert pids(held[ONE.id]) == [11]
     assert pids(held[local.id]) == [2]
     assert isinstance(held[unlooked.id], Unseen)
+
+
+@pytest.mark.parametrize(
+    "of",
+    [lambda account: account, executors, pooled, plans],
+    ids=["ledger", "executors", "pooled", "plans"],
+)
+def test_replicas_share_what_is_made_of_a_round_however_many_databases_there_are(
+    of: Callable[[Ledger], object],
+) -> None:
+    """Each database has rounds of its own, and its replicas are judged in any order."""
+    fleet, rounds = Fleet((ONE, TWO)), [database([]) for _ in range(50)]
+    asked = [of(ledger_of(each, fleet)) for _ in fleet.targets for each in rounds]
+    assert len({id(each) for each in asked}) == len(rounds)
