@@ -6,6 +6,9 @@ steady polling: see :mod:`healthagent.core.executors`.
 
 from __future__ import annotations
 
+from collections import defaultdict
+from collections.abc import Sequence
+
 from healthagent.checks.share import NEEDS, come_from_elsewhere, share
 from healthagent.core.check import Check, Group, Witness
 from healthagent.core.executors import PREFIX, Executors, Name, executors, is_cut, named
@@ -142,7 +145,7 @@ def _stale(mine: tuple[Backend, ...]) -> Verdict | None:
     )
 
 
-def _silence(mine: tuple[Backend, ...]) -> float:
+def _silence(mine: Sequence[Backend]) -> float:
     """Seconds since any of these connections was used; 0 where that cannot be seen."""
     return min((each.idle_for for each in mine if each.idle_for is not None), default=0.0)
 
@@ -163,15 +166,26 @@ def _identity(
 
 
 def _processes(name: Name, mine: tuple[Backend, ...], target: Target, everyone: Executors) -> int:
-    """How many processes bear the name, as far as can be told: each has one connection that
-    listens (none with ``useListenNotify: false``), or is seen under another address or port."""
-    same = everyone.by_name.get(name, ())
-    listening = sum(backend.listens_dbos for backend in same)
+    """How many processes bear the name, as far as can be told.
+
+    What comes from the replica itself is one: where it runs a second, ``process`` says so. Under
+    another address each has one connection that listens (none with ``useListenNotify: false``).
+    An address counts while it is used: of a process that is gone without a farewell, Postgres
+    shows the connections, silent, until TCP gives them up: after two hours by default.
+    """
     if target.executor is not None and is_cut(target.executor):
-        return sum(backend.listens_dbos for backend in mine)  # other ids may be cut to the same
-    own = {backend.pid for backend in mine}
-    elsewhere = {backend.client_address for backend in same if backend.pid not in own}
-    return max(listening, 1 + len(elsewhere))
+        return 1  # other ids may be cut to the same
+    own = {backend.pid for backend in mine if backend.client_address in target.addresses}
+    others: dict[str | None, list[Backend]] = defaultdict(list)
+    for backend in everyone.by_name.get(name, ()):
+        if backend.pid not in own:
+            others[backend.client_address].append(backend)
+    listening = [
+        sum(backend.listens_dbos for backend in backends)
+        for backends in others.values()
+        if _silence(backends) <= FRESH
+    ]
+    return bool(own) + sum(max(1, count) for count in listening)
 
 
 def _local(name: str, processes: int, target: Target) -> tuple[str, str] | None:

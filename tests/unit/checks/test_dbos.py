@@ -163,8 +163,43 @@ def test_what_the_one_before_left_behind_under_the_same_id_is_no_second_process_
     live = [replace(each, age=5.0) for each in executor()]
     dead = of_predecessor(address, version)
     assert judged(*live, *dead, began=8.0, left=[LEFT_ADDRESS]).code == "ok"
-    code = "shared_id" if version == "v1" else "mixed_versions"
-    assert judged(*live, *dead, began=61.0).code == code, "by then somebody lives there"
+
+
+@pytest.mark.parametrize(
+    ("address", "version", "code"),
+    [
+        (LEFT_ADDRESS, "v1", "shared_id"),
+        (LEFT_ADDRESS, "v0", "mixed_versions"),
+        (ONE, "v0", "mixed_versions"),
+        (ONE, "v1", "ok"),
+    ],
+)
+def test_who_speaks_on_where_the_one_before_was_lives_there_now(
+    address: str, version: str, code: str
+) -> None:
+    """A second process in the replica itself, of the same name, is for ``process`` to tell."""
+    live = [replace(each, age=5.0) for each in executor()]
+    assert judged(*live, *of_predecessor(address, version), began=61.0).code == code
+
+
+@pytest.mark.parametrize(("idle_for", "code"), [(5.0, "shared_id"), (5.1, "ok")])
+def test_an_address_that_has_fallen_silent_is_no_second_process(idle_for: float, code: str) -> None:
+    """A peer that vanished without a farewell is connected for two hours, as Postgres sees it."""
+    silent = [replace(each, idle_for=idle_for) for each in executor(address=LEFT_ADDRESS)]
+    assert judged(*executor(), *silent).code == code
+    enforcing = replace(APP, enforce=frozenset({"dbos"}))
+    assert judged(*executor(), *silent, target=enforcing).code == code
+
+
+def test_a_connection_that_the_replica_itself_lost_is_no_second_process() -> None:
+    lost = [replace(each, idle_for=900.0) for each in executor()]
+    assert judged(*executor(), *lost).code == "ok"
+
+
+def test_each_process_behind_one_address_counts() -> None:
+    behind = executor(address=POOLER)
+    assert "2 processes share" in judged(*behind, *behind).reason
+    assert "3 processes share" in judged(*executor(), *behind, *behind).reason
 
 
 def test_an_older_process_elsewhere_shares_the_id_of_one_that_has_just_begun() -> None:
