@@ -75,7 +75,7 @@ def _is_registered(dbos: CheckReport) -> bool:
 @dataclass(frozen=True, slots=True)
 class Left:
     """How a replica left: what was seen of the router and of requests in flight, in words.
-    ``quiet`` is false where some still are."""
+    ``quiet`` is false where some still are, or still come."""
 
     router: str
     flight: str
@@ -141,23 +141,28 @@ class Passage:
 
     async def out(self, act: Act, report: TargetReport) -> Left:
         """Wait until the router sends it nothing and nothing is in flight, or for as long as is
-        given; what came of it. Raises :class:`Ended` where the router goes on sending."""
+        given; what came of it. Raises :class:`Ended` where the router goes on sending to one that
+        lives: what it sends to a dead one is lost whether that is left as it is or not."""
         target = report.target
         seen = await self._router.settles(target, routed=False, timeout=ROUTER_WITHIN)
-        if seen is False:
-            raise Ended(
-                Outcome.FAILED,
-                f"the router still sends {target.name} requests after {ROUTER_WITHIN:g} s, so it "
-                "was left running; look at Traefik's log",
-            )
-        act.say("out of the router" if seen is True else str(seen), target)
+        live = (self.watched.seen(target.id) or report).live
         router = "nothing is routed to it"
-        if seen is not True:
+        if seen is True:
+            act.say("out of the router", target)
+        elif seen is False:
+            router = f"the router still sends {target.name} requests after {ROUTER_WITHIN:g} s"
+            if live:
+                why = f"{router}, so it was left running; look at Traefik's log"
+                raise Ended(Outcome.FAILED, why)
+            act.say(f"{router}; look at Traefik's log", target)
+        else:
             router = "whether something is still routed to it could not be seen"
-        if report.live:
+            act.say(str(seen), target)
+        if live:
             return await self._quiet(act, target, router)
         act.say("it does not live, so what is in flight there is not waited for", target)
-        return Left(router, "what is in flight was not waited for, since it does not live")
+        flight = "what is in flight was not waited for, since it does not live"
+        return Left(router, flight, quiet=seen is not False)
 
     async def _quiet(self, act: Act, target: Target, router: str) -> Left:
         count: int | Unseen = 0

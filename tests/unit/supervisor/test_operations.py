@@ -93,6 +93,16 @@ class TestADrain:
         assert "was not waited for, since it does not live" in act[-1].text
         assert stage.traffic.counts == [9], "it would never answer"
 
+    async def test_of_one_that_does_not_live_fails_where_the_router_goes_on_with_it(self) -> None:
+        stage = three(sick={"app-2"})
+        stage.router.answers["app-2"] = False
+        async with stage.played() as operations:
+            act = await steps(operations.drain(target(stage, "app-2"), BY, ""))
+        outcome, text = last(act)
+        assert outcome is Outcome.FAILED
+        assert text.startswith("the router still sends app-2 requests after 30 s, and")
+        assert text.endswith("it stays out of rotation until it is undrained")
+
     async def test_is_taken_back_once_the_router_has_it(self) -> None:
         stage = three()
         async with stage.played() as operations:
@@ -141,6 +151,23 @@ class TestARestart:
         assert act[-1].outcome is Outcome.FAILED
         assert stage.runtime.acts == []
         assert stage.drains[target(stage, "app-2").id] is None
+
+    async def test_heals_what_does_not_live_though_the_router_goes_on_with_it(self) -> None:
+        """What is sent there is lost in any case, until it lives again."""
+        stage = three(sick={"app-2"})
+        stage.router.answers["app-2"] = False
+        async with stage.played() as operations:
+            act = operations.restart(target(stage, "app-2"), BY, "dead")
+            async with aclosing(act) as following:  # type: ignore[type-var]
+                texts = []
+                async for step in following:
+                    texts.append(step.text)
+                    if step.text == "SIGTERM":
+                        stage.sick.clear()
+                        stage.router.answers.clear()
+        assert "the router still sends app-2 requests after 30 s; look at Traefik's log" in texts
+        assert texts[-1] == "back in rotation"
+        assert stage.runtime.acts == ["restart app-2"]
 
     async def test_that_the_engine_refuses_is_told_in_its_words(self) -> None:
         stage = three()
