@@ -50,10 +50,15 @@ class Company:
         return len(self._service.ready)
 
     @cached_property
+    def lives(self) -> bool:
+        """Whether a replica lives that has had its time to start."""
+        return any(replica.live and not replica.starting for replica in self.meant)
+
+    @cached_property
     def all_dead(self) -> int:
         """How many there are, where none of several lives that had their time to start; else 0."""
-        judged = [replica for replica in self.meant if not replica.starting]
-        return 0 if len(judged) < 2 or any(replica.live for replica in judged) else len(judged)
+        judged = sum(not replica.starting for replica in self.meant)
+        return 0 if judged < 2 or self.lives else judged
 
     @cached_property
     def shared_fault(self) -> CheckReport | None:

@@ -26,6 +26,10 @@ BEING_STOPPED = 60.0
 """Seconds for which somebody who asked Docker to end a replica is taken to be at it. One that does
 not heed that for longer is as dead as before, and nobody's to wait for."""
 
+OUTLIVED = 300.0
+"""Seconds from which replicas that live on in every service speak against a fault of the machine:
+it would have taken more of them by then."""
+
 HOPELESS = frozenset({"pm2", "wrong_runtime", "cluster", "second_process"})
 """Codes of ``process`` that the image or its command brings about: it would start as it was."""
 
@@ -185,14 +189,16 @@ def _service(scene: Scene) -> Refusal | None:
 
 
 def _host(scene: Scene) -> Refusal | None:
-    """Something fell in every service at once."""
+    """Something fell in every service at once, and those who are left may be next."""
     companies = [company for company in scene.all if company.meant]
     if len(companies) < 2 or not all(company.died_by(scene.died) for company in companies):
+        return None
+    if scene.now - scene.died >= OUTLIVED and all(company.lives for company in companies):
         return None
     return Refusal(
         "host",
         f"replicas of all {len(companies)} services died within {AT_ONCE:.0f} s: look at the "
-        "machine",
+        f"machine; where others of each live on for {OUTLIVED / 60:.0f} min, it is restarted",
     )
 
 

@@ -16,6 +16,7 @@ from healthagent.supervisor.guards import (
     BEING_STOPPED,
     FIRST_PAUSE,
     JITTER,
+    OUTLIVED,
     REFUSALS,
     Guard,
     Limits,
@@ -247,6 +248,24 @@ ROWS = (
         report(frozen("db-1", "db"), well("db-2", "db"), *CALM, frozen("app-2")),
         refused("host"),
         said="all 2 services",
+    ),
+    Row(
+        "all services, and others of each live on",
+        report(frozen("db-1", "db"), well("db-2", "db"), *CALM, frozen("app-2")),
+        ACT,
+        fell=OUTLIVED,
+    ),
+    Row(
+        "all services, of which one has nobody left",
+        report(frozen("db-1", "db"), *CALM, frozen("app-2")),
+        refused("host"),
+        fell=OUTLIVED,
+    ),
+    Row(
+        "all services, of which one has but a replica that starts",
+        report(frozen("db-1", "db"), starting(well("db-2", "db")), *CALM, frozen("app-2")),
+        refused("host"),
+        fell=OUTLIVED,
     ),
     Row(
         "all services that are meant to live",
