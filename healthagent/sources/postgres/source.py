@@ -99,8 +99,8 @@ class _Line:
     refusal is told at once and as it is; one that dials behind it hides the cause, and tries again
     in times of its own.
 
-    A dial goes on where its round is given up: Postgres does not see that nobody waits for a
-    start-up that stalls, and would collect one for each round.
+    A dial goes on where its round is given up, as long as the name leads where it dials: Postgres
+    does not see that nobody waits for a start-up that stalls, and would collect one for each round.
     """
 
     def __init__(
@@ -151,12 +151,10 @@ class _Line:
         return Unseen("the agent stops") if running.cancelled() else running.result()
 
     async def aclose(self) -> None:
-        running = [task for task in (self._round, self._dial) if task is not None]
-        for task in running:
-            task.cancel()
-        if running:
-            await asyncio.wait(running)
-        self._dial = None  # a task that was cancelled keeps what it held, and that is a socket
+        if self._round is not None:
+            self._round.cancel()
+            await asyncio.wait({self._round})
+        await self._give_up()
         await self._hang_up()
         await self._pool.close(timeout=0.5)
 
@@ -193,7 +191,20 @@ class _Line:
                 if not self._held.closed:
                     raise
                 await self._hang_up()
-        if self._dial is None or self._dial.done():
+        dialled = await self._dialled()
+        if isinstance(dialled, Unseen):
+            return dialled
+        if not isinstance(dialled, Connection):
+            raise dialled
+        return dialled, await dialled.only_row(QUERY)
+
+    async def _dialled(self) -> _Dialled | Unseen:
+        """What a dial came to: the one that goes on, or another."""
+        if self._dial is not None and (self._dial.done() or await self._leads_elsewhere()):
+            await self._give_up()
+        if self._held is not None:
+            return self._held  # got while the name was asked for
+        if self._dial is None:
             login = self._credentials(self._ref)
             if isinstance(login, Unseen):
                 return login
@@ -203,10 +214,23 @@ class _Line:
             self._naming = False
             self._dial = asyncio.create_task(self._connect())
         await asyncio.wait({self._dial})
-        dialled = self._dial.result()
-        if not isinstance(dialled, Connection):
-            raise dialled
-        return dialled, await dialled.only_row(QUERY)
+        return self._dial.result()
+
+    async def _leads_elsewhere(self) -> bool:
+        """Whether the name has other addresses than those that are dialled, as after a failover:
+        who had the old one may never answer, nor refuse."""
+        try:
+            return set(await addresses(self._ref, self._names)) != set(self._addresses)
+        except Unresolved:
+            return False  # nowhere else, at least
+
+    async def _give_up(self) -> None:
+        """End the dial, if it has not ended. A task that was cancelled keeps what it held, and that
+        is a socket: so it is let go."""
+        dial, self._dial = self._dial, None
+        if dial is not None and not dial.done():
+            dial.cancel()
+            await asyncio.wait({dial})
 
     async def _connect(self) -> _Dialled:
         """One dial, which may outlive its round: what it got is held for those to come. An error is

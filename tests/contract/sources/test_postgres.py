@@ -8,6 +8,7 @@ import os
 import socket
 import time
 from collections.abc import AsyncIterator, Awaitable, Iterator
+from dataclasses import replace
 from typing import TypeVar
 
 import psycopg
@@ -17,6 +18,7 @@ from psycopg.conninfo import make_conninfo
 from healthagent.core.credentials import Credentials
 from healthagent.core.observation import DatabaseSession, Unseen
 from healthagent.core.target import DatabaseRef
+from healthagent.names import Names, Unresolved
 from healthagent.sources.postgres import PostgresSource
 from healthagent.sources.postgres.connection import Connection, parameters
 from healthagent.sources.postgres.source import FRESH
@@ -175,10 +177,25 @@ async def _end_of(reader: asyncio.StreamReader) -> None:
 
 
 @contextlib.asynccontextmanager
-async def stalling() -> AsyncIterator[tuple[Stalling, DatabaseRef]]:
+async def stalling(
+    host: str = "127.0.0.1", port: int = 0
+) -> AsyncIterator[tuple[Stalling, DatabaseRef]]:
     server = Stalling()
-    async with await asyncio.start_server(server, "127.0.0.1", 0) as listener:
-        yield server, DatabaseRef("127.0.0.1", listener.sockets[0].getsockname()[1], "app")
+    async with await asyncio.start_server(server, host, port) as listener:
+        yield server, DatabaseRef(host, listener.sockets[0].getsockname()[1], "app")
+
+
+class Moving(Names):
+    """A name that leads to the addresses ``now``, or nowhere if there are none."""
+
+    def __init__(self, *now: str) -> None:
+        super().__init__()
+        self.now = now
+
+    async def addresses(self, host: str) -> tuple[str, ...]:
+        if not self.now:
+            raise Unresolved("Name or service not known")
+        return self.now
 
 
 async def test_a_start_up_that_stalls_is_dialled_once_however_many_rounds_give_up() -> None:
@@ -186,6 +203,29 @@ async def test_a_start_up_that_stalls_is_dialled_once_however_many_rounds_give_u
         for _ in range(4):
             assert (await down(source, ref, BRIEF)).error == "timeout"
         assert server.taken == 1, "Postgres would keep a process for each connection"
+
+
+async def test_a_dial_is_given_up_once_the_name_leads_elsewhere(postgres: LocalPostgres) -> None:
+    """So it is after a failover from a host that hangs."""
+    names = Moving("127.0.0.2")
+    source = PostgresSource(lambda _: Credentials(ROLE, PASSWORD), names=names)
+    async with stalling("127.0.0.2", postgres.port) as (server, _), contextlib.aclosing(source):
+        ref = replace(database(postgres), host="db.invalid")
+        assert (await down(source, ref, BRIEF)).error == "timeout"
+        names.now = ("127.0.0.1",)
+        await source.look(using(ref), PATIENCE)  # the last round may end just now
+        await told(source, ref)
+        await eventually(lambda: server.open == 0, "the agent has hung up")
+
+
+async def test_a_dial_goes_on_where_the_name_leads_nowhere_else() -> None:
+    names = Moving("127.0.0.1", "127.0.0.2")
+    source = PostgresSource(lambda _: Credentials(ROLE, PASSWORD), names=names)
+    async with stalling() as (server, ref), contextlib.aclosing(source):
+        for now in (names.now, tuple(reversed(names.now)), ()):
+            names.now = now
+            assert (await down(source, replace(ref, host="db.invalid"), BRIEF)).error == "timeout"
+        assert server.taken == 1
 
 
 async def test_a_dial_that_failed_between_two_rounds_is_followed_by_another() -> None:
