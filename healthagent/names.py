@@ -8,6 +8,7 @@ of its own, one at most, whose answer is for all who wait by then, and nobody wa
 from __future__ import annotations
 
 import asyncio
+import errno
 import ipaddress
 import socket
 from collections.abc import Callable
@@ -23,7 +24,11 @@ class Unresolved(Exception):
     """The name has no address. Its text says why."""
 
 
-Found = tuple[str, ...] | Unresolved
+Found = tuple[str, ...] | Unresolved | OSError
+"""The addresses, or why there are none; an OSError where this machine could not look."""
+
+NO_FILES = frozenset({errno.EMFILE, errno.ENFILE})
+"""No file descriptor is left to ask with, which says nothing about the name."""
 
 
 def look_up(name: str) -> Found:
@@ -31,6 +36,8 @@ def look_up(name: str) -> Found:
     try:
         found = socket.getaddrinfo(name, None, type=socket.SOCK_STREAM)
     except OSError as error:
+        if error.errno in NO_FILES:
+            return error
         return Unresolved(error.strerror or str(error))
     except ValueError as error:  # an empty label, or one that is too long
         return Unresolved(str(error))
@@ -49,7 +56,7 @@ class Names:
         """The host's addresses, one at least, in the order in which they are to be tried: at once
         where it is one itself. Whoever gives up leaves the lookup to those who come after.
 
-        Raises :class:`Unresolved` where it has none.
+        Raises :class:`Unresolved` where it has none, ``OSError`` where nobody could look.
         """
         if _is_address(host):
             return (host,)
@@ -58,7 +65,7 @@ class Names:
         asked = self._asked.get(host) or self._ask(host)
         await asyncio.wait({asked})
         found = asked.result()
-        if isinstance(found, Unresolved):
+        if isinstance(found, Exception):
             raise found
         return found
 
@@ -70,7 +77,7 @@ class Names:
     def _note(self, host: str, asked: asyncio.Future[Found]) -> None:
         del self._asked[host]
         found = asked.result()
-        if not isinstance(found, Unresolved):
+        if not isinstance(found, Exception):
             self._known[host] = found
             asyncio.get_running_loop().call_later(KNOWN, self._known.pop, host)
 

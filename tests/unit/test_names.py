@@ -9,6 +9,7 @@ from collections.abc import Iterator
 import pytest
 
 from healthagent.names import Found, Names, Unresolved, look_up
+from tests.files import no_file_left
 
 FOUND = ("10.0.0.2", "fd00::2")
 
@@ -108,9 +109,17 @@ def test_what_cannot_be_a_name_has_no_address() -> None:
         assert isinstance(look_up(name), Unresolved), name
 
 
+async def test_a_name_that_nobody_could_look_up_is_not_called_unknown() -> None:
+    """No file descriptor is left to ask with."""
+    names = Names()
+    await names.addresses("localhost")  # what takes a file the first time has been read
+    with no_file_left(), pytest.raises(OSError, match="Too many open files"):
+        await names.addresses("db.invalid")
+
+
 def test_this_machine_has_one() -> None:
     found = look_up("localhost")
-    assert not isinstance(found, Unresolved), found
+    assert isinstance(found, tuple), found
     assert {"127.0.0.1", "::1"} & set(found)
 
 

@@ -55,7 +55,7 @@ T = TypeVar("T")
 
 
 async def addresses(ref: DatabaseRef, names: Names) -> tuple[str, ...]:
-    """The server's; none where it is a Unix socket. Raises ``Unresolved``."""
+    """The server's; none where it is a Unix socket. Raises ``Unresolved``, or ``OSError``."""
     return () if ref.host.startswith("/") else await names.addresses(ref.host)
 
 

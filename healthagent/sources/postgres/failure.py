@@ -71,6 +71,10 @@ ERROR_OF_MESSAGE: Mapping[str, DatabaseError] = {
     "server closed the connection": "lost",
 }
 
+NO_SOCKET = (os.strerror(errno.EMFILE), "no error details available")
+"""What is said where no file descriptor is left: psycopg's own words, where libpq 18 finds none for
+a socket that it could not make."""
+
 T = TypeVar("T")
 
 
@@ -92,9 +96,18 @@ def down(
     return DatabaseSession(DatabaseDown(ref, error, detail, elapsed, sqlstate))
 
 
+def no_files(ref: DatabaseRef) -> Unseen:
+    return Unseen(
+        f"the agent cannot connect to {ref.host}:{ref.port}: it has no file descriptor left",
+        "raise its limit of open files (nofile)",
+    )
+
+
 def _own_want(sqlstate: str, message: str, user: str, ref: DatabaseRef) -> Unseen | None:
     """What keeps the agent alone from looking: no fault of the server's, and none of the app's."""
     server = f"{ref.host}:{ref.port}"
+    if any(sign in message for sign in NO_SOCKET):
+        return no_files(ref)
     match sqlstate:
         case "28P01":
             return Unseen(

@@ -17,7 +17,7 @@ from healthagent.core.target import DatabaseRef, Target
 from healthagent.names import Names, Unresolved
 from healthagent.sources.postgres.asked import Asked
 from healthagent.sources.postgres.connection import Connection, addresses, parameters
-from healthagent.sources.postgres.failure import down, translate
+from healthagent.sources.postgres.failure import down, no_files, translate
 from healthagent.sources.postgres.query import QUERY, read
 from healthagent.sources.postgres.servers import Servers
 from healthagent.sources.postgres.workflows import Workflows
@@ -173,6 +173,8 @@ class _Line:
             return self._late(monotonic() - begun)
         except Unresolved as why:
             return down(self._ref, "name", monotonic() - begun, str(why))
+        except OSError:  # of a lookup: libpq has errors of its own
+            return no_files(self._ref)
         except (psycopg.Error, UnicodeError) as error:
             return translate(error, self._ref, self._login.user, monotonic() - begun)
         finally:
@@ -221,8 +223,8 @@ class _Line:
         who had the old one may never answer, nor refuse."""
         try:
             return set(await addresses(self._ref, self._names)) != set(self._addresses)
-        except Unresolved:
-            return False  # nowhere else, at least
+        except (Unresolved, OSError):
+            return False  # nowhere else, as far as is known
 
     async def _give_up(self) -> None:
         """End the dial, if it has not ended. A task that was cancelled keeps what it held, and that

@@ -37,6 +37,7 @@ from tests.contract.sources.postgres_server import (
     unseen,
     using,
 )
+from tests.files import no_file_left
 
 WRONG_PASSWORD = "wrong-horse-battery"
 
@@ -156,6 +157,18 @@ async def test_a_name_that_does_not_resolve_in_time_is_told_as_a_name() -> None:
         outcomes = [await down(source, DatabaseRef("db", 5432, "app"), TIMEOUT) for _ in range(2)]
     answered.set()
     assert [outcome.error for outcome in outcomes] == ["name", "name"], "nothing was dialled yet"
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "db.invalid"])
+async def test_no_file_descriptor_left_is_no_fault_of_the_servers(host: str) -> None:
+    async with sourcing() as source:
+        ref = DatabaseRef(host, 1, "app")
+        await down(source, ref)  # what takes a file the first time has been read
+        with no_file_left():
+            seen = await unseen(source, ref)
+        assert f"the agent cannot connect to {host}:1" in seen.reason
+        assert "raise its limit of open files" in seen.remedy
+        await down(source, ref)
 
 
 async def test_a_server_is_dialled_at_each_address_of_its_name(postgres: LocalPostgres) -> None:
