@@ -174,7 +174,7 @@ def _hands(
             lambda: http.told, traefik.api, traefik.throttle, traefik.poll, offered=offered
         ),
         ReplicaTraffic(
-            lambda target: connections.busy(target, pid_of),
+            lambda target: connections.busy(target, pid_of, docker.own_id),
             DockerBeside(host, lambda: docker.own_id),
         ),
         drains,

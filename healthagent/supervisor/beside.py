@@ -34,6 +34,8 @@ class DockerBeside:
         own = self._own_id()
         if own is None:
             raise ActionError("the agent runs in no container, so it has no image to look with")
+        if own == id_:  # or a container of the app's image would be started
+            raise ActionError("the agent itself is in its network, and could not count there")
         loop = asyncio.get_running_loop()
         told: asyncio.Queue[str | ActionError | None] = asyncio.Queue()
         run = _Run(self._url, own, id_, command)

@@ -39,11 +39,14 @@ _INODE, _PINGPONG = 9, 14
 """Columns of /proc/net/tcp."""
 
 
-def busy(target: Target, pid_of: PidOf, proc: str = "/proc") -> int | Unseen:
-    """How many requests are in flight at a target, as far as may be seen from here."""
+def busy(
+    target: Target, pid_of: PidOf, own_id: str | None = None, proc: str = "/proc"
+) -> int | Unseen:
+    """How many requests are in flight at a target, as far as may be seen from here. A sidecar takes
+    the container whose network it shares for its own, and that is ``own_id``."""
     if target.port is None:
         return Unseen("it declares no port")
-    if not target.is_container:
+    if not target.is_container or target.id == own_id:
         return _count(target.port)
     pid = pid_of(target)
     if pid is None:

@@ -111,6 +111,13 @@ def test_a_local_target_is_looked_at_from_here(ends: Ends) -> None:
     assert connections.busy(target, lambda _: None) == 1
 
 
+def test_a_container_whose_network_the_agent_shares_is_looked_at_from_here(ends: Ends) -> None:
+    """Beside a replica its network is the agent's, and its pid on the host is nobody's here."""
+    ends.ask()
+    lender = Target(id="0" * 64, name="app", service="app", port=ends.port)
+    assert connections.busy(lender, lambda _: 2**22 + 1, own_id=lender.id) == 1
+
+
 def test_without_a_port_or_a_process_nothing_can_be_counted() -> None:
     assert isinstance(connections.busy(Target("static:a", "a", "a"), lambda _: None), Unseen)
     container = Target(id="0" * 64, name="app", service="app", port=3000)

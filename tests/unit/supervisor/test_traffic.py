@@ -7,6 +7,7 @@ from contextlib import aclosing
 
 from healthagent.core.observation import Unseen
 from healthagent.core.target import Target
+from healthagent.supervisor.beside import DockerBeside
 from healthagent.supervisor.traffic import ReplicaTraffic
 
 REPLICA = Target("a" * 64, "app-1", "app", port=3000)
@@ -40,3 +41,10 @@ async def test_what_can_be_counted_from_here_needs_nothing_beside() -> None:
     async with aclosing(traffic.in_flight(REPLICA, 30.0)) as looks:  # type: ignore[type-var]
         assert await anext(looks) == 2
     assert beside.commands == []
+
+
+async def test_beside_itself_the_agent_starts_no_container_of_the_apps_image() -> None:
+    beside = DockerBeside("unix:///nowhere/docker.sock", lambda: REPLICA.id)
+    traffic = ReplicaTraffic(lambda _: Unseen("the kernel tells no sockets"), beside)
+    async with aclosing(traffic.in_flight(REPLICA, 30.0)) as looks:  # type: ignore[type-var]
+        assert "the agent itself is in its network" in str(await anext(looks))
