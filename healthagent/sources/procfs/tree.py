@@ -137,27 +137,13 @@ class ProcessTreeSource:
         self, target: Target, members: Sequence[_Member], cmdlines: Mapping[Key, Cmdline]
     ) -> ProcessTree:
         uptime = time.clock_gettime(time.CLOCK_BOOTTIME)
-        processes = tuple(self._process(target, each, cmdlines, uptime) for each in members)
+        waiting = {each.key: each.text for each in members if each.stat.state == "D"}
+        waits = self._waits.of(target.id, waiting)
+        processes = tuple(_process(each, cmdlines, waits, uptime) for each in members)
         share = self._share(target.id, {each.key: each.stat.ticks for each in members})
         unwell = any(process.state in "RTtD" for process in processes) or (share or 0) >= _SPINNING
         queues = self._queues.of(target, members[0].pid, unwell)
         return ProcessTree(processes, share, queues, self._queues.turned(target))
-
-    def _process(
-        self, target: Target, member: _Member, cmdlines: Mapping[Key, Cmdline], uptime: float
-    ) -> Process:
-        stat, status = member.stat, parse.status(member.text)
-        return Process(
-            pid=member.pid,
-            ppid=stat.ppid,
-            ns_pid=status.ns_pid,
-            comm=stat.comm,
-            cmdline=cmdlines.get(member.key, ()),
-            state=stat.state,
-            catches_sigterm=status.catches_sigterm,
-            age=max(0.0, uptime - stat.started / _TICKS_PER_SECOND),
-            waits=self._waits.of(target.id, member.key, stat.state, member.text),
-        )
 
     def _share(self, target: str, ticks: Mapping[Key, int]) -> float | None:
         """The share of one core since the look before; a process that is new since then counts
@@ -186,3 +172,20 @@ class ProcessTreeSource:
             self._queues.forget(id_)
             self._waits.forget(id_)
             self._cmdlines.forget(id_)
+
+
+def _process(
+    member: _Member, cmdlines: Mapping[Key, Cmdline], waits: Mapping[Key, float], uptime: float
+) -> Process:
+    stat, status = member.stat, parse.status(member.text)
+    return Process(
+        pid=member.pid,
+        ppid=stat.ppid,
+        ns_pid=status.ns_pid,
+        comm=stat.comm,
+        cmdline=cmdlines.get(member.key, ()),
+        state=stat.state,
+        catches_sigterm=status.catches_sigterm,
+        age=max(0.0, uptime - stat.started / _TICKS_PER_SECOND),
+        waits=waits.get(member.key),
+    )

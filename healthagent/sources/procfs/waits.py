@@ -3,7 +3,7 @@ gone."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 from healthagent.sources.procfs import parse
 
@@ -22,20 +22,19 @@ class Waits:
         self._clock = clock
         self._since: dict[str, dict[Key, tuple[int, float]]] = {}
 
-    def of(self, target: str, key: Key, state: str, status: bytes) -> float | None:
-        """Seconds, 0 at the first look; see :attr:`Process.waits`. ``status`` is the text of
-        /proc/PID/status."""
-        switches = parse.switches(status) if state == "D" else None
-        if switches is None:
-            if target in self._since:
-                self._since[target].pop(key, None)
-            return None
-        waiting, now = self._since.setdefault(target, {}), self._clock()
-        before = waiting.get(key)
-        if before is None or before[0] != switches:
-            waiting[key] = (switches, now)
-            return 0.0
-        return now - before[1]
+    def of(self, target: str, waiting: Mapping[Key, bytes]) -> Mapping[Key, float]:
+        """Seconds of each process of a look, 0 at the first; see :attr:`Process.waits`. ``waiting``
+        has the text of /proc/PID/status of those in state D: any other is no longer remembered."""
+        now, before = self._clock(), self._since.pop(target, {})
+        told = {key: parse.switches(status) for key, status in waiting.items()}
+        since = {
+            key: before[key] if key in before and before[key][0] == switches else (switches, now)
+            for key, switches in told.items()
+            if switches is not None
+        }
+        if since:
+            self._since[target] = since
+        return {key: now - at for key, (_, at) in since.items()}
 
     def forget(self, target: str) -> None:
         self._since.pop(target, None)

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from healthagent.sources.procfs.waits import Waits
+import pytest
 
-APP = (100, 5)
+from healthagent.sources.procfs.waits import Key, Waits
+
+APP, CHILD = (100, 5), (101, 6)
 
 
 class Clock:
@@ -21,27 +23,29 @@ def status(switches: int) -> bytes:
 def test_it_counts_from_the_first_look_that_found_it_so() -> None:
     clock = Clock()
     waits = Waits(clock)
-    assert waits.of("app-1", APP, "D", status(7)) == 0.0
+    assert waits.of("app-1", {APP: status(7)}) == {APP: 0.0}
     clock.now = 6.0
-    assert waits.of("app-1", APP, "D", status(7)) == 6.0
+    assert waits.of("app-1", {APP: status(7), CHILD: status(7)}) == {APP: 6.0, CHILD: 0.0}
+    assert waits.of("app-2", {APP: status(7)}) == {APP: 0.0}, "another replica's"
 
 
 def test_one_that_ran_in_between_is_counted_anew() -> None:
     clock = Clock()
     waits = Waits(clock)
-    waits.of("app-1", APP, "D", status(7))
+    waits.of("app-1", {APP: status(7)})
     clock.now = 6.0
-    assert waits.of("app-1", APP, "D", status(8)) == 0.0, "it slept once more: it had run"
+    assert waits.of("app-1", {APP: status(8)}) == {APP: 0.0}, "it slept once more: it had run"
 
 
-def test_another_state_ends_it_and_has_no_wait() -> None:
+@pytest.mark.parametrize("others", [{}, {CHILD: status(7)}], ids=["nobody waits", "another does"])
+def test_one_that_waits_no_longer_or_has_ended_is_not_remembered(others: dict[Key, bytes]) -> None:
     clock = Clock()
     waits = Waits(clock)
-    waits.of("app-1", APP, "D", status(7))
-    assert waits.of("app-1", APP, "S", status(7)) is None
+    waits.of("app-1", {APP: status(7)})
+    assert APP not in waits.of("app-1", others)
     clock.now = 6.0
-    assert waits.of("app-1", APP, "D", status(7)) == 0.0
+    assert waits.of("app-1", {APP: status(7)}) == {APP: 0.0}
 
 
 def test_where_switches_are_not_told_it_is_unknown() -> None:
-    assert Waits(Clock()).of("app-1", APP, "D", b"Name:\tbun\n") is None
+    assert Waits(Clock()).of("app-1", {APP: b"Name:\tbun\n"}) == {}
