@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 
 from healthagent.core.observation import ProcessTree, Unseen
 from healthagent.core.rotation import routes_to
-from healthagent.core.target import Target
+from healthagent.core.target import Pools, Target
 
 
 @dataclass(frozen=True, slots=True)
@@ -260,7 +260,8 @@ class Verdict:
 
 @dataclass(frozen=True, slots=True)
 class Replica:
-    """One replica of the app as the agent reports it. ``declared`` and ``held`` are connections."""
+    """One replica of the app as the agent reports it. ``held`` are its connections, and ``pools`` the
+    most that it declares for Prisma's pool and DBOS's."""
 
     name: str
     id: str
@@ -270,9 +271,12 @@ class Replica:
     address: str | None
     port: int | None
     """Where its probes are answered; ``None`` where it serves no HTTP."""
-    declared: int | None
     held: int | None
     pools: tuple[int | None, int | None]
+
+    @property
+    def declared(self) -> int | None:
+        return Pools(*self.pools).total
 
     @property
     def place(self) -> Place:
@@ -300,6 +304,13 @@ class Agent:
     url: str
     replicas: tuple[Replica, ...]
     servers: tuple[Server, ...]
+
+    @property
+    def outage(self) -> str:
+        """What it says of Postgres where no replica has it; empty where one does."""
+        verdicts = [replica.checks.get("postgres") for replica in self.replicas]
+        failed = [v.reason for v in verdicts if v and v.status in ("failed", "degraded")]
+        return failed[0] if len(failed) == len(verdicts) else ""
 
     @property
     def place(self) -> Place:

@@ -30,9 +30,8 @@ def add_up(agent: Agent) -> Finding:
             remedy="label the service healthagent.pool.prisma and healthagent.pool.dbos",
         )
     if not agent.servers:
-        return not_seen(
-            Unseen("the agent sees no Postgres server", "see `healthagent budget`"), agent.place
-        )
+        away = agent.outage or "the agent sees no Postgres server"
+        return not_seen(Unseen(away, "see `healthagent budget`"), agent.place)
     full = [server for server in agent.servers if not server.fits]
     for server in full:
         return not_met(

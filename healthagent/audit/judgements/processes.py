@@ -267,6 +267,11 @@ def others_serve(seen: Evidence) -> Finding:
             Unseen("one replica runs: there is no other", "scale to two or more, and audit again"),
             agent.place,
         )
+    if not ready and agent.outage:
+        return not_seen(
+            Unseen(f"all replicas lack the same: {agent.outage}", "audit again once it is back"),
+            agent.place,
+        )
     if not ready:
         return not_met(
             f"none of {len(agent.replicas)} replicas is ready", agent.place,

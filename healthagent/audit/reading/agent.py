@@ -44,7 +44,6 @@ def _replica(target: Document, share: Document) -> Replica:
         checks={c["name"]: Verdict(c["status"], c["code"], c["reason"]) for c in target["checks"]},
         address=address,
         port=port,
-        declared=share.get("declared"),
         held=share.get("held"),
         pools=(prisma, dbos),
     )

@@ -111,6 +111,25 @@ def test_what_the_agent_gives_to_traefik_does_not_show_what_traefik_does(good: E
         assert found[id_].remedy == "audit with --traefik URL: its API"
 
 
+def test_a_database_that_is_away_is_nobodys_undeclared_pool_and_no_replicas_fault(
+    tmp_path: Path,
+) -> None:
+    stack = assemble(tmp_path)
+    health = json.loads((stack / "live" / "health.json").read_text())
+    for target in health["targets"]:
+        target["ready"] = False
+        (postgres,) = [check for check in target["checks"] if check["name"] == "postgres"]
+        postgres |= {"status": "failed", "code": "down", "reason": "postgres:5432 refuses"}
+    (stack / "live" / "health.json").write_text(json.dumps(health))
+    (stack / "live" / "budget.json").write_text('{"fits": true, "servers": []}')
+    found = {j.requirement.id: j.finding for j in judgements(evidence(stack))}
+
+    for id_ in ("NFR-1.1", "NFR-2.1"):
+        assert found[id_].outcome is Outcome.NOT_SEEN, found[id_].seen
+        assert "postgres:5432 refuses" in found[id_].seen
+    assert found["FR-6.2"].outcome is Outcome.MET
+
+
 def test_replicas_that_all_serve_show_nothing_of_one_that_fails(good: Evidence) -> None:
     assert not isinstance(good.trial, Unseen)
     for trial in (UNSEEN, replace(good.trial, beside_frozen=None)):
