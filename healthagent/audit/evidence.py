@@ -260,8 +260,8 @@ class Verdict:
 
 @dataclass(frozen=True, slots=True)
 class Replica:
-    """One replica of the app as the agent reports it. ``held`` are its connections, and ``pools`` the
-    most that it declares for Prisma's pool and DBOS's."""
+    """One replica of the app as the agent reports it. ``held`` are its connections, ``pools`` the
+    most that it declares for Prisma's pool and for DBOS's."""
 
     name: str
     id: str

@@ -122,12 +122,12 @@ _REQUIREMENTS = (
     Requirement(
         "FR-7.1",
         "There is a liveness endpoint",
-        (codes(health.endpoint("livez")), replicas(health.answers("event_loop"))),
+        (codes(health.endpoint("livez")), agents(health.answers("event_loop"))),
     ),
     Requirement(
         "FR-7.2",
         "There is a readiness endpoint",
-        (codes(health.endpoint("readyz")), replicas(health.answers("http"))),
+        (codes(health.endpoint("readyz")), agents(health.answers("http"))),
     ),
     Requirement(
         "FR-7.3",

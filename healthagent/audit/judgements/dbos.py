@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import re
+from string import Formatter
 
-from healthagent.audit.evidence import App, Code, Package, Place, Replica
+from healthagent.audit.evidence import App, Call, Code, Package, Place, Replica
 from healthagent.audit.finding import Finding, met, not_met, not_seen
-from healthagent.audit.judgements.options import constant, followed, variable
+from healthagent.audit.judgements.options import alone, constant, followed, told, variable
 from healthagent.core.observation import Unseen
+from healthagent.core.options import template
 
 SDK = "@dbos-inc/dbos-sdk"
 _SET = "DBOS.setConfig({ executorID, applicationVersion, systemDatabasePoolSize, ... })"
+_OWN_NAME = "give executorID the container's name, which Compose keeps"
+_LABEL = 'label it healthagent.dbos.executor: "{container_name}"'
 _FLEETING = re.compile(
     r"randomUUID|nanoid|Math\.random|Date\.now|process\.pid|hrtime|performance\.now|"
     r"(?<![\w.])uuid(?:v\d)?\(|randomBytes|\bHOSTNAME\b|\bhostname\(\)"
@@ -58,7 +62,7 @@ def configured(_app: App, code: Code) -> Finding:
     return met("DBOS.setConfig() is called", configs[0].place)
 
 
-def identity(_app: App, code: Code) -> Finding:
+def identity(app: App, code: Code) -> Finding:
     configs = code.source.named("DBOS.setConfig")
     if not configs:
         return _none(code, "DBOS.setConfig()")
@@ -71,23 +75,51 @@ def identity(_app: App, code: Code) -> Finding:
             )
         return not_met(
             "no executorID is set: it is `local` on every replica", config.place,
-            remedy="give executorID the container's name, which Compose keeps",
+            remedy=_OWN_NAME,
         )  # fmt: skip
-    direct = (expression, *(t.value for t in code.source.definitions.get(expression, ())))
-    for text in direct:
-        fleeting = _FLEETING.search(text)
-        alone = re.search(r"\|\||\?\?|\bif\b|\n", text) is None
-        if fleeting and alone:
-            return not_met(
-                f"the executor's id ends with the container: {fleeting[0]}", config.place,
-                remedy="give executorID the container's name, which Compose keeps",
-            )  # fmt: skip
-    if re.fullmatch(r"[\"'`][^$]*[\"'`]", expression):
-        return not_met(
-            f"every replica has the id {expression}", config.place,
-            remedy="give executorID the container's name, which Compose keeps",
-        )  # fmt: skip
+    texts = _definitions(code, config, expression) or [expression]
+    flaws = [_flaw(app, text) for text in texts]
+    if all(flaws):
+        return not_met(flaws[0], config.place, remedy=_OWN_NAME)
+    for text in (expression, *(t.value for t in code.source.definitions.get(expression, ()))):
+        if fleeting := _fleeting(text):
+            return not_met(fleeting, config.place, remedy=_OWN_NAME)
+    for read in filter(None, map(alone, texts)):
+        if told(app, read[0]) is None and not read[1]:
+            unset = Unseen(f"no file sets {read[0]}, which the executor's id is", _OWN_NAME)
+            return not_seen(unset, config.place)
     return met(f"executorID: {expression}", config.place)
+
+
+def _definitions(code: Code, config: Call, name: str) -> list[str]:
+    """What a name is assigned, in the same file where it is; a member of that name is none."""
+    found = [
+        text
+        for text in code.source.definitions.get(name, ())
+        if text.value not in ("DBOS.executorID", *config.options.values())
+    ]
+    here = [text for text in found if text.place.where == config.place.where]
+    return [text.value for text in here or found]
+
+
+def _flaw(app: App, text: str) -> str:
+    """What is wrong with an executor's id that is this; empty where nothing is seen to be."""
+    read = alone(text)
+    if read and not _FLEETING.search(read[0]):
+        name, instead = read
+        given = told(app, name)
+        one = f"{name} gives every replica one id"
+        return one if given and given.value else _flaw(app, instead)
+    if re.fullmatch(r"[\"'`][^$]*[\"'`]", text):
+        return f"every replica has the id {text}"
+    return _fleeting(text)
+
+
+def _fleeting(text: str) -> str:
+    found = _FLEETING.search(text)
+    if found is None or re.search(r"\|\||\?\?|\bif\b|\n", text):
+        return ""
+    return f"the executor's id ends with the container: {found[0]}"
 
 
 def identity_is_declared(app: App) -> Finding:
@@ -101,14 +133,23 @@ def identity_is_declared(app: App) -> Finding:
     if label is None:
         return not_met(
             f"{app.service.name} does not declare which id its executors have", app.service.place,
-            remedy='label it healthagent.dbos.executor: "{container_name}"',
+            remedy=_LABEL,
         )  # fmt: skip
-    if "{" not in label.value:
-        return not_met(
-            f"the label gives every replica the id {label}", label.place,
-            remedy='write healthagent.dbos.executor: "{container_name}"',
-        )  # fmt: skip
+    if flaw := _flaw_of_label(label.value):
+        return not_met(flaw, label.place, remedy=_LABEL)
     return met(f"declared as {label}", label.place)
+
+
+def _flaw_of_label(label: str) -> str:
+    try:
+        fields = {field for _, field, _, _ in Formatter().parse(template(label))}
+    except ValueError:
+        return f"the label cannot be read: {label}"
+    if "short_id" in fields:
+        return f"the id {label} ends with the container"
+    if not fields & {"container_name", "name"}:
+        return f"the label gives every replica the id {label}"
+    return ""
 
 
 def identity_live(replica: Replica) -> Finding:
@@ -124,18 +165,20 @@ def workflows_live(replica: Replica) -> Finding:
 
 
 def _check(replica: Replica, others: set[str]) -> Finding:
-    """The agent's own check; ``others`` are reasons that another requirement is about."""
+    """The agent's own check; ``others`` are reasons that another requirement is about. One out of
+    service is silent towards Postgres as well, which is no word of how many executors it has."""
     verdict = replica.checks.get("dbos")
     if verdict is None:
         return not_seen(
             Unseen(
                 "the agent does not judge its executor",
-                'label it healthagent.dbos.executor: "{container_name}"',
+                _LABEL,
             ),
             replica.place,
         )
     if verdict.status == "unknown":
         return not_seen(Unseen(verdict.reason, "see `healthagent explain`"), replica.place)
+    others = others if replica.ready else others | {"stale"}
     if verdict.status != "ok" and verdict.code not in others:
         return not_met(verdict.reason, replica.place, remedy="see `healthagent explain`")
     return met("one executor with the declared id is registered", replica.place)

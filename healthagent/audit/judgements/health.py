@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from urllib.parse import urlsplit
 
 from healthagent.audit.evidence import (
+    Agent,
     App,
     Code,
     Container,
@@ -17,11 +19,14 @@ from healthagent.audit.evidence import (
     Replica,
     Service,
 )
-from healthagent.audit.finding import Finding, met, not_met, not_seen, resolved
+from healthagent.audit.finding import Finding, met, not_met, not_seen, resolved, worst
 from healthagent.audit.requirement import Look, files
 from healthagent.core.observation import Unseen
 
 _PASTE = "paste Dockerfile.fragment into the Dockerfile"
+_SAYS_NO = re.compile(r"GET \S+ answered 503\b")
+"""How the agent tells of an endpoint that is there, and says that its replica is not."""
+
 _AGENT = "--providers.http.endpoint=http://agent:9180/traefik"
 
 
@@ -52,23 +57,34 @@ def endpoint(kind: str) -> Callable[[App, Code], Finding]:
     return look
 
 
-def answers(check: str) -> Callable[[Replica], Finding]:
-    """Whether the agent gets an answer. An endpoint that says no is there all the same."""
+def answers(check: str) -> Callable[[Agent], Finding]:
+    """Whether the agent gets an answer. An endpoint that says no is there all the same, and so is
+    that of a replica out of service which is silent while another of its service answers."""
 
-    def look(replica: Replica) -> Finding:
-        verdict = replica.checks.get(check)
-        if verdict is None:
-            return not_met(
-                f"the agent finds no endpoint for its check {check}", replica.place,
-                remedy="give the app the endpoint, and the service its label",
-            )  # fmt: skip
-        if verdict.status == "unknown":
-            return not_seen(Unseen(verdict.reason, "see `healthagent explain`"), replica.place)
-        if verdict.status == "failed":
-            return not_met(verdict.reason, replica.place, remedy="see `healthagent explain`")
-        return met(f"the agent's check {check} passes", replica.place)
+    def look(agent: Agent) -> Finding:
+        found = [(replica, _answer(replica, check)) for replica in agent.replicas]
+        heard = {replica.service for replica, each in found if each.outcome.passing}
+        return worst(
+            each
+            for replica, each in found
+            if each.outcome.passing or replica.ready or replica.service not in heard
+        )
 
     return look
+
+
+def _answer(replica: Replica, check: str) -> Finding:
+    verdict = replica.checks.get(check)
+    if verdict is None:
+        return not_met(
+            f"the agent finds no endpoint for its check {check}", replica.place,
+            remedy="give the app the endpoint, and the service its label",
+        )  # fmt: skip
+    if verdict.status == "unknown":
+        return not_seen(Unseen(verdict.reason, "see `healthagent explain`"), replica.place)
+    if verdict.status == "failed" and not _SAYS_NO.match(verdict.reason):
+        return not_met(verdict.reason, replica.place, remedy="see `healthagent explain`")
+    return met(f"the agent's check {check} gets an answer", replica.place)
 
 
 def has_healthcheck(app: App) -> Finding:

@@ -4,11 +4,18 @@ from __future__ import annotations
 
 import re
 
-from healthagent.audit.evidence import Source
+from healthagent.audit.evidence import App, Source, Text
+from healthagent.core.observation import Unseen
 
 _NUMBER = re.compile(r"\d+")
 _READ = re.compile(
     r"""\benv\s*(?:\?\.|\.|\[)\s*["'`]?(?P<read>[A-Z][A-Z0-9_]*)|["'`](?P<quoted>[A-Z][A-Z0-9_]{2,})["'`]"""
+)
+_ALONE = re.compile(
+    r"""(?:\w+\()?(?:[\w.]*\benv(?:\?\.|\.|\[)["'`]?(?P<read>[A-Z][A-Z0-9_]*)["'`]?\]?"""
+    r"""|["'`](?P<quoted>[A-Z][A-Z0-9_]{2,})["'`])!?(?:\s+as\s+string)?\)?"""
+    r"""(?:\s*(?:\?\?|\|\||,)\s*(?P<default>.+))?""",
+    re.DOTALL,
 )
 _DEFAULT = re.compile(r"(?:\?\?|\|\||,)\s*[\"'`]?(\d+)")
 _NAME = re.compile(r"[A-Za-z_$][\w$]*")
@@ -46,3 +53,16 @@ def variable(source: Source, expression: str) -> tuple[str, int | None] | None:
             default = _DEFAULT.search(text, match.end())
             return match["read"] or match["quoted"], int(default[1]) if default else None
     return None
+
+
+def alone(text: str) -> tuple[str, str] | None:
+    """The variable that is all of a text, and the expression that stands in where it is not set."""
+    match = _ALONE.fullmatch(text.strip())
+    return (match["read"] or match["quoted"], match["default"] or "") if match else None
+
+
+def told(app: App, name: str) -> Text | None:
+    """What a service's variable is: from the Compose file, else from the image."""
+    own = app.service.environment.get(name)
+    built = {} if isinstance(app.dockerfile, Unseen) else app.dockerfile.environment
+    return own if own and own.value else built.get(name, own)

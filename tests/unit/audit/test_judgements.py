@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from healthagent.audit.document import document
-from healthagent.audit.evidence import Evidence
+from healthagent.audit.evidence import Evidence, Verdict
 from healthagent.audit.finding import Outcome, met, not_met, not_seen, resolved, worst
+from healthagent.audit.judgements import health
 from healthagent.audit.judgements.health import routed_are_ready
 from healthagent.audit.judgements.observability import metrics_arrive
 from healthagent.audit.judgements.processes import ends_live, others_serve
@@ -150,6 +152,52 @@ def test_one_replica_that_fails_beside_others_that_serve_is_seen_as_it_is(good: 
     assert found.seen == f"2 of 3 replicas are ready, while {first.name} is not"
 
 
+FROZEN = {
+    "event_loop": Verdict("failed", "stopped", "GET /livez gave no answer within 0.8 s"),
+    "http": Verdict("failed", "timeout", "GET /readyz gave no answer within 0.8 s"),
+    "dbos": Verdict("failed", "stale", "the executor has not spoken to Postgres for 9 s"),
+}
+SAYS_NO = {"http": Verdict("failed", "status", "GET /readyz answered 503: no database")}
+
+
+@pytest.mark.parametrize("checks", [FROZEN, SAYS_NO], ids=["frozen", "says no"])
+def test_a_replica_out_of_service_shows_routing_and_breaks_nothing_else(
+    good: Evidence, checks: dict[str, Verdict]
+) -> None:
+    found = outcomes(beside_others(good, ready=False, checks=checks))
+
+    assert [id_ for id_, outcome in found.items() if not outcome.passing] == []
+
+
+def test_a_ready_replica_that_gives_no_answer_has_no_endpoint(good: Evidence) -> None:
+    found = outcomes(beside_others(good, ready=True, checks=FROZEN))
+
+    for id_ in ("FR-7.1", "FR-7.2", "FR-5.1", "AC-5", "AC-6"):
+        assert found[id_] is Outcome.NOT_MET, id_
+
+
+def test_endpoints_that_no_replica_answers_are_not_there(good: Evidence) -> None:
+    assert not isinstance(good.agent, Unseen)
+    silent = tuple(replace(r, ready=False, checks=FROZEN) for r in good.agent.replicas)
+    found = health.answers("http")(replace(good.agent, replicas=silent))
+
+    assert found.outcome is Outcome.NOT_MET
+
+
+def beside_others(good: Evidence, *, ready: bool, checks: dict[str, Verdict]) -> Evidence:
+    """The good stack with one replica of which this is seen, out of rotation where not ready."""
+    assert not isinstance(good.agent, Unseen)
+    assert not isinstance(good.router, Unseen)
+    first, *others = good.agent.replicas
+    one = replace(first, ready=ready, checks={**first.checks, **checks})
+    servers = {s for s in good.router.servers if ready or s != f"{first.address}:{first.port}"}
+    return replace(
+        good,
+        agent=replace(good.agent, replicas=(one, *others)),
+        router=replace(good.router, servers=frozenset(servers)),
+    )
+
+
 @pytest.mark.parametrize(
     ("address", "server"),
     [("172.18.0.5", "172.18.0.5:3000"), ("fd00::5", "[fd00::5]:3000")],
@@ -219,6 +267,67 @@ def test_bun_is_bun_wherever_the_image_has_it(tmp_path: Path, entry: list[str]) 
 
     assert found["7.1.2"] is Outcome.CONTRADICTION, "compare the program's base name"
     assert found["8.1.1"].passing
+
+
+@pytest.mark.parametrize(
+    ("expression", "variables", "outcome"),
+    [
+        ("process.env.EXECUTOR_ID!", {"EXECUTOR_ID": "worker"}, Outcome.NOT_MET),
+        ("env.EXECUTOR_ID ?? (await containerName())", {"EXECUTOR_ID": "worker"}, Outcome.NOT_MET),
+        ("process.env.EXECUTOR_ID ?? (await containerName())", {}, Outcome.MET),
+        ("process.env.EXECUTOR_ID ?? crypto.randomUUID()", {}, Outcome.NOT_MET),
+        ('process.env.EXECUTOR_ID || "worker"', {}, Outcome.NOT_MET),
+        ('required("EXECUTOR_ID")', {"EXECUTOR_ID": "worker"}, Outcome.NOT_MET),
+        ("process.env.EXECUTOR_ID", {}, Outcome.NOT_SEEN),
+        ("`${process.env.SHOP}-${await containerName()}`", {"SHOP": "one"}, Outcome.MET),
+    ],
+)
+def test_a_variable_is_no_executors_id_since_compose_gives_it_to_every_replica(
+    tmp_path: Path, expression: str, variables: dict[str, str], outcome: Outcome
+) -> None:
+    stack = assemble(tmp_path)
+    work = stack / "src" / "lib" / "server" / "work.ts"
+    work.write_text(
+        work.read_text().replace("executor = await containerName()", f"executor = {expression}")
+    )
+    override(stack, {"environment": variables})
+
+    assert outcomes(evidence(stack), Kind.FILES)["FR-5.3"] is outcome
+
+
+@pytest.mark.parametrize(
+    ("label", "outcome"),
+    [
+        ("{name}", Outcome.MET),
+        ("{service}-{container_name}", Outcome.MET),
+        ("{service}", Outcome.NOT_MET),
+        ("{container_name}-{short_id}", Outcome.NOT_MET),
+        ("{nonsense}", Outcome.NOT_MET),
+        ("{container_name", Outcome.NOT_MET),
+    ],
+)
+def test_the_declared_id_is_one_containers_and_outlives_it(
+    tmp_path: Path, label: str, outcome: Outcome
+) -> None:
+    stack = assemble(tmp_path)
+    override(stack, {"labels": {"healthagent.dbos.executor": label}})
+
+    assert outcomes(evidence(stack), Kind.FILES)["FR-5.3"] is outcome
+
+
+def test_another_member_of_the_same_name_is_not_the_executors_id(tmp_path: Path) -> None:
+    stack = assemble(tmp_path)
+    work = stack / "src" / "lib" / "server" / "work.ts"
+    text = re.sub(r"\bexecutor\b", "name", work.read_text())
+    work.write_text(f'{text}const queue = {{ name: "mail" }};')
+
+    assert outcomes(evidence(stack), Kind.FILES)["FR-5.3"] is Outcome.MET
+
+
+def override(stack: Path, app: dict[str, object], **others: dict[str, object]) -> None:
+    """An override of the app, and of other services; JSON is YAML too."""
+    document = {"services": {"app": app, **others}}
+    (stack / "compose.override.yaml").write_text(json.dumps(document))
 
 
 def test_local_processes_are_told_apart_by_their_ports(good: Evidence) -> None:
