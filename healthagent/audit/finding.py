@@ -53,12 +53,13 @@ def not_seen(why: Unseen, *places: Place) -> Finding:
     return Finding(Outcome.NOT_SEEN, why.reason, places, why.remedy)
 
 
+_NOTHING = not_seen(Unseen("there was nothing to look at", "build the app, and start the stack"))
 _WORST_FIRST = list(Outcome)
 
 
 def worst(findings: Iterable[Finding]) -> Finding:
     """One finding of several: what the worst of them say, told once each."""
-    found = list(dict.fromkeys(findings))
+    found = list(dict.fromkeys(findings)) or [_NOTHING]
     outcome = min((f.outcome for f in found), key=_WORST_FIRST.index)
     if outcome is Outcome.CONTRADICTION:
         said = [f for f in found if f.outcome.passing]

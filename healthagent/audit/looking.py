@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
 
 from healthagent.audit.evidence import (
@@ -21,6 +21,8 @@ from healthagent.audit.finding import Finding, not_seen, worst
 from healthagent.audit.launch import Launch, launch
 from healthagent.audit.requirement import Kind, Look
 from healthagent.core.observation import Unseen
+
+_START = "start it, or say which services are the app with --service NAME"
 
 
 def apps(judge: Callable[[App], Finding]) -> Look:
@@ -87,13 +89,17 @@ def app_images(judge: Callable[[App, Image], Finding]) -> Look:
         if isinstance(seen.images, Unseen):
             return not_seen(seen.images)
         return worst(
-            judge(app, image)
-            for image in seen.images
-            for app in seen.apps
-            if image.name in _names(app, seen) or len(seen.apps) == 1
+            worst(judge(app, image) for image in _of(app, seen.images, seen)) for app in seen.apps
         )
 
     return Look(Kind.IMAGE, look)
+
+
+def _of(app: App, images: Sequence[Image], seen: Evidence) -> Sequence[Image]:
+    """The images that are an app's: all of them where there is one app."""
+    if len(seen.apps) == 1:
+        return images
+    return [image for image in images if image.name in _names(app, seen)]
 
 
 def _names(app: App, seen: Evidence) -> set[str]:
@@ -116,17 +122,28 @@ def containers(judge: Callable[[Container], Finding]) -> Look:
     def look(seen: Evidence) -> Finding:
         if isinstance(seen.containers, Unseen):
             return not_seen(seen.containers)
-        return worst(judge(container) for container in seen.containers)
+        return worst((*map(judge, seen.containers), *_absent(seen, seen.containers, "runs")))
 
     return Look(Kind.LIVE, look)
 
 
 def replicas(judge: Callable[[Replica], Finding]) -> Look:
-    return agents(lambda agent: worst(judge(replica) for replica in agent.replicas))
+    return agents(lambda agent: worst(map(judge, agent.replicas)))
 
 
 def agents(judge: Callable[[Agent], Finding]) -> Look:
     def look(seen: Evidence) -> Finding:
-        return not_seen(seen.agent) if isinstance(seen.agent, Unseen) else judge(seen.agent)
+        if isinstance(seen.agent, Unseen):
+            return not_seen(seen.agent)
+        return worst((judge(seen.agent), *_absent(seen, seen.agent.replicas, "is watched as")))
 
     return Look(Kind.LIVE, look)
+
+
+def _absent(seen: Evidence, found: Iterable[Container | Replica], verb: str) -> Iterator[Finding]:
+    """The others tell nothing of a service that none of them belongs to."""
+    there = {each.service for each in found}
+    for app in seen.apps:
+        if app.service.name not in there:
+            none = f"no container {verb} {app.service.name}"
+            yield not_seen(Unseen(none, _START), app.service.place)

@@ -131,7 +131,7 @@ def _live(
         else Unseen("no acceptance run was shown", "audit with --acceptance FILE")
     )
     stack = evidence.stack
-    containers, images = engine.look(stack.project, stack.apps, gather.tags(stack), _say)
+    containers, images = engine.look(stack.project, gather.tags(stack), _say)
     return gather.joined(
         replace(
             evidence,

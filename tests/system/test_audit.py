@@ -90,7 +90,7 @@ def test_node_in_an_image_is_found_by_the_real_engine(
 
     monkeypatch.setenv("DOCKER_HOST", engine.host)
     said: list[str] = []
-    containers, images = reading.look("nobody", ["app"], [image_with_node], said.append)
+    containers, images = reading.look("nobody", {"app": image_with_node}, said.append)
 
     assert isinstance(containers, Unseen)
     assert "no container of project 'nobody'" in containers.reason

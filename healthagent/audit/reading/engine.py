@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import tarfile
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import closing
 from pathlib import PurePath
 from typing import Any
@@ -33,11 +33,11 @@ Say = Callable[[str], None]
 
 
 def look(
-    project: str, services: Sequence[str], tags: Iterable[str], say: Say
+    project: str, tags: Mapping[str, str], say: Say
 ) -> tuple[tuple[Container, ...] | Unseen, tuple[Image, ...] | Unseen]:
-    """The running containers of these services, and the images that they run or would run.
+    """The running containers of the services that ``tags`` names, and the images that they run.
 
-    ``tags`` are the images' names in the Compose files, for where no container runs.
+    ``tags`` has each service's image as the Compose files name it, for where no container runs.
     """
     url = os.environ.get("DOCKER_HOST") or DOCKER_SOCKET
     try:
@@ -47,17 +47,18 @@ def look(
         away = Unseen(notice.problem, f"{notice.remedy}, or name it in DOCKER_HOST")
         return away, away
     try:
-        containers = _containers(client, project, services)
+        containers = _containers(client, project, tags.keys())
         running = () if isinstance(containers, Unseen) else containers
-        wanted = list(dict.fromkeys((c.image_id, c.image) for c in running))
-        wanted = wanted or [(tag, tag) for tag in dict.fromkeys(tags)]
-        return containers, _images(url, wanted, say)
+        idle = tags.keys() - {c.service for c in running}
+        wanted = {c.image_id: c.image for c in running}
+        wanted |= {tag: tag for name, tag in tags.items() if name in idle}
+        return containers, _images(url, list(wanted.items()), say)
     finally:
         client.close()
 
 
 def _containers(
-    client: Any, project: str, services: Sequence[str]
+    client: Any, project: str, services: Collection[str]
 ) -> tuple[Container, ...] | Unseen:
     try:
         listed = client.containers(filters={"label": [f"{PROJECT}={project}"]})

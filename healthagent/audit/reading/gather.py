@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -97,12 +97,13 @@ def _siblings(asked: Files, audited: Stack) -> Iterator[Sibling]:
         yield Sibling(replace(stack, place=place), _apps(stack, asked))
 
 
-def tags(stack: Stack) -> Sequence[str]:
-    """The names of the app's images, as Compose gives them where the file gives none."""
-    return [
-        service.image.value if service.image else f"{stack.project}-{name}"
-        for name, service in ((name, stack.services[name]) for name in stack.apps)
-    ]
+def tags(stack: Stack) -> Mapping[str, str]:
+    """The name of each app's image, as Compose gives it where the file gives none."""
+    services = {name: stack.services[name] for name in stack.apps}
+    return {
+        name: service.image.value if service.image else f"{stack.project}-{name}"
+        for name, service in services.items()
+    }
 
 
 def joined(evidence: Evidence) -> Evidence:

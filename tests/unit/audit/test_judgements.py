@@ -405,6 +405,25 @@ def test_no_finding_tells_a_password() -> None:
     assert "postgres://shop:***@db/shop" in found.seen
 
 
+def test_nothing_to_look_at_is_not_seen() -> None:
+    assert worst(()).outcome is Outcome.NOT_SEEN
+    assert worst(()).remedy
+
+
+def test_a_service_without_a_container_is_not_seen_whatever_runs_beside_it(good: Evidence) -> None:
+    (app,) = good.apps
+    service = replace(app.service, name="back", image=None)
+    stack = replace(good.stack, apps=("app", "back"))
+    found = judgements(replace(good, apps=(app, replace(app, service=service)), stack=stack))
+    unseen = {j.requirement.id: j.finding.seen for j in found if not j.finding.outcome.passing}
+
+    for id_ in ("FR-1.2", "FR-3.1", "8.1.1", "FR-7.3", "AC-2"):
+        assert "no container runs back" in unseen[id_]
+    for id_ in ("FR-5.1", "NFR-1.1", "NFR-1.2"):
+        assert "no container is watched as back" in unseen[id_]
+    assert "there was nothing to look at" in unseen["8.1.3"], "its image was not looked into"
+
+
 def test_every_id_is_there_once_and_says_something() -> None:
     ids = [requirement.id for requirement in REQUIREMENTS]
 

@@ -177,16 +177,54 @@ class Saved:
         """Nothing is held."""
 
 
+class Running(Saved):
+    """An Engine where one container of a service runs."""
+
+    def __init__(self, service: str, image: str, **state: object) -> None:
+        super().__init__({"manifest.json": b'[{"Layers": null}]'})
+        self._labels = {engine.SERVICE: service}
+        self._image, self._state = image, {"Pid": 7} | state
+
+    def containers(self, **_: object) -> list[object]:
+        return [{"Id": "1", "Labels": self._labels}]
+
+    def inspect_container(self, _: str) -> dict[str, object]:
+        return {
+            "Id": "1", "Name": "/shop-1", "Image": "sha256:1", "State": self._state,
+            "Config": {"Image": self._image, "Labels": self._labels},
+            "HostConfig": {"RestartPolicy": {"Name": ""}, "LogConfig": {"Type": "json-file"}},
+        }  # fmt: skip
+
+    def top(self, *_: object) -> dict[str, object]:
+        return {}
+
+    def logs(self, *_: object, **__: object) -> bytes:
+        return b""
+
+
 def test_an_image_whose_layers_cannot_be_read_is_not_seen_and_says_how_to_build_it(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     files = {"blobs/sha256/aa": b"packed", "manifest.json": manifest("blobs/sha256/aa")}
     monkeypatch.setattr(engine, "connect", lambda *_: Saved(files))
-    _, images = engine.look("shop", ["app"], ["shop:1"], lambda _: None)
+    _, images = engine.look("shop", {"app": "shop:1"}, lambda _: None)
 
     assert isinstance(images, Unseen), "not seen is not met"
     assert "image shop:1 cannot be looked into: layer blobs/sha256/aa" in images.reason
     assert "compression=gzip" in images.remedy
+
+
+def test_the_image_of_a_service_without_a_container_is_looked_into(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    said: list[str] = []
+    monkeypatch.setattr(engine, "connect", lambda *_: Running("app", "shop:1"))
+    containers, images = engine.look("shop", {"app": "shop:1", "back": "back:1"}, said.append)
+
+    assert not isinstance(containers, Unseen)
+    assert not isinstance(images, Unseen)
+    assert [container.service for container in containers] == ["app"]
+    assert [image.name for image in images] == ["shop:1", "back:1"]
 
 
 def test_the_link_to_bun_in_its_own_image_is_no_node() -> None:
