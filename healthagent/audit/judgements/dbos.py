@@ -8,6 +8,7 @@ from string import Formatter
 from healthagent.audit.evidence import App, Call, Code, Package, Place, Replica
 from healthagent.audit.finding import Finding, met, not_met, not_seen
 from healthagent.audit.judgements.options import alone, constant, followed, told, variable
+from healthagent.audit.judgements.pools import DBOS
 from healthagent.core.observation import Unseen
 from healthagent.core.options import template
 
@@ -184,7 +185,7 @@ def _check(replica: Replica, others: set[str]) -> Finding:
     return met("one executor with the declared id is registered", replica.place)
 
 
-def pool_is_bounded(_app: App, code: Code) -> Finding:
+def pool_is_bounded(app: App, code: Code) -> Finding:
     configs = code.source.named("DBOS.setConfig")
     if not configs:
         return _none(code, "DBOS.setConfig()")
@@ -207,23 +208,11 @@ def pool_is_bounded(_app: App, code: Code) -> Finding:
             Unseen(f"where the pool's size comes from cannot be followed: {expression}", _SET),
             config.place,
         )
-    return met(f"systemDatabasePoolSize: {expression}", config.place)
+    return DBOS.is_small(app, code, config)
 
 
 def declares_dbos(app: App) -> Finding:
-    label = app.service.labels.get("healthagent.pool.dbos")
-    if label is None:
-        return not_met(
-            f"{app.service.name} declares no size of DBOS's pool", app.service.place,
-            remedy="label it healthagent.pool.dbos: env:DBOS_POOL_MAX",
-        )  # fmt: skip
-    name = label.value.removeprefix("env:")
-    if label.value.startswith("env:") and name not in app.service.environment:
-        return not_met(
-            f"the label names {name}, which {app.service.name} is not given", label.place,
-            remedy=f'set {name}: "3" in its environment',
-        )  # fmt: skip
-    return met(f"declared by {label}", label.place)
+    return DBOS.is_declared(app)
 
 
 def pool_live(replica: Replica) -> Finding:

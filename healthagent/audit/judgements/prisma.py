@@ -5,15 +5,12 @@ from __future__ import annotations
 import re
 
 from healthagent.audit.evidence import App, Call, Code, Package, Place, Replica
-from healthagent.audit.finding import Finding, met, not_met, not_seen
-from healthagent.audit.judgements.options import constant, variable
+from healthagent.audit.finding import Finding, met, not_met, not_seen, worst
+from healthagent.audit.judgements.options import constant, told, variable
+from healthagent.audit.judgements.pools import PRISMA
 from healthagent.core.observation import Unseen
 
 ADAPTER = "@prisma/adapter-pg"
-SMALL = 10
-"""Connections up to which a pool counts as small: the default of ``pg.Pool`` itself (its manual,
-"pg.Pool", ``max``)."""
-
 _POOL = "new Pool({ max: Number(process.env.PRISMA_POOL_MAX ?? 5), ... })"
 _MAJOR = re.compile(r"\D*(\d+)")
 
@@ -83,19 +80,7 @@ def pool_is_bounded(_app: App, code: Code) -> Finding:
 
 
 def declares_prisma(app: App) -> Finding:
-    label = app.service.labels.get("healthagent.pool.prisma")
-    if label is None:
-        return not_met(
-            f"{app.service.name} declares no size of Prisma's pool", app.service.place,
-            remedy="label it healthagent.pool.prisma: env:PRISMA_POOL_MAX",
-        )  # fmt: skip
-    name = label.value.removeprefix("env:")
-    if label.value.startswith("env:") and not _known(app, name):
-        return not_met(
-            f"the label names {name}, which {app.service.name} is not given", label.place,
-            remedy=f'set {name}: "5" in its environment',
-        )  # fmt: skip
-    return met(f"declared by {label}", label.place)
+    return PRISMA.is_declared(app)
 
 
 def pool_live(replica: Replica) -> Finding:
@@ -111,32 +96,7 @@ def pool_is_small(app: App, code: Code) -> Finding:
     pools = [pool for pool in code.source.named("Pool") if "max" in pool.options]
     if not pools:
         return pool_is_bounded(app, code)
-    for pool in pools:
-        size, place = _size(app, code, pool)
-        if size is None:
-            return not_met(
-                f"the pool's size has no default: max: {pool.options['max']}", pool.place,
-                remedy=_POOL,
-            )  # fmt: skip
-        if not 0 < size <= SMALL:
-            return not_met(
-                f"the pool's size is {size}", place,
-                remedy=f"take at most {SMALL}; replicas multiply it",
-            )  # fmt: skip
-    return met("the pool is small", pools[0].place)
-
-
-def _size(app: App, code: Code, pool: Call) -> tuple[int | None, Place]:
-    """What the Compose file sets, else the default that the source has."""
-    fixed = constant(pool.options["max"])
-    read = variable(code.source, pool.options["max"])
-    if fixed is not None or read is None:
-        return fixed, pool.place
-    name, default = read
-    told = app.service.environment.get(name)
-    if told is not None and constant(told.value) is not None:
-        return constant(told.value), told.place
-    return default, pool.place
+    return worst(PRISMA.is_small(app, code, pool) for pool in pools)
 
 
 def pool_by_variable(app: App, code: Code) -> Finding:
@@ -152,17 +112,12 @@ def pool_by_variable(app: App, code: Code) -> Finding:
             return not_seen(
                 Unseen(f"where max comes from cannot be followed: {expression}", _POOL), pool.place
             )
-        if not _known(app, read[0]):
+        if told(app, read[0]) is None:
             return not_met(
                 f"{app.service.name} is not given {read[0]}", pool.place, app.service.place,
                 remedy=f'set {read[0]}: "5" in its environment',
             )  # fmt: skip
     return met(f"max: {pools[0].options['max']}", pools[0].place)
-
-
-def _known(app: App, name: str) -> bool:
-    built = {} if isinstance(app.dockerfile, Unseen) else app.dockerfile.environment
-    return name in app.service.environment or name in built
 
 
 def _nothing(code: Code, wanted: str) -> Finding:

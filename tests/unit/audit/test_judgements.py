@@ -324,6 +324,53 @@ def test_another_member_of_the_same_name_is_not_the_executors_id(tmp_path: Path)
     assert outcomes(evidence(stack), Kind.FILES)["FR-5.3"] is Outcome.MET
 
 
+POOLS = (
+    ("PRISMA_POOL_MAX", "healthagent.pool.prisma", "FR-6.2"),
+    ("DBOS_POOL_MAX", "healthagent.pool.dbos", "7.3.2"),
+)
+
+
+@pytest.mark.parametrize(("variable", "label", "id_"), POOLS, ids=["Prisma", "DBOS"])
+@pytest.mark.parametrize(
+    ("declared", "value", "outcome"),
+    [
+        ("env:{}", "4", Outcome.MET),
+        ("4", "4", Outcome.MET),
+        ("2", "4", Outcome.NOT_MET),
+        ("many", "4", Outcome.NOT_MET),
+        ("env:{}", "lots", Outcome.NOT_MET),
+        ("env:ANOTHER", "4", Outcome.NOT_MET),
+    ],
+)
+def test_a_pool_is_declared_with_the_number_that_bounds_it(
+    tmp_path: Path, variable: str, label: str, id_: str, declared: str, value: str, outcome: Outcome
+) -> None:
+    stack = assemble(tmp_path)
+    labels = {label: declared.format(variable)}
+    override(stack, {"environment": {variable: value}, "labels": labels})
+    found = outcomes(evidence(stack), Kind.FILES)
+
+    assert found[id_] is outcome
+    assert found["NFR-1.1"].passing is (outcome is Outcome.MET)
+
+
+@pytest.mark.parametrize(
+    ("variable", "small"), [("PRISMA_POOL_MAX", "FR-6.3"), ("DBOS_POOL_MAX", "7.3.2")]
+)
+@pytest.mark.parametrize(("value", "outcome"), [("4", Outcome.MET), ("50", Outcome.NOT_MET)])
+def test_a_pool_may_have_its_size_from_the_image_and_is_small_there_too(
+    tmp_path: Path, variable: str, small: str, value: str, outcome: Outcome
+) -> None:
+    stack = assemble(tmp_path)
+    compose, dockerfile = stack / "compose.yaml", stack / "Dockerfile"
+    compose.write_text(re.sub(rf"\n *{variable}:.*", "", compose.read_text()))
+    dockerfile.write_text(f"{dockerfile.read_text()}ENV {variable}={value}\n")
+    found = outcomes(evidence(stack), Kind.FILES)
+
+    assert found[small] is outcome
+    assert found["NFR-1.1"].passing, "the label names what the image sets"
+
+
 def override(stack: Path, app: dict[str, object], **others: dict[str, object]) -> None:
     """An override of the app, and of other services; JSON is YAML too."""
     document = {"services": {"app": app, **others}}
