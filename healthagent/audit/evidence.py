@@ -61,10 +61,12 @@ class Build:
 
 @dataclass(frozen=True, slots=True)
 class Healthcheck:
-    """A HEALTHCHECK; ``enabled`` is false where one is switched off (``NONE``, ``disable``)."""
+    """A HEALTHCHECK; ``enabled`` is false where one is switched off (``NONE``, ``disable``), and
+    ``test`` the command that it runs."""
 
     enabled: bool
     place: Place
+    test: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -227,7 +229,7 @@ class Container:
 
     ``lines`` is how many of its newest log lines the Engine could show, ``None`` where its log
     driver keeps none. ``variables`` are the names of its variables; the values of those that begin
-    with ``OTEL_`` are in ``otel``.
+    with ``OTEL_`` are in ``otel``. ``told`` is what its HEALTHCHECK printed last.
     """
 
     name: str
@@ -243,6 +245,7 @@ class Container:
     processes: ProcessTree | Unseen
     variables: frozenset[str] = frozenset()
     otel: Mapping[str, str] = field(default_factory=dict)
+    told: str = ""
 
     @property
     def place(self) -> Place:

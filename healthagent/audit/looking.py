@@ -119,10 +119,19 @@ def _as_built(image: Image) -> Dockerfile:
 
 
 def containers(judge: Callable[[Container], Finding]) -> Look:
+    return watched(lambda container, _: judge(container))
+
+
+def watched(judge: Callable[[Container, Replica | None], Finding]) -> Look:
+    """Each container, beside what the agent says of it."""
+
     def look(seen: Evidence) -> Finding:
         if isinstance(seen.containers, Unseen):
             return not_seen(seen.containers)
-        return worst((*map(judge, seen.containers), *_absent(seen, seen.containers, "runs")))
+        told = () if isinstance(seen.agent, Unseen) else seen.agent.replicas
+        known = {replica.id: replica for replica in told}
+        found = (judge(container, known.get(container.id)) for container in seen.containers)
+        return worst((*found, *_absent(seen, seen.containers, "runs")))
 
     return Look(Kind.LIVE, look)
 

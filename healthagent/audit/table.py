@@ -29,6 +29,7 @@ from healthagent.audit.looking import (
     images,
     launches,
     replicas,
+    watched,
 )
 from healthagent.audit.looking import packages as of_package
 from healthagent.audit.requirement import Look, Requirement, files, live
@@ -135,7 +136,7 @@ _REQUIREMENTS = (
         (
             apps(health.enforces_health),
             app_images(health.image_has_healthcheck),
-            containers(health.is_checked),
+            watched(health.is_checked),
         ),
         contradiction="Docker enforces nothing by HEALTHCHECK: it marks a container unhealthy and "
         "never restarts it, whatever `restart` says. What acts on the mark is the routing (8.3).",
@@ -262,7 +263,7 @@ _REQUIREMENTS = (
         (
             apps(health.has_healthcheck),
             app_images(health.image_has_healthcheck),
-            containers(health.is_checked),
+            watched(health.is_checked),
         ),
     ),
     Requirement(

@@ -27,6 +27,9 @@ _PASTE = "paste Dockerfile.fragment into the Dockerfile"
 _SAYS_NO = re.compile(r"GET \S+ answered 503\b")
 """How the agent tells of an endpoint that is there, and says that its replica is not."""
 
+_CANNOT_FAIL = re.compile(
+    r"(?:\S*sh -c )?(?:.*(?:\|\||;)\s*)?(?:(?:\S*/)?true|:|exit 0)\s*;?", re.DOTALL
+)
 _AGENT = "--providers.http.endpoint=http://agent:9180/traefik"
 
 
@@ -113,6 +116,8 @@ def image_has_healthcheck(app: App, image: Image) -> Finding:
 def _is_enabled(own: Healthcheck) -> Finding:
     if not own.enabled:
         return not_met("the HEALTHCHECK is switched off", own.place, remedy=_PASTE)
+    if _CANNOT_FAIL.fullmatch(own.test):
+        return not_met(f"the HEALTHCHECK cannot fail: {own.test}", own.place, remedy=_PASTE)
     return met("there is a HEALTHCHECK", own.place)
 
 
@@ -121,11 +126,19 @@ def enforces_health(app: App) -> Finding:
     return resolved(found.seen, *found.places) if found.outcome.passing else found
 
 
-def is_checked(container: Container) -> Finding:
+def is_checked(container: Container, replica: Replica | None) -> Finding:
+    """Docker's mark is worth what the HEALTHCHECK is: one that fails on a replica which the agent
+    finds ready, such as for a program that the image lacks, tells nothing of the app."""
     if container.health is None:
         return not_met(
             "Docker checks nothing in it", container.place,
             remedy=f"{_PASTE}, and recreate the containers",
+        )  # fmt: skip
+    if container.health == "unhealthy" and replica and replica.ready:
+        why = f" ({container.told})" if container.told else ""
+        return not_met(
+            f"Docker finds it unhealthy{why}, while the agent finds it ready", container.place,
+            remedy=f"`docker inspect {container.name}` shows its HEALTHCHECK; {_PASTE}",
         )  # fmt: skip
     return met(f"Docker checks it, and finds it {container.health}", container.place)
 

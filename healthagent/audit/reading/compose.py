@@ -327,7 +327,12 @@ def _healthcheck(node: Node | None) -> Healthcheck | None:
     off = (disabled is not None and disabled.value.lower() in _TRUE) or words[:1] == ["NONE"]
     if not off and not words:
         return None  # only its times are set: whether there is one the image says
-    return Healthcheck(not off, node.place)
+    return Healthcheck(not off, node.place, tested(words))
+
+
+def tested(words: Sequence[str]) -> str:
+    """The command of a HEALTHCHECK's test, which may begin with how it is run."""
+    return " ".join(words[1:] if words[:1] in (["CMD"], ["CMD-SHELL"]) else words)
 
 
 def _ports(node: Node | None) -> Iterable[Text]:

@@ -129,7 +129,8 @@ def _command(rest: Text | None) -> Command | None:
 def _healthcheck(rest: Text | None) -> Healthcheck | None:
     if rest is None:
         return None
-    return Healthcheck(rest.value.strip().upper() != "NONE", rest.place)
+    test = re.split(r"\bCMD\b", rest.value, maxsplit=1, flags=re.IGNORECASE)[-1].strip()
+    return Healthcheck(test.upper() != "NONE", rest.place, str(_command(Text(test, rest.place))))
 
 
 def _environment(body: list[Instruction]) -> dict[str, Text]:

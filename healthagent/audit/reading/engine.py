@@ -11,6 +11,7 @@ from typing import Any
 
 from healthagent.audit.evidence import Command, Container, Healthcheck, Image, Place
 from healthagent.audit.reading import layers
+from healthagent.audit.reading.compose import tested
 from healthagent.config.tables import DOCKER_SOCKET
 from healthagent.core.observation import Process, ProcessTree, Unseen
 from healthagent.docker_api import FAULTS, connect, explained
@@ -101,8 +102,16 @@ def container(
         },
         processes=top if isinstance(top, Unseen) else _tree(document["State"]["Pid"], top),
         variables=frozenset(variables),
+        told=_last_line(health),
         otel={k: v for k, v in variables.items() if k.startswith("OTEL_") and "HEADERS" not in k},
     )
+
+
+def _last_line(health: Mapping[str, Any]) -> str:
+    """Of what the HEALTHCHECK printed last, which may say what it is about."""
+    looks = health.get("Log") or ()
+    lines = (looks[-1]["Output"] if looks else "").strip().splitlines()
+    return lines[-1][:200] if lines else ""
 
 
 def _tree(root: int, top: Mapping[str, Any]) -> ProcessTree:
@@ -167,7 +176,7 @@ def image(name: str, document: Mapping[str, Any], files: Mapping[str, tuple[str,
         files,
         entrypoint=_command(config.get("Entrypoint"), place),
         command=_command(config.get("Cmd"), place),
-        healthcheck=Healthcheck(test[0] != "NONE", place) if test else None,
+        healthcheck=Healthcheck(test[0] != "NONE", place, tested(test)) if test else None,
     )
 
 

@@ -324,6 +324,53 @@ def test_another_member_of_the_same_name_is_not_the_executors_id(tmp_path: Path)
     assert outcomes(evidence(stack), Kind.FILES)["FR-5.3"] is Outcome.MET
 
 
+def test_a_healthcheck_that_fails_on_a_ready_replica_enforces_nothing(good: Evidence) -> None:
+    assert not isinstance(good.containers, Unseen)
+    assert not isinstance(good.agent, Unseen)
+    first, *others = good.containers
+    sick = replace(first, health="unhealthy", told="exec: curl: not found")
+    seen = replace(good, containers=(sick, *others))
+    found = {j.requirement.id: j.finding for j in judgements(seen)}
+
+    for id_ in ("FR-7.3", "8.1.3", "AC-6"):
+        assert found[id_].outcome is Outcome.NOT_MET
+        assert "curl: not found" in found[id_].seen
+    replicas = tuple(replace(r, ready=r.id != first.id) for r in good.agent.replicas)
+    honest = outcomes(replace(seen, agent=replace(good.agent, replicas=replicas)))
+    assert honest["8.1.3"] is Outcome.MET, "it is unhealthy, and Docker says so"
+
+
+@pytest.mark.parametrize(
+    ("written", "outcome"),
+    [
+        ('CMD ["true"]', Outcome.NOT_MET),
+        ("--interval=5s CMD /bin/true", Outcome.NOT_MET),
+        ("CMD exit 0", Outcome.NOT_MET),
+        ("CMD curl -f http://127.0.0.1:3000/readyz || exit 0", Outcome.NOT_MET),
+        ("CMD curl -f http://127.0.0.1:3000/readyz || exit 1", Outcome.MET),
+        ('CMD ["/healthprobe", "--ready"]', Outcome.MET),
+    ],
+)
+def test_a_healthcheck_that_cannot_fail_is_none(
+    tmp_path: Path, written: str, outcome: Outcome
+) -> None:
+    stack = assemble(tmp_path)
+    dockerfile = stack / "Dockerfile"
+    dockerfile.write_text(f"{dockerfile.read_text()}HEALTHCHECK {written}\n")
+
+    assert outcomes(evidence(stack), Kind.FILES)["8.1.3"] is outcome
+
+
+@pytest.mark.parametrize("test", [["CMD", "true"], ["CMD-SHELL", "exit 0"], "exit 0"])
+def test_nor_does_one_of_the_compose_file_that_cannot_fail_count(
+    tmp_path: Path, test: object
+) -> None:
+    stack = assemble(tmp_path)
+    override(stack, {"healthcheck": {"test": test}})
+
+    assert outcomes(evidence(stack), Kind.FILES)["FR-7.3"] is Outcome.NOT_MET
+
+
 POOLS = (
     ("PRISMA_POOL_MAX", "healthagent.pool.prisma", "FR-6.2"),
     ("DBOS_POOL_MAX", "healthagent.pool.dbos", "7.3.2"),

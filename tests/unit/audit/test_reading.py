@@ -227,6 +227,16 @@ def test_the_image_of_a_service_without_a_container_is_looked_into(
     assert [image.name for image in images] == ["shop:1", "back:1"]
 
 
+def test_what_a_healthcheck_printed_last_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    looks = [{"Output": "ok"}, {"Output": "OCI runtime exec failed\nexec: curl: not found\n"}]
+    sick = Running("app", "shop:1", Health={"Status": "unhealthy", "Log": looks})
+    monkeypatch.setattr(engine, "connect", lambda *_: sick)
+    containers, _ = engine.look("shop", {"app": "shop:1"}, lambda _: None)
+
+    assert not isinstance(containers, Unseen)
+    assert (containers[0].health, containers[0].told) == ("unhealthy", "exec: curl: not found")
+
+
 def test_the_link_to_bun_in_its_own_image_is_no_node() -> None:
     assert layers.files(saved({"usr/local/bin/node": "/usr/local/bin/bun"})) == {}
     assert layers.files(saved({"usr/bin/nodejs": "/opt/node/bin/node"})) == {
