@@ -90,6 +90,8 @@ class Service:
     ports: tuple[Text, ...] = ()
     namespaces: Mapping[str, Text] = field(default_factory=dict)
     """``network_mode``, ``pid`` and ``ipc``, as far as they are written."""
+    mounts: bool = False
+    """Whether it has files from elsewhere: ``volumes`` or ``configs``."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from urllib.parse import urlsplit
 
 from healthagent.audit.evidence import (
@@ -19,7 +19,7 @@ from healthagent.audit.evidence import (
     Replica,
     Service,
 )
-from healthagent.audit.finding import Finding, met, not_met, not_seen, resolved, worst
+from healthagent.audit.finding import Finding, Outcome, met, not_met, not_seen, resolved, worst
 from healthagent.audit.requirement import Look, files
 from healthagent.core.observation import Unseen
 
@@ -27,6 +27,7 @@ _PASTE = "paste Dockerfile.fragment into the Dockerfile"
 _SAYS_NO = re.compile(r"GET \S+ answered 503\b")
 """How the agent tells of an endpoint that is there, and says that its replica is not."""
 
+_ASK = "audit with --traefik URL: its API"
 _CANNOT_FAIL = re.compile(
     r"(?:\S*sh -c )?(?:.*(?:\|\||;)\s*)?(?:(?:\S*/)?true|:|exit 0)\s*;?", re.DOTALL
 )
@@ -147,50 +148,67 @@ def _proxies(seen: Evidence) -> list[Service]:
     return [
         service
         for service in seen.stack.services.values()
-        if "traefik" in (service.image.value if service.image else service.name)
+        if "traefik" in (service.image.value if service.image else service.name).rsplit("/", 1)[-1]
     ]
 
 
 def _routes_by_health(seen: Evidence) -> Finding:
-    proxies = _proxies(seen)
-    if not proxies:
-        return not_met(
-            "no service is Traefik", seen.stack.place,
-            remedy=f"add traefik:v3 with {_AGENT}",
-        )  # fmt: skip
-    for proxy in proxies:
-        arguments = proxy.command.words if proxy.command else ()
+    """By what Traefik is told at its start; by its own word where that is in no Compose file."""
+    proxies = [(proxy, _settings(proxy)) for proxy in _proxies(seen)]
+    for proxy, settings in proxies:
         place = proxy.command.place if proxy.command else proxy.place
-        settings = {
-            key.lower().lstrip("-"): value
-            for key, _, value in (word.partition("=") for word in arguments)
-        } | {
-            name.lower().removeprefix("traefik_").replace("_", "."): text.value
-            for name, text in proxy.environment.items()
-            if name.startswith("TRAEFIK_")
-        }
         if urlsplit(settings.get("providers.http.endpoint", "")).path.rstrip("/") == "/traefik":
             return met("Traefik takes its servers from the agent, the ready ones alone", place)
         if any(key.startswith("providers.docker") for key in settings):
             return _by_docker(seen, place)
-        if any(key.startswith("providers.file") for key in settings):
-            return not_seen(
-                Unseen("Traefik reads files that were not looked at", f"use {_AGENT}"), place
-            )
-    return not_met(
-        "Traefik has no provider that knows who is ready", *(p.place for p in proxies),
-        remedy=f"give it {_AGENT}",
-    )  # fmt: skip
+    if proxies and all(_tells_all(*each) for each in proxies):
+        return not_met(
+            "Traefik has no provider that knows who is ready", *(p.place for p, _ in proxies),
+            remedy=f"give it {_AGENT}",
+        )  # fmt: skip
+    unseen = Unseen("Traefik's static configuration was not looked at", _ASK)
+    return _by_its_word(seen, not_seen(unseen, *(proxy.place for proxy, _ in proxies)))
+
+
+def _by_its_word(seen: Evidence, otherwise: Finding) -> Finding:
+    return otherwise if isinstance(seen.router, Unseen) else routed_are_ready(seen)
+
+
+def _settings(proxy: Service) -> dict[str, str]:
+    """Traefik's static configuration, as flags and variables give it; what they switch off is not
+    there (https://doc.traefik.io/traefik/getting-started/configuration-overview)."""
+    words = proxy.command.words if proxy.command else ()
+    given = {
+        key.lower().lstrip("-"): value for key, _, value in (word.partition("=") for word in words)
+    } | {
+        name.lower().removeprefix("traefik_").replace("_", "."): text.value
+        for name, text in proxy.environment.items()
+        if name.startswith("TRAEFIK_")
+    }
+    return {key: value for key, value in given.items() if not _is_off(key, value)}
+
+
+def _is_off(key: str, value: str) -> bool:
+    return re.fullmatch(r"providers\.\w+", key) is not None and value.lower() == "false"
+
+
+def _tells_all(proxy: Service, settings: Mapping[str, str]) -> bool:
+    """Whether no file, and no provider that is not known here, may say more."""
+    told = (proxy.command or settings) and not (proxy.mounts or proxy.build)
+    return bool(told) and not any(k.startswith(("providers.", "configfile")) for k in settings)
 
 
 def _by_docker(seen: Evidence, place: Place) -> Finding:
     """Traefik's Docker provider leaves out what is not ``healthy``, where there is a HEALTHCHECK
-    (its ``pkg/provider/docker``); a health check of Traefik's own is as good."""
+    (its ``pkg/provider/docker``); a health check of Traefik's own, which has a path, is as good."""
     for app in seen.apps:
-        own = [key for key in app.service.labels if ".loadbalancer.healthcheck." in key.lower()]
-        if own:
+        keys = map(str.lower, app.service.labels)
+        if any(key.endswith(".loadbalancer.healthcheck.path") for key in keys):
             continue
-        if not has_healthcheck(app).outcome.passing:
+        found = has_healthcheck(app)
+        if found.outcome is Outcome.NOT_SEEN:
+            return _by_its_word(seen, found)
+        if not found.outcome.passing:
             return not_met(
                 f"Traefik's Docker provider routes to {app.service.name} whatever its health",
                 place, app.service.place,

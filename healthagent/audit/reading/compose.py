@@ -265,6 +265,7 @@ def _service(name: str, node: Node, variables: Mapping[str, str]) -> Service:
             for key in ("network_mode", "pid", "ipc")
             if (text := _string(entries.get(key))) is not None
         },
+        mounts=any(isinstance(entries.get(key), Seq) for key in ("volumes", "configs")),
     )
 
 

@@ -324,6 +324,59 @@ def test_another_member_of_the_same_name_is_not_the_executors_id(tmp_path: Path)
     assert outcomes(evidence(stack), Kind.FILES)["FR-5.3"] is Outcome.MET
 
 
+@pytest.mark.parametrize(
+    "traefik",
+    [
+        None,
+        {"volumes": ["./traefik.yml:/etc/traefik/traefik.yml:ro"]},
+        {"command": ["--configfile=/traefik.yml"]},
+        {"command": ["--providers.file.directory=/conf"]},
+        {"command": ["--providers.http.endpoint=http://elsewhere/configuration"]},
+    ],
+    ids=["elsewhere", "mounted", "file", "file provider", "other provider"],
+)
+def test_a_traefik_that_is_configured_elsewhere_has_its_own_word(
+    tmp_path: Path, traefik: dict[str, object] | None
+) -> None:
+    stack = assemble(tmp_path)
+    compose = stack / "compose.yaml"
+    files, _, _ = compose.read_text().partition("  traefik:\n")
+    own = json.dumps({"image": "traefik:v3.7.15"} | traefik) if traefik is not None else ""
+    compose.write_text(f"{files}  traefik: {own}" if own else files)
+    seen = evidence(stack)
+    found = {j.requirement.id: j.finding for j in judgements(replace(seen, router=UNASKED))}
+
+    assert passing(judgements(seen)), "Traefik's API testifies"
+    for id_ in ("FR-7.4", "8.3.1", "AC-6"):
+        assert found[id_].outcome is Outcome.NOT_SEEN
+        assert "audit with --traefik" in found[id_].remedy
+
+
+@pytest.mark.parametrize(
+    ("flags", "labels", "outcome"),
+    [
+        (["--providers.docker"], {}, Outcome.NOT_MET),
+        (["--providers.docker=true"], {"healthcheck.interval": "5s"}, Outcome.NOT_MET),
+        (["--providers.docker=true"], {"healthcheck.path": "/readyz"}, Outcome.MET),
+    ],
+)
+def test_the_docker_provider_wants_a_health_check_with_a_path(
+    tmp_path: Path, flags: list[str], labels: dict[str, str], outcome: Outcome
+) -> None:
+    stack = assemble(tmp_path, "no_healthcheck")
+    own = {f"traefik.http.services.app.loadbalancer.{key}": value for key, value in labels.items()}
+    override(stack, {"labels": own}, traefik={"command": flags})
+
+    assert outcomes(evidence(stack), Kind.FILES)["FR-7.4"] is outcome
+
+
+def test_a_docker_provider_that_is_switched_off_is_none(tmp_path: Path) -> None:
+    stack = assemble(tmp_path)
+    override(stack, {}, traefik={"command": ["--providers.docker=false"]})
+
+    assert outcomes(evidence(stack))["8.3.1"] is Outcome.NOT_MET
+
+
 def test_a_healthcheck_that_fails_on_a_ready_replica_enforces_nothing(good: Evidence) -> None:
     assert not isinstance(good.containers, Unseen)
     assert not isinstance(good.agent, Unseen)
