@@ -290,7 +290,8 @@ class Replica:
 
 @dataclass(frozen=True, slots=True)
 class Server:
-    """One Postgres server's connections as ``/budget`` counts them."""
+    """One Postgres server's connections as ``/budget`` counts them. ``replicas`` are the names of
+    those that use it, the stack's and others."""
 
     name: str
     planned: int
@@ -300,6 +301,7 @@ class Server:
     others: int
     surge: int
     fits: bool
+    replicas: frozenset[str]
 
 
 @dataclass(frozen=True, slots=True)

@@ -22,6 +22,7 @@ from healthagent.audit.launch import Launch, launch
 from healthagent.audit.requirement import Kind, Look
 from healthagent.core.observation import Unseen
 
+_WATCH = 'see `healthagent status`; recreate it with the label healthagent.enable: "true"'
 _START = "start it, or say which services are the app with --service NAME"
 
 
@@ -141,12 +142,31 @@ def replicas(judge: Callable[[Replica], Finding]) -> Look:
 
 
 def agents(judge: Callable[[Agent], Finding]) -> Look:
+    def one(seen: Evidence) -> Finding:
+        return not_seen(seen.agent) if isinstance(seen.agent, Unseen) else judge(seen.agent)
+
+    return attested(one)
+
+
+def attested(judge: Callable[[Evidence], Finding]) -> Look:
+    """By what the agent says, which is nothing of what it does not watch."""
+
     def look(seen: Evidence) -> Finding:
+        found = judge(seen)
         if isinstance(seen.agent, Unseen):
-            return not_seen(seen.agent)
-        return worst((judge(seen.agent), *_absent(seen, seen.agent.replicas, "is watched as")))
+            return found
+        watched = seen.agent.replicas
+        return worst((found, *_absent(seen, watched, "is watched as"), *_unwatched(seen, watched)))
 
     return Look(Kind.LIVE, look)
+
+
+def _unwatched(seen: Evidence, replicas: Iterable[Replica]) -> Iterator[Finding]:
+    known = {replica.id for replica in replicas}
+    for container in () if isinstance(seen.containers, Unseen) else seen.containers:
+        if container.id not in known:
+            unknown = f"the agent does not watch {container.name}"
+            yield not_seen(Unseen(unknown, _WATCH), container.place)
 
 
 def _absent(seen: Evidence, found: Iterable[Container | Replica], verb: str) -> Iterator[Finding]:

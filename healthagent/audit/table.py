@@ -22,6 +22,7 @@ from healthagent.audit.looking import (
     agents,
     app_images,
     apps,
+    attested,
     codes,
     containers,
     dockerfiles,
@@ -144,7 +145,7 @@ _REQUIREMENTS = (
     Requirement(
         "FR-7.4",
         "Traefik routes to healthy containers alone",
-        (health.ROUTES_BY_HEALTH, live(health.routed_are_ready)),
+        (health.ROUTES_BY_HEALTH, attested(health.routed_are_ready)),
     ),
     Requirement(
         "NFR-1.1",
@@ -164,7 +165,7 @@ _REQUIREMENTS = (
         (
             apps(processes.is_apart),
             containers(processes.is_apart_live),
-            live(processes.others_serve),
+            attested(processes.others_serve),
         ),
     ),
     Requirement(
@@ -279,7 +280,9 @@ _REQUIREMENTS = (
         "Traefik's routing goes by health",
         (health.ROUTES_BY_HEALTH, apps(health.has_router)),
     ),
-    Requirement("8.3.2", "Unhealthy containers leave rotation", (live(health.routed_are_ready),)),
+    Requirement(
+        "8.3.2", "Unhealthy containers leave rotation", (attested(health.routed_are_ready),)
+    ),
     Requirement("9.1", "The migration goes in phases", (files(migration.phases),)),
     Requirement(
         "9.2",

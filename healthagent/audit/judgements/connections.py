@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from healthagent.audit.evidence import Agent, App, Code, Place, Replica
+from healthagent.audit.evidence import Agent, App, Code, Place, Replica, Server
 from healthagent.audit.finding import Finding, met, not_met, not_seen, resolved, worst
 from healthagent.audit.judgements import dbos, prisma
 from healthagent.core.observation import Unseen
@@ -29,30 +29,40 @@ def add_up(agent: Agent) -> Finding:
             *(replica.place for replica in unknown),
             remedy="label the service healthagent.pool.prisma and healthagent.pool.dbos",
         )
-    if not agent.servers:
-        away = agent.outage or "the agent sees no Postgres server"
+    names = {replica.name for replica in agent.replicas}
+    servers = [server for server in agent.servers if server.replicas & names]
+    for server in servers:
+        if not server.fits:
+            return not_met(
+                f"{server.name}: {server.planned} planned and {server.surge} in a rollout do not "
+                f"fit {server.allowed}", agent.place,
+                remedy="see `healthagent budget`; lower the pools or raise max_connections",
+            )  # fmt: skip
+    uncounted = names.difference(*(server.replicas for server in servers))
+    if uncounted:
+        away = agent.outage or f"the agent sees no Postgres server of {min(uncounted)}"
         return not_seen(Unseen(away, "see `healthagent budget`"), agent.place)
-    full = [server for server in agent.servers if not server.fits]
-    for server in full:
-        return not_met(
-            f"{server.name}: {server.planned} planned and {server.surge} in a rollout do not fit "
-            f"{server.allowed}", agent.place,
-            remedy="see `healthagent budget`; lower the pools or raise max_connections",
-        )  # fmt: skip
-    sums = ", ".join(
-        f"{server.planned} = {_terms(agent)} + {server.agent} agent"
-        + (f" + {server.others} others" if server.others else "")
-        + f" of {server.allowed} at {server.name}"
-        for server in agent.servers
-    )
-    return resolved(sums, agent.place)
+    return resolved(", ".join(_sum(server, agent) for server in servers), agent.place)
 
 
-def _terms(agent: Agent) -> str:
-    pools = [replica.pools for replica in agent.replicas]
+def _sum(server: Server, agent: Agent) -> str:
+    """All that is planned there: replicas that are not the stack's may share the server."""
+    ours = [replica for replica in agent.replicas if replica.name in server.replicas]
+    declared = sum(replica.declared or 0 for replica in ours)
+    beside = {
+        "other replicas'": server.planned - server.agent - server.others - declared,
+        "agent": server.agent,
+        "others": server.others,
+    }
+    terms = [_terms(ours), *(f"{count} {whose}" for whose, count in beside.items() if count)]
+    return f"{server.planned} = {' + '.join(terms)} of {server.allowed} at {server.name}"
+
+
+def _terms(ours: list[Replica]) -> str:
+    pools = [replica.pools for replica in ours]
     if len(set(pools)) == 1 and None not in pools[0]:
         return f"{len(pools)} x ({pools[0][0]} + {pools[0][1]})"
-    return " + ".join(str(replica.declared) for replica in agent.replicas)
+    return " + ".join(str(replica.declared) for replica in ours)
 
 
 def has_one_pool(_app: App, code: Code) -> Finding:

@@ -264,7 +264,9 @@ def others_serve(seen: Evidence) -> Finding:
     ready = [replica for replica in agent.replicas if replica.ready]
     if len(agent.replicas) < 2:
         return not_seen(
-            Unseen("one replica runs: there is no other", "scale to two or more, and audit again"),
+            Unseen(
+                "one replica is watched: there is no other", "scale to two or more, and audit again"
+            ),
             agent.place,
         )
     if not ready and agent.outage:

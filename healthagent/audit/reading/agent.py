@@ -51,4 +51,8 @@ def _replica(target: Document, share: Document) -> Replica:
 
 def _server(server: Document) -> Server:
     fields = ("planned", "allowed", "held", "agent", "others", "surge", "fits")
-    return Server(name=server["server"], **{field: server[field] for field in fields})
+    return Server(
+        name=server["server"],
+        replicas=frozenset(share["name"] for share in server["replicas"]),
+        **{field: server[field] for field in fields},
+    )

@@ -13,7 +13,7 @@ from healthagent.audit.evidence import Command, Container, Healthcheck, Image, P
 from healthagent.audit.reading import layers
 from healthagent.audit.reading.compose import tested
 from healthagent.config.tables import DOCKER_SOCKET
-from healthagent.core.observation import Process, ProcessTree, Unseen
+from healthagent.core.observation import Elsewhere, Process, ProcessTree, Unseen
 from healthagent.docker_api import FAULTS, connect, explained
 
 SILENCE = 60
@@ -74,7 +74,9 @@ def _containers(
     except _BROKEN as error:
         return Unseen(f"the Docker Engine does not tell: {_short(error)}", "look at dockerd's log")
     if not found:
-        return Unseen(f"no container of project {project!r} runs {' or '.join(services)}", _START)
+        return Elsewhere(
+            f"no container of project {project!r} runs {' or '.join(services)}", _START
+        )
     return tuple(sorted(found, key=lambda c: c.name))
 
 

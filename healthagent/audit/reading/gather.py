@@ -10,7 +10,7 @@ from pathlib import Path
 from healthagent.audit.evidence import App, Evidence, Service, Sibling, Stack
 from healthagent.audit.reading import compose, dockerfile, source
 from healthagent.audit.reading.tree import fault
-from healthagent.core.observation import Unseen
+from healthagent.core.observation import Elsewhere, Unseen
 from healthagent.errors import ConfigurationError
 
 _COMPOSE_FILE = re.compile(r"(?:docker-)?compose\.[\w.-]*ya?ml")
@@ -107,16 +107,20 @@ def tags(stack: Stack) -> Mapping[str, str]:
 
 
 def joined(evidence: Evidence) -> Evidence:
-    """An agent that watches other containers than those of this stack is no witness of it."""
+    """What the agent says of this stack's own containers. It may watch others beside them, and is
+    no witness where it watches none of them."""
     agent, containers = evidence.agent, evidence.containers
-    if isinstance(agent, Unseen) or isinstance(containers, Unseen):
+    if isinstance(agent, Unseen):
         return evidence
+    if isinstance(containers, Unseen):
+        return (
+            replace(evidence, agent=containers) if isinstance(containers, Elsewhere) else evidence
+        )
     ids = {container.id for container in containers}
-    if ids & {replica.id for replica in agent.replicas}:
-        return evidence
+    ours = tuple(replica for replica in agent.replicas if replica.id in ids)
     other = Unseen(
         f"the agent at {agent.url} watches other containers than project "
         f"{evidence.stack.project!r} has",
         "name this stack's own with --agent URL",
     )
-    return replace(evidence, agent=other)
+    return replace(evidence, agent=replace(agent, replicas=ours) if ours else other)

@@ -13,6 +13,7 @@ from healthagent.audit.document import document
 from healthagent.audit.evidence import Evidence, Verdict
 from healthagent.audit.finding import Outcome, met, not_met, not_seen, resolved, worst
 from healthagent.audit.judgements import health
+from healthagent.audit.judgements.connections import add_up
 from healthagent.audit.judgements.health import routed_are_ready
 from healthagent.audit.judgements.observability import metrics_arrive
 from healthagent.audit.judgements.processes import ends_live, others_serve
@@ -21,7 +22,7 @@ from healthagent.audit.reading import gather
 from healthagent.audit.reading.traefik import UNASKED
 from healthagent.audit.requirement import Kind, passing
 from healthagent.audit.table import REQUIREMENTS
-from healthagent.core.observation import Process, ProcessTree, Unseen
+from healthagent.core.observation import Elsewhere, Process, ProcessTree, Unseen
 from provision.paths import ROOT
 from tests.unit.audit.stacks import assemble, evidence, judgements, outcomes
 
@@ -79,6 +80,45 @@ def test_an_agent_of_another_stack_is_no_witness(good: Evidence) -> None:
 
     assert isinstance(joined.agent, Unseen)
     assert gather.joined(good) == good
+
+
+def test_an_agent_is_no_witness_of_a_project_that_runs_no_container(good: Evidence) -> None:
+    none = Elsewhere("no container of project 'nope' runs app", "start it")
+    hidden = Unseen("there is no socket", "mount it")
+
+    assert gather.joined(replace(good, containers=none)).agent == none
+    assert gather.joined(replace(good, containers=hidden)).agent == good.agent
+
+
+def test_a_sick_replica_of_another_project_is_not_laid_to_this_one(good: Evidence) -> None:
+    assert not isinstance(good.agent, Unseen)
+    stranger = replace(good.agent.replicas[0], name="other-app-1", id="f" * 64, checks=FROZEN)
+    both = replace(good.agent, replicas=(*good.agent.replicas, stranger))
+
+    assert gather.joined(replace(good, agent=both)) == good
+
+
+def test_a_container_that_the_agent_does_not_watch_is_named(good: Evidence) -> None:
+    assert not isinstance(good.agent, Unseen)
+    first, *others = good.agent.replicas
+    seen = replace(good, agent=replace(good.agent, replicas=(first,)))
+    found = {j.requirement.id: j.finding for j in judgements(seen)}
+
+    for id_ in ("NFR-1.1", "NFR-1.2", "FR-5.1", "FR-7.1", "FR-7.4"):
+        assert found[id_].outcome is Outcome.NOT_SEEN
+        assert all(f"the agent does not watch {r.name}" in found[id_].seen for r in others)
+
+
+def test_what_other_replicas_may_hold_of_the_same_server_is_in_the_sum(good: Evidence) -> None:
+    assert not isinstance(good.agent, Unseen)
+    (server,) = good.agent.servers
+    shared = replace(server, planned=33, others=2, replicas=server.replicas | {"back-1"})
+    strange = replace(server, name="other:5432", fits=False, replicas=frozenset({"back-1"}))
+    found = add_up(replace(good.agent, servers=(shared, strange)))
+
+    assert found.seen == (
+        "33 = 3 x (5 + 3) + 6 other replicas' + 1 agent + 2 others of 67 at postgres:5432"
+    )
 
 
 @pytest.mark.parametrize(
