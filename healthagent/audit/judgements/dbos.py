@@ -24,7 +24,8 @@ _SCALED = re.compile(
     r"availableParallelism|hardwareConcurrency|\bcpus\(\)|loadavg|requests?\b.*\*|WEB_CONCURRENCY|"
     r"inFlight|pendingRequests"
 )
-_BOUNDS = ("concurrency", "workerConcurrency", "globalConcurrency")
+_BOUND = re.compile(r"\b(?:concurrency|workerConcurrency|globalConcurrency)\b")
+_QUEUE = 'DBOS.registerQueue("NAME", { workerConcurrency: 4 })'
 
 
 def is_there(_app: App, _code: Code, package: Package) -> Finding:
@@ -236,19 +237,34 @@ def does_not_scale_with_requests(_app: App, code: Code) -> Finding:
                     )  # fmt: skip
     queues = code.source.named("WorkflowQueue", "DBOS.registerQueue")
     for queue in queues:
-        if not any(bound in queue.options for bound in _BOUNDS) and not queue.spread:
-            second = queue.arguments[1:2]
-            if second and constant(second[0]) is not None:
-                continue
+        if _is_bounded(code, queue) is False:
             return not_met(
                 f"queue {queue.arguments[0] if queue.arguments else ''} takes as many workflows "
                 "as requests bring", queue.place,
                 remedy="give it workerConcurrency",
             )  # fmt: skip
+    for queue in queues:
+        if _is_bounded(code, queue) is None:
+            return not_seen(
+                Unseen(f"the options of queue {queue.arguments[0]} cannot be followed", _QUEUE),
+                queue.place,
+            )
     return met(
         f"{len(queues)} queues, each with a bound" if queues else "no pool grows with requests",
         *(call.place for call in (*queues, *configs)),
     )
+
+
+def _is_bounded(code: Code, queue: Call) -> bool | None:
+    """``None`` where what bounds it may stand where it cannot be followed to."""
+    options = queue.arguments[1:2]
+    if not options:
+        return False
+    if constant(options[0]) is not None:
+        return True
+    if any(_BOUND.search(text) for text in followed(code.source, options[0])):
+        return True
+    return None if queue.spread or not options[0].startswith("{") else False
 
 
 def _none(code: Code, wanted: str) -> Finding:

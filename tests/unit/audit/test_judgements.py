@@ -393,6 +393,27 @@ def test_a_traefik_that_is_configured_elsewhere_has_its_own_word(
 
 
 @pytest.mark.parametrize(
+    ("options", "outcome"),
+    [
+        ("QUEUE);\nconst QUEUE = { workerConcurrency: 4 };(", Outcome.MET),
+        ("{ ...QUEUE });\nconst QUEUE = { workerConcurrency: 4 };(", Outcome.MET),
+        ("QUEUE", Outcome.NOT_SEEN),
+        ("{ ...QUEUE }", Outcome.NOT_SEEN),
+        ("{ priorityEnabled: true }", Outcome.NOT_MET),
+        ("4", Outcome.MET),
+    ],
+)
+def test_a_queues_bound_is_followed_to_where_it_stands(
+    tmp_path: Path, options: str, outcome: Outcome
+) -> None:
+    stack = assemble(tmp_path)
+    work = stack / "src" / "lib" / "server" / "work.ts"
+    work.write_text(work.read_text().replace("{ workerConcurrency: 4 }", options))
+
+    assert outcomes(evidence(stack), Kind.FILES)["7.3.3"] is outcome
+
+
+@pytest.mark.parametrize(
     ("flags", "labels", "outcome"),
     [
         (["--providers.docker"], {}, Outcome.NOT_MET),
