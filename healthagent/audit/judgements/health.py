@@ -20,7 +20,6 @@ from healthagent.audit.evidence import (
     Service,
 )
 from healthagent.audit.finding import Finding, Outcome, met, not_met, not_seen, resolved, worst
-from healthagent.audit.requirement import Look, files
 from healthagent.core.observation import Unseen
 
 _PASTE = "paste Dockerfile.fragment into the Dockerfile"
@@ -152,7 +151,7 @@ def _proxies(seen: Evidence) -> list[Service]:
     ]
 
 
-def _routes_by_health(seen: Evidence) -> Finding:
+def routes_by_health(seen: Evidence) -> Finding:
     """By what Traefik is told at its start; by its own word where that is in no Compose file."""
     proxies = [(proxy, _settings(proxy)) for proxy in _proxies(seen)]
     for proxy, settings in proxies:
@@ -215,9 +214,6 @@ def _by_docker(seen: Evidence, place: Place) -> Finding:
                 remedy=f"give {app.service.name} a HEALTHCHECK, or Traefik {_AGENT}",
             )  # fmt: skip
     return met("Traefik's Docker provider leaves out what is not healthy", place)
-
-
-ROUTES_BY_HEALTH: Look = files(_routes_by_health)
 
 
 def has_router(app: App) -> Finding:
