@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass, replace
 from enum import StrEnum
 
@@ -21,10 +21,12 @@ class Kind(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Look:
-    """One pure judgement, and the kind of evidence that it needs."""
+    """One pure judgement, and the kind of evidence that it needs. What ``instead`` finds stands
+    where this one sees nothing."""
 
     kind: Kind
     judge: Callable[[Evidence], Finding]
+    instead: Look | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,10 +57,18 @@ def judge(requirement: Requirement, evidence: Evidence, kinds: Collection[Kind])
         needs = " and ".join(dict.fromkeys(look.kind for look in requirement.looks))
         unasked = Unseen(f"needs evidence of another kind: {needs}", "audit without --static")
         return Judgement(requirement, not_seen(unasked), counts=False)
-    finding = worst(look.judge(evidence) for look in looks)
+    finding = worst(_found(looks, evidence))
     if finding.outcome is Outcome.CONTRADICTION and not requirement.contradiction:
         finding = replace(finding, outcome=Outcome.MET)  # another row names it
     return Judgement(requirement, finding)
+
+
+def _found(looks: Collection[Look], evidence: Evidence) -> Iterator[Finding]:
+    found = [(look, look.judge(evidence)) for look in looks]
+    sighted = [look for look, finding in found if finding.outcome is not Outcome.NOT_SEEN]
+    for look, finding in found:
+        if look in sighted or look.instead not in sighted:
+            yield finding
 
 
 def passing(judgements: Collection[Judgement]) -> bool:
@@ -84,3 +94,8 @@ def image(look: Callable[[Evidence], Finding]) -> Look:
 
 def live(look: Callable[[Evidence], Finding]) -> Look:
     return Look(Kind.LIVE, look)
+
+
+def built(written: Look, made: Look) -> tuple[Look, Look]:
+    """What files write and what the image has: it tells where nobody has the files of an image."""
+    return replace(written, instead=made), made

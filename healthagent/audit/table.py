@@ -33,7 +33,7 @@ from healthagent.audit.looking import (
     watched,
 )
 from healthagent.audit.looking import packages as of_package
-from healthagent.audit.requirement import Look, Requirement, files, live
+from healthagent.audit.requirement import Look, Requirement, built, files, live
 
 _PM2_FREE = (
     launches(processes.no_pm2_started),
@@ -52,8 +52,7 @@ _REQUIREMENTS = (
         "FR-1.1",
         "Bun is the runtime",
         (
-            launches(runtime.starts_bun),
-            image_launches(runtime.starts_bun),
+            *built(launches(runtime.starts_bun), image_launches(runtime.starts_bun)),
             containers(runtime.runs_bun),
         ),
     ),
@@ -136,8 +135,7 @@ _REQUIREMENTS = (
         "FR-7.3",
         "Docker enforces health by HEALTHCHECK",
         (
-            apps(health.enforces_health),
-            app_images(health.image_has_healthcheck),
+            *built(apps(health.enforces_health), app_images(health.image_has_healthcheck)),
             watched(health.is_checked),
         ),
         contradiction="Docker enforces nothing by HEALTHCHECK: it marks a container unhealthy and "
@@ -247,8 +245,7 @@ _REQUIREMENTS = (
         "8.1.1",
         "The app is PID 1",
         (
-            launches(runtime.app_is_first),
-            image_launches(runtime.app_is_first),
+            *built(launches(runtime.app_is_first), image_launches(runtime.app_is_first)),
             containers(runtime.app_runs_first),
         ),
         contradiction="7.1.2 asks for `bun run start`, which is PID 1 itself. Accepted is the app "
@@ -263,8 +260,7 @@ _REQUIREMENTS = (
         "8.1.3",
         "A healthcheck is configured",
         (
-            apps(health.has_healthcheck),
-            app_images(health.image_has_healthcheck),
+            *built(apps(health.has_healthcheck), app_images(health.image_has_healthcheck)),
             watched(health.is_checked),
         ),
     ),

@@ -64,6 +64,16 @@ def test_files_alone_are_enough_where_only_files_are_asked(good: Evidence) -> No
     assert [j.requirement.id for j in judged if not j.counts] == ["8.3.2"]
 
 
+def test_an_image_tells_what_nobody_has_the_dockerfile_of(good: Evidence) -> None:
+    app = replace(good.apps[0], dockerfile=UNSEEN)
+    seen = replace(good, apps=(app,))
+    found, alone = outcomes(seen), outcomes(seen, Kind.FILES)
+
+    for id_ in ("FR-7.3", "8.1.3", "8.1.1", "FR-1.1"):
+        assert (found[id_].passing, alone[id_]) == (True, Outcome.NOT_SEEN)
+    assert found["7.1.1"] is Outcome.NOT_SEEN, "whose version no image tells"
+
+
 def test_code_that_is_nowhere_to_be_found_is_not_seen(good: Evidence) -> None:
     app = replace(good.apps[0], code=UNSEEN, dockerfile=UNSEEN)
     found = outcomes(replace(good, apps=(app,)), Kind.FILES)
