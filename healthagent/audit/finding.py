@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import StrEnum
 
 from healthagent.audit.evidence import Place
+from healthagent.core.masking import masked
 from healthagent.core.observation import Unseen
 
 
@@ -73,9 +73,6 @@ def worst(findings: Iterable[Finding]) -> Finding:
     )
 
 
-_PASSWORD = re.compile(r"(://[^:/@\s]*:)[^@\s]+@")
-
-
 def _joined(texts: Iterable[str]) -> str:
-    """A command may hold a URL with its password: that is for nobody's pull request."""
-    return _PASSWORD.sub(r"\1***@", "; ".join(dict.fromkeys(text for text in texts if text)))
+    """A command may hold a password, in a URL or beside its name: that is for nobody's report."""
+    return masked("; ".join(dict.fromkeys(text for text in texts if text)))

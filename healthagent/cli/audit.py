@@ -87,6 +87,8 @@ def audit(
     """
     if as_json and as_markdown:
         raise click.UsageError("--json and --markdown exclude each other; give one")
+    if static:
+        _refuse_what_runs(ctx)
     from healthagent.audit.reading import compose, gather
     from healthagent.audit.requirement import Kind, judge, passing
     from healthagent.audit.table import REQUIREMENTS
@@ -110,6 +112,13 @@ def audit(
     else:
         _show(Screen(), evidence, judgements)
     ctx.exit(0 if passing(judgements) else 1)
+
+
+def _refuse_what_runs(ctx: click.Context) -> None:
+    """Evidence that was named, and would not be looked at, would be taken for seen."""
+    for name in ("agent", "traefik", "metrics", "acceptance"):
+        if ctx.get_parameter_source(name) is ParameterSource.COMMANDLINE:
+            raise click.UsageError(f"--static and --{name} exclude each other; give one")
 
 
 def _live(

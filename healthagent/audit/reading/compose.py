@@ -29,7 +29,12 @@ _TRUE = ("true", "yes", "on", "1", "y")
 
 
 def default_files(folder: Path) -> tuple[Path, ...]:
-    """What ``docker compose`` would read here: a file, and its override."""
+    """What ``docker compose`` would read here: what COMPOSE_FILE lists, else a file, and its
+    override."""
+    variables = {**env_file(folder / ".env", os.environ), **os.environ}
+    if listed := variables.get("COMPOSE_FILE"):
+        separator = variables.get("COMPOSE_PATH_SEPARATOR") or os.pathsep
+        return tuple(folder / name for name in listed.split(separator) if name)
     for name in DEFAULTS:
         path = folder / name
         if path.is_file():

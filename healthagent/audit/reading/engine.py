@@ -68,9 +68,8 @@ def _containers(
             for c in listed
             if c["Labels"].get(SERVICE) in services and c["Labels"].get(_ONE_OFF) != "True"
         ]
-        found = tuple(
-            container(client.inspect_container(i), _top(client, i), _lines(client, i)) for i in ours
-        )
+        documents = [client.inspect_container(id_) for id_ in ours]
+        found = tuple(container(d, _top(client, d), _lines(client, d["Id"])) for d in documents)
     except _BROKEN as error:
         return Unseen(f"the Docker Engine does not tell: {_short(error)}", "look at dockerd's log")
     if not found:
@@ -132,11 +131,15 @@ def _process(row: Sequence[str]) -> Process:
     return Process(int(pid), int(ppid), None, name, words, state[:1])
 
 
-def _top(client: Any, id_: str) -> Mapping[str, Any] | Unseen:
+def _top(client: Any, document: Mapping[str, Any]) -> Mapping[str, Any] | Unseen:
+    name, state = document["Name"].lstrip("/"), document["State"]
+    logs = f"`docker logs {name}` may say why"
+    if state.get("Restarting"):
+        return Unseen(f"{name} ended with exit code {state['ExitCode']}, and is restarting", logs)
     try:
-        told: Mapping[str, Any] = client.top(id_, f"-o {COLUMNS}")
+        told: Mapping[str, Any] = client.top(document["Id"], f"-o {COLUMNS}")
     except _BROKEN as error:
-        return Unseen(f"docker top failed: {_short(error)}", "look whether the container runs")
+        return Unseen(f"docker top {name} failed: {_short(error)}", logs)
     return told
 
 

@@ -617,10 +617,14 @@ def test_the_worst_look_decides_and_tells_why() -> None:
 
 
 def test_no_finding_tells_a_password() -> None:
-    found = worst((met("starts DATABASE_URL=postgres://shop:hunter2@db/shop bun x.js"),))
+    found = worst((
+        met("starts DATABASE_URL=postgres://shop:hunter2@db/shop bun x.js"),
+        met("starts bun x.js password=hunter2 --api-key hunter2"),
+    ))  # fmt: skip
 
     assert "hunter2" not in found.seen
-    assert "postgres://shop:***@db/shop" in found.seen
+    assert "DATABASE_URL=postgres://***@db/shop bun x.js" in found.seen
+    assert "password=***" in found.seen
 
 
 def test_nothing_to_look_at_is_not_seen() -> None:

@@ -227,6 +227,19 @@ def test_the_image_of_a_service_without_a_container_is_looked_into(
     assert [image.name for image in images] == ["shop:1", "back:1"]
 
 
+def test_a_container_that_crashes_in_a_loop_names_its_exit_and_its_log(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    crashed = Running("app", "shop:1", Restarting=True, ExitCode=134)
+    monkeypatch.setattr(engine, "connect", lambda *_: crashed)
+    containers, _ = engine.look("shop", {"app": "shop:1"}, lambda _: None)
+
+    assert not isinstance(containers, Unseen)
+    assert containers[0].processes == Unseen(
+        "shop-1 ended with exit code 134, and is restarting", "`docker logs shop-1` may say why"
+    )
+
+
 def test_what_a_healthcheck_printed_last_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
     looks = [{"Output": "ok"}, {"Output": "OCI runtime exec failed\nexec: curl: not found\n"}]
     sick = Running("app", "shop:1", Health={"Status": "unhealthy", "Log": looks})

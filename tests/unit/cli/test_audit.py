@@ -76,6 +76,10 @@ def test_an_agent_that_was_named_and_does_not_answer_ends_3(run: Run, good: str)
         (("--service", "shop"), "--service shop"),
         (("--app", "missing"), "--app missing: is no folder"),
         (("--json", "--markdown"), "exclude each other"),
+        (("--traefik", "http://127.0.0.1:1"), "--static and --traefik exclude each other"),
+        (("--agent", "http://127.0.0.1:1"), "--static and --agent exclude each other"),
+        (("--acceptance", "/nope"), "--static and --acceptance exclude each other"),
+        (("--metrics", "http://127.0.0.1:1"), "--static and --metrics exclude each other"),
     ],
 )
 def test_a_wrong_flag_ends_2_and_says_what_to_do(
@@ -107,3 +111,32 @@ def test_the_files_of_the_folder_are_read_where_none_is_named(
 
     assert ran.json["files"] == ["compose.yaml", "compose.override.yaml"]
     assert ran.code == 1
+
+
+@pytest.mark.parametrize("where", ["environment", ".env"])
+def test_the_files_that_compose_file_lists_are_read(
+    run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, where: str
+) -> None:
+    stack = assemble(tmp_path, "init_is_first")
+    (stack / "compose.yaml").rename(stack / "stack.yaml")
+    if where == "environment":
+        monkeypatch.setenv("COMPOSE_FILE", "stack.yaml:compose.override.yaml")
+    else:
+        monkeypatch.delenv("COMPOSE_FILE", raising=False)
+        (stack / ".env").write_text(
+            "COMPOSE_FILE=stack.yaml,compose.override.yaml\nCOMPOSE_PATH_SEPARATOR=,\n"
+        )
+    monkeypatch.chdir(stack)
+
+    assert run("audit", "--static", "--json").json["files"] == [
+        "stack.yaml", "compose.override.yaml",
+    ]  # fmt: skip
+
+
+def test_variables_that_are_set_for_other_audits_do_not_refuse_a_static_one(
+    run: Run, good: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HEALTHAGENT_AGENT_URL", "http://127.0.0.1:1")
+    monkeypatch.setenv("HEALTHAGENT_TRAEFIK_API", "http://127.0.0.1:1")
+
+    assert run("audit", "--static", "--compose", good).code == 0
