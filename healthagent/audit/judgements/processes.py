@@ -201,6 +201,16 @@ def lets_it_end(_app: App, code: Code) -> Finding:
             f"the process goes on after it failed: {use.value.removeprefix('swallow ')}…",
             use.place, remedy="remove the handler: let the process end, and Docker restart it",
         )  # fmt: skip
+    use = _use(code, "handler")
+    if use:
+        return not_seen(
+            Unseen(
+                f"whether the process ends is up to what "
+                f"{use.value.removeprefix('handler ')}…) calls",
+                "write process.exit(1) in the handler itself, or remove it",
+            ),
+            use.place,
+        )
     return met("no handler keeps a failed process alive", Place(code.folder))
 
 

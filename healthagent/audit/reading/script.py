@@ -24,13 +24,22 @@ CALLEES = frozenset(
 USES = {
     "pm2": r"process\.env\.(?:pm_id|NODE_APP_INSTANCE|PM2_\w+)|process\.send\b",
     "workers": r"\breusePort\s*:\s*true|\bnew\s+(?:Worker|SharedWorker)\s*\(",
-    "swallow": r"process\.(?:on|addListener)\(\s*[\"'`](?:uncaughtException|unhandledRejection)",
     "logfile": r"\btransports\.File\b|\bpino\.destination\(\s*(?!1\b|2\b|\))[^)]|"
     r"createWriteStream\([^)\n]*\.log\b",
     "bun": r"\bBun\.[a-z]\w*",
     "otel": r"@opentelemetry/[\w-]+",
 }
 """What needs no call to matter, by the name that judgements ask for it."""
+
+_HANDLER = re.compile(
+    r"process\.(?:on|once|addListener)(?=\(\s*[\"'`](?:uncaughtException|unhandledRejection)[\"'`])"
+)
+_ENDS = re.compile(r"(?<![\w$.])(?:process\.)?(?:exit|abort)\s*\(|\bthrow\b")
+_ASKS = re.compile(
+    r"(?<![\w$.])(?<!new )(?<!function )(?!(?:async|catch|for|function|if|switch|while|String)\b)"
+    r"[A-Za-z_$][\w$]*\s*\("
+)
+"""A call that may end the process: of a name, and of no method, such as a log's."""
 
 _COMMENT = re.compile(
     r"""(?P<text>"(?:\\.|[^"\\\n])*"|'(?:\\.|[^'\\\n])*'|`(?:\\.|[^`\\])*`)"""
@@ -74,6 +83,23 @@ class Script:
         for kind, pattern in USES.items():
             for match in re.finditer(pattern, self.text):
                 yield Text(f"{kind} {match[0]}", self.place(match.start()))
+        for match in _HANDLER.finditer(self.text):
+            event, *handler = split(balanced(self.text, match.end()) or "")
+            kind = self._outlives(", ".join(handler))
+            if kind:
+                yield Text(f"{kind} {match[0]}({event}", self.place(match.start()))
+
+    def _outlives(self, handler: str) -> str:
+        """``swallow`` where a handler keeps a failed process alive, ``handler`` where that is up to
+        what it calls, nothing where it ends the process."""
+        if _ENDS.search(handler):
+            return ""
+        written = "{" in handler or "=>" in handler or handler.startswith("console.")
+        if written and not _ASKS.search(handler):
+            return "swallow"
+        names = re.findall(r"[A-Za-z_$][\w$]*", handler)
+        bodies = [text.value for name in names for text in self.definitions(name)]
+        return "" if any(_ENDS.search(body) for body in bodies) else "handler"
 
     def calls(self) -> Iterator[Call]:
         bare = _QUOTED.sub(lambda quoted: re.sub(r"[^\n]", " ", quoted[0]), self.text)

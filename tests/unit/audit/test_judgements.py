@@ -607,6 +607,15 @@ def test_a_container_ends_with_its_app_where_nothing_above_it_goes_on(
     assert outcome is Outcome.MET or found.remedy
 
 
+def test_a_handler_that_ends_elsewhere_is_not_seen_to_end(tmp_path: Path) -> None:
+    stack = assemble(tmp_path)
+    app = next(stack.rglob("hooks.server.ts"))
+    handler = 'import { crash } from "$lib/crash";\nprocess.on("uncaughtException", crash);\n'
+    app.write_text(handler + app.read_text())
+
+    assert outcomes(evidence(stack), Kind.FILES)["NFR-2.2"] is Outcome.NOT_SEEN
+
+
 def test_the_worst_look_decides_and_tells_why() -> None:
     found = worst((met("a"), not_seen(UNSEEN), not_met("b", remedy="c"), not_met("b", remedy="c")))
 

@@ -61,6 +61,30 @@ def test_a_call_is_found_with_its_options_and_its_line() -> None:
     assert call.place.line == 3
 
 
+@pytest.mark.parametrize(
+    ("handler", "outlives"),
+    [
+        ('"uncaughtException", (e) => { console.error(e); process.exit(1); }', ""),
+        ("'unhandledRejection', (e) => { throw e; }", ""),
+        ('"uncaughtException", ended', ""),
+        ('"uncaughtException", (e) => ended(e)', ""),
+        ('"uncaughtExceptionMonitor", (e) => console.error(e)', ""),
+        ('"uncaughtException", (e) => console.error(e)', "swallow"),
+        ('"uncaughtException", () => {}', "swallow"),
+        ('"unhandledRejection", console.error', "swallow"),
+        ('"uncaughtException", (e) => imported(e)', "handler"),
+        ('"uncaughtException", imported', "handler"),
+    ],
+)
+def test_a_handler_outlives_a_failure_unless_it_ends_the_process(
+    handler: str, outlives: str
+) -> None:
+    script = Script(
+        f"process.on({handler});\nfunction ended(e) {{ log(e); process.exit(1); }}\n", "app.ts"
+    )
+    assert [text.value.split()[0] for text in script.uses()] == [outlives] * bool(outlives)
+
+
 def saved(*parts: Mapping[str, bytes | str], gzip: bool = False) -> list[bytes]:
     """An image as `docker save` streams it: bytes are files, texts are links."""
     names = [f"{number}/layer.tar" for number in range(len(parts))]
