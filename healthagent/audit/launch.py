@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import shlex
 from dataclasses import dataclass, replace
+from itertools import takewhile
 from pathlib import PurePath
 
 from healthagent.audit.evidence import App, Command, Dockerfile, Place
@@ -65,6 +66,13 @@ class Launch:
 
     def __str__(self) -> str:
         return " ".join(self.words)
+
+
+def watch_flag(words: tuple[str, ...]) -> str:
+    """Bun's ``--watch`` or ``--hot``, as far as it is the runtime's and not the app's own; empty
+    where there is none. Bun then waits for a change of the files when the app has failed."""
+    flags = takewhile(lambda word: not PurePath(word).suffix or word.startswith("-"), words)
+    return next((flag for flag in flags if flag in ("--watch", "--hot")), "")
 
 
 def launch(app: App) -> Launch | Unseen:

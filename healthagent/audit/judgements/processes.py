@@ -16,7 +16,7 @@ from healthagent.audit.evidence import (
 )
 from healthagent.audit.finding import Finding, met, not_met, not_seen, resolved
 from healthagent.audit.judgements.runtime import BUN_START
-from healthagent.audit.launch import PM2, SUPERVISORS, Launch
+from healthagent.audit.launch import PM2, SUPERVISORS, Launch, watch_flag
 from healthagent.core.observation import Process, ProcessTree, Unseen
 from healthagent.core.runtime import (
     INITS,
@@ -191,6 +191,12 @@ def ends_with_its_app(_app: App, launch: Launch) -> Finding:
             f"what else is started outlives the app: {launch.script_text or launch}",
             *launch.places, remedy="start the app alone",
         )  # fmt: skip
+    flag = watch_flag(launch.final)
+    if flag:
+        return not_met(
+            f"bun {flag} outlives the app: it waits for a change of its files",
+            *launch.places, remedy=f"start it without {flag}",
+        )  # fmt: skip
     return met("nothing outlives the app", *launch.places)
 
 
@@ -226,6 +232,12 @@ def ends_live(container: Container) -> Finding:
         return not_met(
             "the container runs, and its app does not", container.place,
             remedy=f"start the app as PID 1: {BUN_START}",
+        )  # fmt: skip
+    flag = watch_flag(app.cmdline)
+    if flag:
+        return not_met(
+            f"it runs under bun {flag}, which outlives the app", container.place,
+            remedy=f"start it without {flag}",
         )  # fmt: skip
     if _ends_with(app, root, tree):
         return met("the container ends with PID 1, which ends with the app", container.place)

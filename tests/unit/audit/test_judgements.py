@@ -578,6 +578,9 @@ def test_a_replica_that_serves_no_http_is_not_missed_by_traefik(
     [
         (("bun server.js",), Outcome.MET),
         (("bun run start", "bun server.js"), Outcome.MET),
+        (("bun server.js --watch",), Outcome.MET),
+        (("bun --watch server.js",), Outcome.NOT_MET),
+        (("bun run start", "bun --hot server.js"), Outcome.NOT_MET),
         (("/bin/sh -c bun server.js", "bun server.js"), Outcome.MET),
         (("docker-init -- bun server.js", "bun server.js"), Outcome.MET),
         (("/bin/sh -c bun server.js & cron -f", "bun server.js", "cron -f"), Outcome.NOT_MET),
@@ -605,6 +608,24 @@ def test_a_container_ends_with_its_app_where_nothing_above_it_goes_on(
 
     assert found.outcome is outcome, found.seen
     assert outcome is Outcome.MET or found.remedy
+
+
+@pytest.mark.parametrize(
+    ("start", "outcome"),
+    [
+        ("exec bun --watch build/index.js", Outcome.NOT_MET),
+        ("exec bun --hot build/index.js", Outcome.NOT_MET),
+        ("exec bun build/index.js --watch", Outcome.MET),
+    ],
+)
+def test_bun_that_watches_the_files_outlives_the_app(
+    tmp_path: Path, start: str, outcome: Outcome
+) -> None:
+    stack = assemble(tmp_path)
+    package = stack / "package.json"
+    package.write_text(package.read_text().replace("exec bun build/index.js", start))
+
+    assert outcomes(evidence(stack), Kind.FILES)["NFR-2.2"] is outcome
 
 
 def test_a_handler_that_ends_elsewhere_is_not_seen_to_end(tmp_path: Path) -> None:
