@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 from healthagent.audit.evidence import (
     Agent,
     App,
@@ -29,6 +31,8 @@ from healthagent.core.runtime import (
 
 _NO_PM2 = "remove PM2: Docker supervises, and Compose scales"
 _CLUSTERING = ("cluster", "node:cluster", "throng", "recluster", "@socket.io/cluster-adapter")
+_ITSELF = re.compile(r"\bprocess\.(?:execPath|argv0|argv\[0\])")
+"""The runtime that the app itself runs under."""
 _PM2_PACKAGES = ("pm2", "@pm2/io", "pm2-logrotate", "@pm2/js-api")
 
 
@@ -83,7 +87,9 @@ def runs_one(container: Container) -> Finding:
 
 
 def no_clustering(_app: App, code: Code) -> Finding:
-    for call in code.source.named("cluster.fork", "fork"):
+    for call in code.source.named("Worker", "fork", "spawn"):
+        if call.callee == "spawn" and not _ITSELF.search(" ".join(call.arguments[:1])):
+            continue
         return not_met(
             f"{call.callee}() starts workers", call.place,
             remedy="remove the workers: one process per container, scaled by replicas",

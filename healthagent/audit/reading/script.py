@@ -15,15 +15,26 @@ from healthagent.audit.evidence import Call, Place, Text
 
 CALLEES = frozenset(
     {
-        "DBOS.launch", "DBOS.registerQueue", "DBOS.setConfig", "Pool", "PrismaClient", "PrismaPg",
-        "WorkflowQueue", "cluster.fork", "fork",
+        "DBOS.launch", "DBOS.registerQueue", "DBOS.setConfig", "PrismaClient", "PrismaPg",
+        "WorkflowQueue",
     }
 )  # fmt: skip
-"""The calls that requirements ask about; ``pg.Pool`` counts as ``Pool``."""
+"""The calls that requirements ask about, whatever module they come from."""
+
+MEMBERS = {
+    "Pool": ("pg", "pg-pool", "@neondatabase/serverless"),
+    "Worker": ("worker_threads",),
+    "fork": ("child_process", "cluster"),
+    "spawn": ("child_process", "bun"),
+}
+"""Those whose names other modules have too, and the modules that are meant."""
+
+_PLAIN = ("Bun.spawn", "Worker", "cluster.fork", "pg.Pool")
+"""Those that are meant where the file does not say what they are."""
 
 USES = {
     "pm2": r"process\.env\.(?:pm_id|NODE_APP_INSTANCE|PM2_\w+)|process\.send\b",
-    "workers": r"\breusePort\s*:\s*true|\bnew\s+(?:Worker|SharedWorker)\s*\(",
+    "workers": r"\breusePort\s*:\s*true",
     "logfile": r"\btransports\.File\b|\bpino\.destination\(\s*(?!1\b|2\b|\))[^)]|"
     r"createWriteStream\([^)\n]*\.log\b",
     "bun": r"\bBun\.[a-z]\w*",
@@ -50,6 +61,15 @@ _CALL = re.compile(
     r"(?<![\w$.])([A-Za-z_$][\w$]*(?:\??\.[A-Za-z_$][\w$]*)*)\s*(?:<[^<>()]*>\s*)?\("
 )
 _IMPORT = re.compile(r"(?:\bfrom|\bimport|\brequire\s*\(|\bimport\s*\()\s*[\"']([^\"'\n]+)[\"']")
+_NAMES = re.compile(
+    r"\bimport\s+(?P<imported>[^;\"'()]+?)\s+from\s*[\"'](?P<module>[^\"'\n]+)[\"']"
+    r"|\b(?:const|let|var)\s+(?P<bound>[\w$]+|\{[^{}]*\})\s*=\s*(?:await\s+)?"
+    r"(?:(?:require|import)\s*\(\s*[\"'](?P<required>[^\"'\n]+)[\"']\s*\)|(?P<of>[\w$]+))"
+    r"(?:\.(?P<member>[\w$]+))?[ \t]*(?=[;\n]|$)"
+    r"|\bclass\s+(?P<own>[\w$]+)"
+)
+"""``import ... from``, ``require``, what is taken out of such a name, and a class of the file's."""
+_NAME = re.compile(r"([\w$]+)(?:\s*(?:\bas\b|:)\s*([\w$]+))?")
 _PATH = re.compile(r"[\"'`](/[\w./-]*)[\"'`]")
 _QUOTED = re.compile(r"\"(?:\\.|[^\"\\\n])*\"|'(?:\\.|[^'\\\n])*'|`(?:\\.|[^`\\])*`", re.DOTALL)
 _FUNCTION = re.compile(r"\bfunction\s+([A-Za-z_$][\w$]*)\s*\(")
@@ -104,10 +124,8 @@ class Script:
     def calls(self) -> Iterator[Call]:
         bare = _QUOTED.sub(lambda quoted: re.sub(r"[^\n]", " ", quoted[0]), self.text)
         for match in _CALL.finditer(bare):
-            whole = match[1].replace("?.", ".")
-            last = whole.rsplit(".", 1)[-1]
-            callee = whole if whole in CALLEES else last
-            if callee not in CALLEES or self._declares(match.start()):
+            callee = self._callee(match[1].replace("?.", "."))
+            if callee is None or self._declares(match.start()):
                 continue
             inside = balanced(self.text, match.end() - 1)
             if inside is None:
@@ -116,6 +134,36 @@ class Script:
             literals = [members(a) for a in arguments if a.startswith("{")]
             options, spread = literals[-1] if literals else ({}, False)
             yield Call(callee, arguments, options, self.place(match.start()), spread)
+
+    def _callee(self, called: str) -> str | None:
+        """The name that requirements ask for it by, whatever the file calls it."""
+        first, *inner = called.split(".")
+        module, member = self._origins.get(first, ("", ""))
+        parts = (member or first, *inner)
+        whole, last = ".".join(parts), parts[-1]
+        if last in MEMBERS:
+            meant = module in MEMBERS[last] if module else whole in _PLAIN
+            return last if meant else None
+        return next((name for name in (whole, last) if name in CALLEES), None)
+
+    @cached_property
+    def _origins(self) -> dict[str, tuple[str, str]]:
+        """What the names of a file are: of which module, and which of its members."""
+        found: dict[str, tuple[str, str]] = {}
+        for match in _NAMES.finditer(self.text):
+            if match["own"]:
+                found[match["own"]] = ("this file", "")
+                continue
+            module = match["module"] or match["required"] or found.get(match["of"], ("", ""))[0]
+            if not module:
+                continue
+            module = module.removeprefix("node:")
+            whole, _, members = (match["imported"] or match["bound"]).partition("{")
+            for name in re.findall(r"([\w$]+)\s*(?:,|$)", whole):
+                found[name] = (module, match["member"] or "")
+            for name, here in _NAME.findall(members):
+                found[here or name] = (module, name)
+        return found
 
     def definitions(self, name: str) -> Iterator[Text]:
         """What stands behind ``NAME =`` and ``NAME:``, and the body of a function of that name."""

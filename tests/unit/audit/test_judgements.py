@@ -628,6 +628,21 @@ def test_bun_that_watches_the_files_outlives_the_app(
     assert outcomes(evidence(stack), Kind.FILES)["NFR-2.2"] is outcome
 
 
+@pytest.mark.parametrize(
+    ("program", "outcome"),
+    [("process.execPath", Outcome.NOT_MET), ('"pdftotext"', Outcome.MET)],
+)
+def test_an_app_that_starts_itself_once_more_has_workers(
+    tmp_path: Path, program: str, outcome: Outcome
+) -> None:
+    stack = assemble(tmp_path)
+    (stack / "src" / "more.ts").write_text(
+        f'import {{ spawn }} from "node:child_process";\nspawn({program}, ["x"]);\n'
+    )
+
+    assert outcomes(evidence(stack), Kind.FILES)["FR-3.2"] is outcome
+
+
 def test_a_handler_that_ends_elsewhere_is_not_seen_to_end(tmp_path: Path) -> None:
     stack = assemble(tmp_path)
     app = next(stack.rglob("hooks.server.ts"))

@@ -62,6 +62,35 @@ def test_a_call_is_found_with_its_options_and_its_line() -> None:
 
 
 @pytest.mark.parametrize(
+    ("text", "callee"),
+    [
+        ('import { Pool } from "pg";\nnew Pool();', "Pool"),
+        ('import { Pool as Pg } from "pg";\nnew Pg();', "Pool"),
+        ('import pg, { types } from "pg";\nconst { Pool } = pg;\nnew Pool();', "Pool"),
+        ('import * as db from "pg";\nnew db.Pool();', "Pool"),
+        ('const Pool = require("pg").Pool;\nnew Pool();', "Pool"),
+        ('import { Pool } from "undici";\nnew Pool();', None),
+        ('import pg from "postgres-pages";\nnew pg.Pool();', None),
+        ('import {\n  fork,\n} from "node:child_process";\nfork("x.js");', "fork"),
+        ('import cluster from "cluster";\ncluster.fork();', "fork"),
+        ('import { Effect } from "effect";\nEffect.fork(one);', None),
+        ("this.fiber.fork();", None),
+        ('import { Worker } from "node:worker_threads";\nnew Worker("x.js");', "Worker"),
+        ('new Worker(new URL("x.js", import.meta.url));', "Worker"),
+        ('import { Worker } from "bullmq";\nnew Worker("mail", send);', None),
+        ("class Worker {}\nnew Worker();", None),
+        ('const { spawn } = await import("node:child_process");\nspawn("x");', "spawn"),
+        ('Bun.spawn(["x"]);', "spawn"),
+        ('import { spawn } from "xstate";\nspawn(machine);', None),
+    ],
+)
+def test_a_name_that_others_have_too_counts_by_where_it_comes_from(
+    text: str, callee: str | None
+) -> None:
+    assert [call.callee for call in Script(text, "app.ts").calls()] == ([callee] if callee else [])
+
+
+@pytest.mark.parametrize(
     ("handler", "outlives"),
     [
         ('"uncaughtException", (e) => { console.error(e); process.exit(1); }', ""),

@@ -1,3 +1,4 @@
+import { fork } from "node:child_process";
 import { startWork, stopWork } from "$lib/server/work";
 import { telemetry } from "$lib/server/telemetry";
 
