@@ -24,6 +24,9 @@ PM2 = frozenset({"pm2", "pm2-runtime", "pm2-docker", "pm2-dev"})
 _ENTRYPOINTS = frozenset({"docker-entrypoint.sh", *INITS})
 """What hands over to the command that follows it."""
 
+_BUNS_OWN = frozenset({"x", "exec", "test", "build", "repl", "install", "create"})
+"""Commands of Bun's that read like the name of a script."""
+
 _ASSIGNMENT = re.compile(r"[A-Za-z_][A-Za-z0-9_]*=.*")
 _BACKGROUND = re.compile(r"(?<![&>])&(?![&>\d])")
 _SEPARATOR = re.compile(rf"&&|\|\||[;|\n]|{_BACKGROUND.pattern}")
@@ -35,7 +38,8 @@ class Launch:
     app in the end, with its arguments; ``places`` where each step stands.
 
     ``shell`` is true where a shell stays between PID 1 and the app, ``many`` where that shell
-    starts several programs that stay. ``script`` is the package.json script that is run.
+    starts several programs that stay. ``script`` is the package.json script that is run, and
+    ``inner`` are those that it runs in turn; ``missing`` is one that package.json does not have.
     """
 
     words: tuple[str, ...]
@@ -46,6 +50,8 @@ class Launch:
     programs: tuple[str, ...]
     script: str | None = None
     script_text: str = ""
+    inner: tuple[str, ...] = ()
+    missing: str = ""
     init: str = ""
     """The init that is PID 1 before all of it; empty where there is none."""
 
@@ -92,7 +98,7 @@ def _started(app: App, command: Command) -> Launch:
     if program in SHELLS and "-c" in words[1:-1]:
         text = words[words.index("-c") + 1]
         return _in_shell(app, text, (command.place,), None)
-    return _scripted(app, words, (command.place,), shell=False, many=False, programs=(program,))
+    return _scripted(app, Launch(words, words, (command.place,), False, False, (program,)))
 
 
 def _command(app: App) -> Command | Unseen:
@@ -146,11 +152,12 @@ def _in_shell(app: App, text: str, places: tuple[Place, ...], by: Launch | None)
     )
     words = _handed_over(last)
     if by is not None:
-        return Launch(
-            words=by.words, final=words, places=places, shell=shell, many=many,
-            programs=(*by.programs, *programs), script=by.script, script_text=text,
+        return replace(
+            by, final=words, places=places, shell=by.shell or shell, many=by.many or many,
+            programs=(*by.programs, *programs),
+            script_text="; ".join(filter(None, (by.script_text, text))),
         )  # fmt: skip
-    return _scripted(app, words, places, shell=shell, many=many, programs=programs)
+    return _scripted(app, Launch(words, words, places, shell, many, programs))
 
 
 def _executes(words: tuple[str, ...]) -> bool:
@@ -158,29 +165,32 @@ def _executes(words: tuple[str, ...]) -> bool:
     return next((w for w in words if not _ASSIGNMENT.fullmatch(w)), "") == "exec"
 
 
-def _scripted(
-    app: App,
-    words: tuple[str, ...],
-    places: tuple[Place, ...],
-    *,
-    shell: bool,
-    many: bool,
-    programs: tuple[str, ...],
-) -> Launch:
-    """Follows ``bun run NAME``, ``bun NAME``, ``npm start`` and their like into package.json."""
-    plain = Launch(words, words, places, shell, many, programs)
-    name = _script_name(words)
+def _scripted(app: App, found: Launch) -> Launch:
+    """Follows ``bun run NAME``, ``bun NAME``, ``npm start`` and their like into package.json, and
+    from one script there into the next. What runs before a script (``prestart``) is looked at too.
+    """
+    name = script_name(found.final)
     if name is None or isinstance(app.code, Unseen) or isinstance(app.code.package, Unseen):
-        return plain
-    script = app.code.package.scripts.get(name)
-    if script is None:
-        return plain
-    followed = Launch(words, words, places, shell, many, programs, name)
-    found = _in_shell(app, script.value, (*places, script.place), followed)
-    return replace(found, shell=shell or found.shell, many=many or found.many)
+        return found
+    scripts = app.code.package.scripts
+    if name not in scripts:
+        return found if name in _BUNS_OWN else replace(found, missing=name)
+    if name in (found.script, *found.inner):
+        return replace(found, final=(), inner=(*found.inner, name))  # it goes in a circle
+    before = scripts.get(f"pre{name}")
+    if before is not None:
+        first = _in_shell(app, before.value, (*found.places, before.place), found)
+        found = replace(found, places=first.places, many=first.many, programs=first.programs)
+    if found.script is None:
+        found = replace(found, script=name)
+    else:
+        found = replace(found, inner=(*found.inner, name))
+    script = scripts[name]
+    return _scripted(app, _in_shell(app, script.value, (*found.places, script.place), found))
 
 
-def _script_name(words: tuple[str, ...]) -> str | None:
+def script_name(words: tuple[str, ...]) -> str | None:
+    """What a package manager is asked to run, where that is no file."""
     plain = [word for word in words if not word.startswith("-")]
     program = PurePath(plain[0]).name if plain else ""
     if program == "bun" or program in MANAGERS:

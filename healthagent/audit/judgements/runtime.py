@@ -6,7 +6,7 @@ import re
 
 from healthagent.audit.evidence import App, Container, Dockerfile, Image
 from healthagent.audit.finding import Finding, met, not_met, not_seen, resolved
-from healthagent.audit.launch import MANAGERS, PM2, RUN, SUPERVISORS, Launch
+from healthagent.audit.launch import MANAGERS, PM2, RUN, SUPERVISORS, Launch, script_name
 from healthagent.core.observation import ProcessTree, Unseen
 from healthagent.core.runtime import SHELLS, application, is_launcher, is_runtime
 
@@ -26,6 +26,8 @@ def starts_bun(app: App, launch: Launch) -> Finding:
             declared.place,
             remedy="write `healthagent.runtime: bun`, and start the app with Bun",
         )
+    if launch.missing:
+        return _no_script(launch)
     if launch.program != "bun":
         return not_met(
             f"the app is started by {launch.program or 'nothing'}, which is not Bun: {launch}",
@@ -137,13 +139,26 @@ def _bun_copied(dockerfile: Dockerfile) -> Finding:
 
 
 def enters_by_bun_run(_app: App, launch: Launch) -> Finding:
-    if launch.entry == RUN and launch.script:
-        if launch.shell:
+    if launch.missing:
+        return _no_script(launch)
+    if launch.by_bun_run and _without_flags(launch.entry) == RUN:
+        if launch.shell or launch.inner:
             return met(f"the entry is {launch}", *launch.places)
         return resolved(f"the entry is {launch}, and its script executes the app", *launch.places)
-    if launch.entry[:1] == ("bun",) and not launch.shell:
+    if launch.entry[:1] == ("bun",) and script_name(launch.entry) is None and not launch.shell:
         return resolved(f"the entry is {launch}, so that the app is PID 1", *launch.places)
     return not_met(f"the entry is {launch}", *launch.places, remedy=f"write {BUN_START}")
+
+
+def _no_script(launch: Launch) -> Finding:
+    return not_met(
+        f"package.json has no script {launch.missing}, which {launch} asks for", *launch.places,
+        remedy=f"write {BUN_START}",
+    )  # fmt: skip
+
+
+def _without_flags(words: tuple[str, ...]) -> tuple[str, ...]:
+    return tuple(word for word in words if not word.startswith("-"))
 
 
 def runs_typescript_itself(app: App, launch: Launch) -> Finding:
@@ -200,6 +215,8 @@ def app_is_first(app: App, launch: Launch) -> Finding:
             *launch.places,
             remedy="start the app itself; handle SIGTERM in it",
         )
+    if launch.missing:
+        return _no_script(launch)
     if launch.program in PM2 or set(launch.programs) & (SUPERVISORS | PM2):
         first = next(p for p in launch.programs if p in SUPERVISORS | PM2)
         return not_met(
@@ -219,6 +236,12 @@ def app_is_first(app: App, launch: Launch) -> Finding:
             f"{launch.script_text or launch}",
             *launch.places,
             remedy='let the shell become the app: "start": "exec bun build/index.js"',
+        )
+    if launch.inner:
+        return not_met(
+            f"`bun run {launch.inner[0]}` stands between PID 1 and the app: {launch.script_text}",
+            *launch.places,
+            remedy='let the script itself execute the app: "start": "exec bun build/index.js"',
         )
     if launch.by_bun_run:
         return resolved(f"{launch} is PID 1, and the app its only child", *launch.places)

@@ -319,6 +319,44 @@ def test_bun_is_bun_wherever_the_image_has_it(tmp_path: Path, entry: list[str]) 
     assert found["8.1.1"].passing
 
 
+SCRIPT = '"start": "exec bun build/index.js"'
+
+
+@pytest.mark.parametrize(
+    ("scripts", "entry", "broken"),
+    [
+        (SCRIPT, ["bun", "run", "start"], ()),
+        (SCRIPT, ["bun", "--bun", "run", "start"], ()),
+        ('"serve": "exec bun build/index.js"', ["bun", "run", "serve"], ("7.1.2",)),
+        ('"go": "exec bun build/index.js"', ["bun", "run", "start"], ("FR-1.1", "7.1.2", "8.1.1")),
+        ('"start": "exec bun run start"', ["bun", "run", "start"], ("FR-1.1", "8.1.1")),
+        (
+            '"start": "exec bun run serve", "serve": "exec bun build/index.js"',
+            ["bun", "run", "start"],
+            ("8.1.1",),
+        ),
+        (
+            '"start": "exec bun run serve", "serve": "exec node build/index.js"',
+            ["bun", "run", "start"],
+            ("FR-1.1", "FR-1.2", "8.1.1"),
+        ),
+        (f'"prestart": "node migrate.js", {SCRIPT}', ["bun", "run", "start"], ("FR-1.2",)),
+    ],
+)
+def test_a_start_is_followed_through_every_script_to_the_program_that_is_the_app(
+    tmp_path: Path, scripts: str, entry: list[str], broken: tuple[str, ...]
+) -> None:
+    stack = assemble(tmp_path)
+    package, dockerfile = stack / "package.json", stack / "Dockerfile"
+    package.write_text(package.read_text().replace(SCRIPT, scripts))
+    start = 'CMD ["bun", "run", "start"]'
+    dockerfile.write_text(dockerfile.read_text().replace(start, f"CMD {json.dumps(entry)}"))
+    found = outcomes(evidence(stack), Kind.FILES)
+
+    failed = {id_ for id_, outcome in found.items() if outcome is Outcome.NOT_MET}
+    assert failed - {"AC-2"} == set(broken)
+
+
 @pytest.mark.parametrize(
     ("expression", "variables", "outcome"),
     [
