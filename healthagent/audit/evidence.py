@@ -108,7 +108,8 @@ class Stack:
 @dataclass(frozen=True, slots=True)
 class Dockerfile:
     """What a Dockerfile builds. ``base`` is the image that the final stage goes back to; ``bases``
-    those of all stages; ``runs`` the RUN instructions of all stages, ``copies`` the final one's."""
+    those of all stages, and those that a stage copies from; ``runs`` the RUN instructions of all
+    stages, ``last_runs`` the final one's; ``copies`` what is copied and added there."""
 
     place: Place
     base: Text
@@ -119,6 +120,7 @@ class Dockerfile:
     entrypoint: Command | None = None
     healthcheck: Healthcheck | None = None
     environment: Mapping[str, Text] = field(default_factory=dict)
+    last_runs: tuple[Text, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 
-from healthagent.audit.evidence import App, Container, Dockerfile, Image
+from healthagent.audit.evidence import App, Container, Dockerfile, Image, Text
 from healthagent.audit.finding import Finding, met, not_met, not_seen, resolved
 from healthagent.audit.launch import MANAGERS, PM2, RUN, SUPERVISORS, Launch, script_name
 from healthagent.core.observation import ProcessTree, Unseen
@@ -13,6 +14,16 @@ from healthagent.core.runtime import SHELLS, application, is_launcher, is_runtim
 BUN_START = 'CMD ["bun", "run", "start"] with "start": "exec bun build/index.js"'
 _NODE_IMAGE = re.compile(r"(?:^|/)node(?::|@|$)")
 _BUN_IMAGE = re.compile(r"(?:^|/)bun(?::(?P<tag>[^@]+))?(?P<digest>@sha256:[0-9a-f]+)?$")
+_NODE_COPIED = re.compile(r"--from=(?:\S*/)?node[:@]|--from=.*\s\S*/bin/node(?:js)?\s")
+_NODE_INSTALLED = re.compile(
+    r"\b(?:apk|apt|apt-get|dnf|yum)\s[^&;|\n]*(?:add|install)\s[^&;|\n]*\b(?:nodejs|npm)\b|"
+    r"\bnodesource\.com/|\bnodejs\.org/dist/|\b(?:nvm|fnm)\s+install\b"
+)
+_BUN_INSTALLED = re.compile(
+    r"\bbun\.(?:sh|com)/install|\boven-sh/bun/releases/|\bbun\s+upgrade\b|"
+    r"\b(?:npm|pnpm|yarn|apk)\s+(?:[^\s&;|]+\s+)*bun(?:@[^\s&;|]+)?(?=[\s&;|]|$)"
+)
+_BUN_VERSION = re.compile(r"\bbun(?:-v|@)(\d+\.\d+\.\d+)\b")
 _EXACT = re.compile(r"v?\d+\.\d+\.\d+(?:-[\w.-]+)?")
 _TRANSPILERS = ("ts-node", "ts-node-dev", "tsx", "@swc-node/register", "esbuild-register",
                 "sucrase", "@babel/node")  # fmt: skip
@@ -59,6 +70,12 @@ def needs_no_node(app: App, launch: Launch) -> Finding:
             app.dockerfile.base.place,
             remedy="build the last stage on oven/bun:X.Y.Z",
         )
+    for brought in _node_brought(app.dockerfile):
+        return not_met(
+            f"the image is given Node: {brought}",
+            brought.place,
+            remedy="copy only what runs into a stage on oven/bun, and leave Node behind",
+        )
     node = [name for name in launch.programs if name in ("node", *MANAGERS, *PM2)]
     if node:
         return not_met(
@@ -67,6 +84,13 @@ def needs_no_node(app: App, launch: Launch) -> Finding:
             remedy=f"start it with Bun alone: {BUN_START}",
         )
     return met("neither the image's base nor its start needs Node", *launch.places)
+
+
+def _node_brought(dockerfile: Dockerfile | Unseen) -> Iterator[Text]:
+    """What puts Node into the final stage, whatever that is built on."""
+    if isinstance(dockerfile, Dockerfile):
+        yield from (copy for copy in dockerfile.copies if _NODE_COPIED.search(copy.value))
+        yield from (run for run in dockerfile.last_runs if _NODE_INSTALLED.search(run.value))
 
 
 def image_has_no_node(image: Image) -> Finding:
@@ -95,47 +119,43 @@ def runs_no_node(container: Container) -> Finding:
 
 
 def bun_is_pinned(app: App, dockerfile: Dockerfile) -> Finding:
-    bases = [(base, _BUN_IMAGE.search(base.value)) for base in dockerfile.bases]
-    found = [(base, match) for base, match in bases if match]
-    if not found:
-        if app.service.image and (match := _BUN_IMAGE.search(app.service.image.value)):
-            found = [(app.service.image, match)]
-        else:
-            return _bun_copied(dockerfile)
-    for base, match in found:
-        version = (match["tag"] or "").split("-")[0]
-        if not match["digest"] and not _EXACT.fullmatch(version):
+    found = list(_buns(app, dockerfile))
+    for source, version in found:
+        if not version:
             return not_met(
-                f"{base} follows whatever Bun is newest",
-                base.place,
-                remedy="name all three numbers, such as oven/bun:1.4.4-slim, or a digest",
+                f"{source} follows whatever Bun is newest",
+                source.place,
+                remedy="name all three numbers, such as oven/bun:1.4.4-slim or "
+                "`bash -s bun-v1.4.4`, or a digest",
             )
-    versions = {(match["tag"] or "").split("-")[0] for _, match in found if match["tag"]}
+    if not found:
+        return not_met(
+            f"no Bun is named; the image is built on {dockerfile.base}",
+            dockerfile.base.place,
+            remedy="build on oven/bun with all three numbers, such as oven/bun:1.4.4-slim",
+        )
+    versions = {version for _, version in found if not version.startswith("@")}
     if len(versions) > 1:
         return not_met(
             f"the stages use several Buns: {', '.join(sorted(versions))}",
-            *(base.place for base, _ in found),
+            *(source.place for source, _ in found),
             remedy="name one version in an ARG before the first FROM, and use it in each",
         )
     return met(f"pinned: {found[-1][0]}", found[-1][0].place)
 
 
-def _bun_copied(dockerfile: Dockerfile) -> Finding:
-    """No stage is Bun's own image: then a RUN has to install one version of it."""
+def _buns(app: App, dockerfile: Dockerfile) -> Iterator[tuple[Text, str]]:
+    """What brings Bun, each with the version or digest that it names: empty for the newest."""
+    named = () if app.service.build or not app.service.image else (app.service.image,)
+    for image in (*dockerfile.bases, *named):
+        match = _BUN_IMAGE.search(image.value)
+        if match:
+            version = (match["tag"] or "").split("-")[0]
+            yield image, version if _EXACT.fullmatch(version) else match["digest"] or ""
     for run in dockerfile.runs:
-        if re.search(r"bun\.sh/install|bun@|install\b.*\bbun\b", run.value):
-            if re.search(r"bun-v\d+\.\d+\.\d+|\bbun@\d+\.\d+\.\d+", run.value):
-                return met(f"pinned: {run}", run.place)
-            return not_met(
-                f"installs whatever Bun is newest: {run}",
-                run.place,
-                remedy="name the version: `bash -s bun-v1.4.4`, or build on oven/bun:1.4.4",
-            )
-    return not_met(
-        f"no Bun is named; the image is built on {dockerfile.base}",
-        dockerfile.base.place,
-        remedy="build on oven/bun with all three numbers, such as oven/bun:1.4.4-slim",
-    )
+        if _BUN_INSTALLED.search(run.value):
+            pinned = _BUN_VERSION.search(run.value)
+            yield run, pinned[1] if pinned else ""
 
 
 def enters_by_bun_run(_app: App, launch: Launch) -> Finding:

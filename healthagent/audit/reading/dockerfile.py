@@ -18,6 +18,7 @@ from healthagent.audit.reading.compose import shown
 from healthagent.audit.reading.interpolation import substitute
 from healthagent.core.observation import Unseen
 
+_FROM = re.compile(r"--from=(\S+)")
 _HEREDOC = re.compile(r"<<-?([\"']?)([A-Za-z_][A-Za-z0-9_]*)\1")
 
 
@@ -58,8 +59,9 @@ def read(path: Path, args: Mapping[str, Text], target: str | None) -> Dockerfile
     return Dockerfile(
         place=Place(name),
         base=last.chain()[0].base,
-        bases=tuple(stage.base for stage in stages if stage.parent is None),
-        runs=tuple(i.rest for stage in stages for i in stage.body if i.keyword == "RUN"),
+        bases=tuple(_bases(stages)),
+        runs=tuple(_run(i) for stage in stages for i in stage.body if i.keyword == "RUN"),
+        last_runs=tuple(_run(i) for i in body if i.keyword == "RUN"),
         copies=tuple(i.rest for i in body if i.keyword in ("COPY", "ADD")),
         command=_command(commands.get("CMD")),
         entrypoint=_command(commands.get("ENTRYPOINT")),
@@ -112,6 +114,24 @@ def _stages(found: Iterator[Instruction], args: Mapping[str, str]) -> list[_Stag
         elif stages:
             stages[-1].body.append(Instruction(instruction.keyword, rest))
     return stages
+
+
+def _bases(stages: list[_Stage]) -> Iterator[Text]:
+    """The images that are built on, and those that are copied from; no stage is one."""
+    names = {stage.name for stage in stages} | {str(number) for number in range(len(stages))}
+    for stage in stages:
+        if stage.parent is None:
+            yield stage.base
+        for instruction in stage.body:
+            source = _FROM.search(instruction.rest.value) if instruction.keyword == "COPY" else None
+            if source and source[1] not in names:
+                yield Text(source[1], instruction.rest.place)
+
+
+def _run(instruction: Instruction) -> Text:
+    """One spelling for both: ``RUN ["npm", "ci"]`` is ``npm ci``."""
+    command = _command(instruction.rest)
+    return Text(str(command), instruction.rest.place)
 
 
 def _command(rest: Text | None) -> Command | None:

@@ -357,6 +357,37 @@ def test_a_start_is_followed_through_every_script_to_the_program_that_is_the_app
     assert failed - {"AC-2"} == set(broken)
 
 
+LAST = "\n\nFROM oven/bun:${BUN_VERSION}-slim\n"
+
+
+@pytest.mark.parametrize(
+    ("last", "pinned", "without_node"),
+    [
+        ("FROM debian:12\nCOPY --from=oven/bun:1.4.4-slim /usr/local/bin/bun /bin/bun", True, True),
+        ("FROM debian:12\nCOPY --from=oven/bun:latest /usr/local/bin/bun /bin/bun", False, True),
+        ("FROM debian:12\nRUN curl https://bun.sh/install | bash -s bun-v1.4.4", True, True),
+        ("FROM debian:12\nRUN curl https://bun.com/install | bash -s bun-v1.4.3", False, True),
+        ("FROM debian:12\nRUN curl -fsSL https://bun.sh/install | bash", False, True),
+        ('FROM debian:12\nRUN ["npm", "install", "-g", "bun"]', False, True),
+        ("FROM oven/bun:1.4.4-slim\nRUN bun install --frozen-lockfile && bun run x", True, True),
+        ("FROM oven/bun:1.4.4\nRUN ln -s /usr/local/bin/bun /usr/local/bin/node", True, True),
+        ("FROM oven/bun:1.4.4\nCOPY --from=node:24 /usr/local/bin/node /bin/node", True, False),
+        ("FROM oven/bun:1.4.4\nCOPY --from=build /usr/local/bin/node /bin/node", True, False),
+        ("FROM oven/bun:1.4.4-alpine\nRUN apk add --no-cache nodejs", True, False),
+        ("FROM oven/bun:1.4.4\nRUN apt-get update && apt-get install -y nodejs", True, False),
+    ],
+)
+def test_what_the_last_stage_is_given_counts_as_what_it_is_built_on(
+    tmp_path: Path, last: str, pinned: bool, without_node: bool
+) -> None:
+    stack = assemble(tmp_path)
+    dockerfile = stack / "Dockerfile"
+    dockerfile.write_text(dockerfile.read_text().replace(LAST, f"\n\n{last}\n"))
+    found = outcomes(evidence(stack), Kind.FILES)
+
+    assert (found["7.1.1"].passing, found["FR-1.2"].passing) == (pinned, without_node)
+
+
 @pytest.mark.parametrize(
     ("expression", "variables", "outcome"),
     [

@@ -47,6 +47,19 @@ def test_a_heredoc_belongs_to_its_instruction(tmp_path: Path) -> None:
     assert found.command is not None and found.command.shell
 
 
+def test_an_image_that_is_copied_from_is_one_of_its_bases_and_a_stage_is_none(
+    tmp_path: Path,
+) -> None:
+    found = dockerfile_of(
+        tmp_path,
+        "FROM a AS one\nCOPY --from=b:2 /b /b\nFROM c\nCOPY --from=one /b /b\n"
+        'COPY --from=0 /b /b\nRUN ["npm", "ci"]\n',
+    )
+
+    assert [base.value for base in found.bases] == ["a", "b:2", "c"]
+    assert [run.value for run in found.last_runs] == ["npm ci"]
+
+
 def test_a_call_is_found_with_its_options_and_its_line() -> None:
     script = Script(
         "// new Pool({ max: 1 })\nconst text = 'new Pool()';\n"
