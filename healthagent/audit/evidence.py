@@ -130,6 +130,7 @@ class Package:
     place: Place
     scripts: Mapping[str, Text] = field(default_factory=dict)
     dependencies: Mapping[str, Text] = field(default_factory=dict)
+    """With the optional ones, which are installed as well."""
     dev_dependencies: Mapping[str, Text] = field(default_factory=dict)
     package_manager: Text | None = None
     engines: Mapping[str, Text] = field(default_factory=dict)
@@ -192,6 +193,7 @@ class Code:
     locks: Locks
     source: Source
     pm2_files: tuple[Place, ...] = ()
+    """PM2's own, and Dockerfiles and Compose files of development and test that call it."""
 
 
 @dataclass(frozen=True, slots=True)

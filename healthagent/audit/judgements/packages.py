@@ -6,12 +6,10 @@ import re
 
 from healthagent.audit.evidence import App, Code, Dockerfile, Package, Text
 from healthagent.audit.finding import Finding, met, not_met, resolved, worst
+from healthagent.audit.launch import MANAGERS, Launch, launch
 
 BUN_LOCKS = ("bun.lock", "bun.lockb")
-_INSTALL = re.compile(
-    r"(?<![\w./@-])(npm|pnpm|yarn)\s+(?:ci|i|install|add|run|exec|prune|build)\b|"
-    r"(?<![\w./@-])(yarn)\s*(?:--[\w-]+\s*)*(?:&&|$)|(?<![\w./@-])(npx|corepack)\s"
-)
+_MANAGER = re.compile(rf"(?<![\w./@=-])({'|'.join(sorted(MANAGERS))})(?=[\s;&|)]|$)")
 _BUN_INSTALL = re.compile(r"(?<![\w./@-])bun\s+(ci|i|install)\b([^&;|\n]*)")
 _FROZEN = re.compile(r"--frozen-lockfile\b|--production\b")
 
@@ -25,13 +23,18 @@ def manager(app: App, _code: Code, package: Package) -> Finding:
         )  # fmt: skip
     runs = app.dockerfile.runs if isinstance(app.dockerfile, Dockerfile) else ()
     for text in (*runs, *package.scripts.values()):
-        found = _INSTALL.search(text.value)
+        found = _MANAGER.search(text.value)
         if found:
-            name = next(filter(None, found.groups()))
             return not_met(
-                f"{name} is still used: {_short(text)}", text.place,
+                f"{found[1]} is still used: {_short(text)}", text.place,
                 remedy="write `bun install`, `bun run` or `bunx` in its place",
             )  # fmt: skip
+    start = launch(app)
+    if isinstance(start, Launch) and set(start.programs) & MANAGERS:
+        return not_met(
+            f"the app is started by another manager: {start}", *start.places,
+            remedy='write CMD ["bun", "run", "start"]',
+        )  # fmt: skip
     return met("neither the Dockerfile nor a script calls another manager", package.place)
 
 

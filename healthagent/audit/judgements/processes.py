@@ -134,8 +134,9 @@ def no_pm2_packages(_app: App, code: Code, package: Package) -> Finding:
             return not_met(f"a script calls PM2: {script}", script.place, remedy=_NO_PM2)
     if code.pm2_files:
         return not_met(
-            f"PM2 is configured in {code.pm2_files[0]}", *code.pm2_files, remedy="remove the file"
-        )
+            f"PM2 is configured or called in {code.pm2_files[0]}", *code.pm2_files,
+            remedy="remove the file, or PM2 from it",
+        )  # fmt: skip
     return met("no dependency, script or file is PM2's", package.place)
 
 

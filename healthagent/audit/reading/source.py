@@ -18,6 +18,11 @@ LOCKS = (
     "pnpm-lock.yaml",
 )  # fmt: skip
 PM2_FILES = re.compile(r"(?:ecosystem|pm2)(?:\.config)?\.(?:c?js|mjs|ts|json|ya?ml)")
+_OTHER_STAGES = re.compile(
+    r"(?:Dockerfile|(?:docker-)?compose)[.-](?:dev|devel|development|test|testing|ci|staging)\b.*"
+)
+"""Files beside the audited ones, of development and test."""
+_PM2 = re.compile(r"^(?!\s*#).*(?<![\w./@-])pm2(?:-runtime|-docker|-dev)?(?![\w/-])", re.MULTILINE)
 
 _SCRIPTS = frozenset({".ts", ".js", ".mts", ".mjs", ".cts", ".cjs", ".tsx", ".jsx", ".svelte"})
 _ROOTS = ("src", "server", "lib", "prisma")
@@ -44,9 +49,15 @@ def read(folder: Path) -> Code:
         pm2_files=tuple(
             Place(shown(path))
             for path in sorted(folder.iterdir())
-            if PM2_FILES.fullmatch(path.name)
+            if PM2_FILES.fullmatch(path.name) or _calls_pm2(path)
         ),
     )
+
+
+def _calls_pm2(path: Path) -> bool:
+    if not _OTHER_STAGES.fullmatch(path.name) or not path.is_file():
+        return False
+    return _PM2.search(path.read_text(encoding="utf-8", errors="replace")) is not None
 
 
 def _package(path: Path) -> Package | Unseen:
@@ -62,7 +73,8 @@ def _package(path: Path) -> Package | Unseen:
         return Unseen(f"{name}: is no object", "mend it; `bun install` reads it too")
     table = _Table(text, name, document)
     scripts = table.texts("scripts")
-    packages = {**table.texts("dependencies"), **table.texts("devDependencies")}
+    dependencies = {**table.texts("optionalDependencies"), **table.texts("dependencies")}
+    packages = {**dependencies, **table.texts("devDependencies")}
     bun_only = [text for text in packages.values() if text.value.startswith("catalog:")]
     bun_only += [
         Text(key, table.place(key))
@@ -73,7 +85,7 @@ def _package(path: Path) -> Package | Unseen:
     return Package(
         place=Place(name),
         scripts=scripts,
-        dependencies=table.texts("dependencies"),
+        dependencies=dependencies,
         dev_dependencies=table.texts("devDependencies"),
         package_manager=(
             Text(manager, table.place("packageManager")) if isinstance(manager, str) else None
@@ -115,7 +127,7 @@ def _locked(path: Path) -> dict[str, str] | None:
         root = json.loads(text)["workspaces"][""]
         return {
             str(name): str(wanted)
-            for section in ("dependencies", "devDependencies")
+            for section in ("optionalDependencies", "dependencies", "devDependencies")
             for name, wanted in root.get(section, {}).items()
         }
     except (OSError, ValueError, KeyError, TypeError, AttributeError):

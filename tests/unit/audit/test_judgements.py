@@ -389,6 +389,39 @@ def test_what_the_last_stage_is_given_counts_as_what_it_is_built_on(
 
 
 @pytest.mark.parametrize(
+    ("file", "before", "after", "broken"),
+    [
+        ("Dockerfile", "RUN bun run build", 'RUN ["npm", "ci"]', "FR-2.1"),
+        ("Dockerfile", 'CMD ["bun", "run", "start"]', 'CMD ["npm", "start"]', "FR-2.1"),
+        ("package.json", '"build":', '"dev": "npm start", "build":', "FR-2.1"),
+        ("package.json", '"build":', '"dev": "cd x && yarn", "build":', "FR-2.1"),
+        ("Dockerfile", "RUN bun run build", 'RUN ["bun", "add", "-g", "pm2"]', "1.2.1"),
+        ("package.json", '"pg":', '"x": "1"}, "optionalDependencies": {"pm2": "6", "pg":', "1.2.1"),
+        ("Dockerfile.dev", "", "FROM oven/bun:1.4.4\nRUN bun add -g pm2@6\n", "1.2.1"),
+        ("compose.test.yaml", "", 'services: {app: {command: ["pm2-runtime", "x"]}}', "1.2.1"),
+    ],
+)
+def test_another_manager_and_pm2_are_found_however_they_are_written(
+    tmp_path: Path, file: str, before: str, after: str, broken: str
+) -> None:
+    stack = assemble(tmp_path)
+    path = stack / file
+    path.write_text(path.read_text().replace(before, after) if before else after)
+
+    assert outcomes(evidence(stack), Kind.FILES)[broken] is Outcome.NOT_MET
+
+
+def test_a_name_that_only_reads_like_another_managers_is_none(tmp_path: Path) -> None:
+    stack = assemble(tmp_path)
+    package = stack / "package.json"
+    script = '"check": "bunx npm-check && bun run yarn:old && rm -rf ./npm", "build":'
+    package.write_text(package.read_text().replace('"build":', script))
+    (stack / "compose.dev.yaml").write_text("# no pm2 here\nservices: {app: {image: x/pm2-free}}")
+
+    assert outcomes(evidence(stack), Kind.FILES)["FR-2.1"] is Outcome.MET
+    assert outcomes(evidence(stack), Kind.FILES)["1.2.1"] is Outcome.MET
+
+
     ("expression", "variables", "outcome"),
     [
         ("process.env.EXECUTOR_ID!", {"EXECUTOR_ID": "worker"}, Outcome.NOT_MET),
