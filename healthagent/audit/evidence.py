@@ -88,6 +88,8 @@ class Service:
     init: Text | None = None
     logging: Text | None = None
     ports: tuple[Text, ...] = ()
+    addresses: tuple[Text, ...] = ()
+    """Those that it is to have in its networks."""
     namespaces: Mapping[str, Text] = field(default_factory=dict)
     """``network_mode``, ``pid`` and ``ipc``, as far as they are written."""
     mounts: bool = False

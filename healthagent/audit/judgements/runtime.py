@@ -319,7 +319,9 @@ def restarts(app: App) -> Finding:
         )
     if restart.value != "unless-stopped":
         return not_met(
-            f"restart: {restart}", restart.place, remedy="write `restart: unless-stopped`"
+            f"restart: {restart}",
+            restart.place,
+            remedy="write `restart: unless-stopped`, and no `deploy.restart_policy` over it",
         )
     return met("restart: unless-stopped", restart.place)
 

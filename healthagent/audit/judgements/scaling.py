@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import re
 
-from healthagent.audit.evidence import App, Evidence, Service
+from healthagent.audit.evidence import App, Evidence, Service, Text
 from healthagent.audit.finding import Finding, met, not_met, not_seen
 from healthagent.core.observation import Unseen
 
 _NUMBER = re.compile(r"[-_]?\d+$")
 _WORKER = re.compile(r"worker|dbos|queue|jobs?\b")
+_STAYS = re.compile(r"worker|queue")
+"""What does not end by itself, whatever its restart policy; a job or a migration may."""
 
 
 def can_have_replicas(app: App) -> Finding:
@@ -29,6 +31,11 @@ def can_have_replicas(app: App) -> Finding:
                 port.place,
                 remedy="remove `ports`; Traefik reaches the replicas over the network",
             )
+    for address in service.addresses:
+        return not_met(
+            f"the address {address} can belong to one replica only", address.place,
+            remedy="remove it; Docker gives each replica an address of its own",
+        )  # fmt: skip
     mode = service.namespaces.get("network_mode")
     if mode and mode.value == "host":
         return not_met(
@@ -108,21 +115,61 @@ def needs_no_rebuild(app: App) -> Finding:
 
 
 def keeps_dbos_with_web(seen: Evidence) -> Finding:
-    """No second service stays up on the same image for DBOS's work alone; one that ends, such as a
-    migration, may have it."""
+    """No second service stays up on the app's image or code for DBOS's work alone; one that ends,
+    such as a migration, may have it."""
     for app in seen.apps:
         for other in seen.stack.services.values():
+            if other is app.service or not _stays(other):
+                continue
             if other.name in seen.stack.apps and not _WORKER.search(other.name):
                 continue
-            if other is app.service or not _same_work(app.service, other) or not other.command:
-                continue
-            if other.restart and other.restart.value in ("always", "unless-stopped"):
+            if _same_work(app.service, other):
+                own = _own_work(app.service, other)
+            elif _WORKER.search(other.name) and other.build:
+                own = _same_code(app.service, other)
+            else:
+                own = None
+            if own:
                 return not_met(
-                    f"{other.name} runs {app.service.name}'s image with a command of its own",
-                    other.place, other.command.place,
+                    f"{other.name} does part of {app.service.name}'s work: {own}",
+                    other.place, own.place,
                     remedy="remove the service: web and DBOS stay in one container for now",
                 )  # fmt: skip
-    return met("no other service runs the app's image", *(a.service.place for a in seen.apps))
+    return met("no other service does the app's work", *(a.service.place for a in seen.apps))
+
+
+def _stays(service: Service) -> bool:
+    if service.restart and service.restart.value in ("always", "unless-stopped"):
+        return True
+    return _STAYS.search(f"{service.name} {service.command} {service.entrypoint}") is not None
+
+
+def _own_work(app: Service, other: Service) -> Text | None:
+    """What makes another service on the app's image do something else than the app."""
+    for mine, theirs in ((app.entrypoint, other.entrypoint), (app.command, other.command)):
+        if theirs and str(theirs) != str(mine):
+            return Text(str(theirs), theirs.place)
+    for name, text in other.environment.items():
+        if _WORKER.fullmatch(text.value.lower()) and not _alike(app, name, text):
+            return Text(f"{name}={text}", text.place)
+    return None
+
+
+def _same_code(app: Service, other: Service) -> Text | None:
+    """What shows that a worker with an image of its own belongs to the app: its folder, the app's
+    database, or DBOS's variables."""
+    if app.build and other.build and app.build.context == other.build.context:
+        return Text(f"it is built from {other.build.dockerfile} beside it", other.build.place)
+    for name, text in other.environment.items():
+        shared = name.endswith("DATABASE_URL") and _alike(app, name, text)
+        if shared or name.startswith("DBOS"):
+            return Text(f"it has {name}", text.place)
+    return None
+
+
+def _alike(app: Service, name: str, text: Text) -> bool:
+    mine = app.environment.get(name)
+    return mine is not None and mine.value == text.value
 
 
 def _stem(name: str) -> str:

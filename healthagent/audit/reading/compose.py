@@ -25,6 +25,7 @@ _LISTED = ("environment", "labels", "args")
 """May be written as a list of ``NAME=value`` as well."""
 _REPLACED = ("command", "entrypoint", "test")
 """Sequences that an override replaces; others grow."""
+_RESTARTS = {"any": "always", "none": "no"}
 _TRUE = ("true", "yes", "on", "1", "y")
 
 
@@ -259,12 +260,18 @@ def _service(name: str, node: Node, variables: Mapping[str, str]) -> Service:
         environment=_environment(entries, variables),
         labels=_texts(entries.get("labels")),
         healthcheck=_healthcheck(entries.get("healthcheck")),
-        restart=_string(entries.get("restart")),
+        restart=_restart(deploy.get("restart_policy")) or _string(entries.get("restart")),
         replicas=_string(deploy.get("replicas")) or _string(entries.get("scale")),
         container_name=_string(entries.get("container_name")),
         init=_string(entries.get("init")),
         logging=_string(logging.get("driver")),
         ports=tuple(_ports(entries.get("ports"))),
+        addresses=tuple(
+            address
+            for network in _entries(entries.get("networks")).values()
+            for key in ("ipv4_address", "ipv6_address")
+            if (address := _string(_entries(network).get(key))) is not None
+        ),
         namespaces={
             key: text
             for key in ("network_mode", "pid", "ipc")
@@ -272,6 +279,15 @@ def _service(name: str, node: Node, variables: Mapping[str, str]) -> Service:
         },
         mounts=any(isinstance(entries.get(key), Seq) for key in ("volumes", "configs")),
     )
+
+
+def _restart(policy: Node | None) -> Text | None:
+    """``deploy.restart_policy`` by the names of ``restart``, whose place it takes: measured with
+    Docker Compose 5.6.1, as is that it restarts nothing where it names no condition."""
+    if policy is None:
+        return None
+    condition = _string(_entries(policy).get("condition")) or Text("none", policy.place)
+    return replace(condition, value=_RESTARTS.get(condition.value, condition.value))
 
 
 def _environment(entries: Mapping[str, Node], variables: Mapping[str, str]) -> dict[str, Text]:

@@ -35,6 +35,26 @@ def test_a_value_knows_its_file_and_line(tmp_path: Path) -> None:
     assert app.restart.place.where.endswith("0.yaml")
 
 
+@pytest.mark.parametrize(
+    ("policy", "restart"),
+    [
+        ("{condition: any}", "always"),
+        ("{condition: none}", "no"),
+        ("{condition: on-failure, max_attempts: 3}", "on-failure"),
+        ("{condition: unless-stopped}", "unless-stopped"),
+        ("{max_attempts: 3}", "no"),
+    ],
+)
+def test_a_restart_policy_of_deploy_takes_the_place_of_restart(
+    tmp_path: Path, policy: str, restart: str
+) -> None:
+    text = f"services:\n  a:\n    build: .\n    deploy: {{restart_policy: {policy}}}\n"
+    for app in (text, f"{text}    restart: unless-stopped\n"):
+        found = stack(tmp_path, app).services["a"].restart
+        assert found is not None
+        assert (found.value, found.place.line) == (restart, 4)
+
+
 def test_anchors_and_merge_keys_lend_what_is_not_written(tmp_path: Path) -> None:
     text = (
         "x-base: &base\n  restart: always\n  environment: {A: '1'}\n"

@@ -422,6 +422,43 @@ def test_a_name_that_only_reads_like_another_managers_is_none(tmp_path: Path) ->
     assert outcomes(evidence(stack), Kind.FILES)["1.2.1"] is Outcome.MET
 
 
+IMAGE = "image: shop-app:dev"
+URL = "DATABASE_URL: postgresql://shop:secret@postgres:5432/shop"
+
+
+@pytest.mark.parametrize(
+    ("name", "service", "outcome"),
+    [
+        ("back", f'{{{IMAGE}, restart: always, command: ["bun", "w.js"]}}', Outcome.NOT_MET),
+        ("back", f'{{{IMAGE}, restart: always, entrypoint: ["bun", "w.js"]}}', Outcome.NOT_MET),
+        ("back", f"{{{IMAGE}, restart: always, environment: {{ROLE: worker}}}}", Outcome.NOT_MET),
+        ("worker", f'{{{IMAGE}, restart: on-failure, command: ["bun", "w.js"]}}', Outcome.NOT_MET),
+        ("worker", "{build: {dockerfile: Dockerfile.worker}, restart: always}", Outcome.NOT_MET),
+        ("worker", f"{{build: ./w, restart: always, environment: {{{URL}}}}}", Outcome.NOT_MET),
+        ("worker", "{build: ./pictures, restart: always}", Outcome.MET),
+        ("worker", f"{{image: metrics, restart: always, environment: {{{URL}}}}}", Outcome.MET),
+        ("back", f"{{{IMAGE}, restart: always}}", Outcome.MET),
+        ("dbos-schema", f'{{{IMAGE}, restart: on-failure, command: ["dbos", "x"]}}', Outcome.MET),
+    ],
+)
+def test_a_service_that_stays_up_for_part_of_the_apps_work_takes_it_apart(
+    tmp_path: Path, name: str, service: str, outcome: Outcome
+) -> None:
+    stack = assemble(tmp_path)
+    with (stack / "compose.yaml").open("a") as file:
+        file.write(f"\n  {name}: {service}\n")
+
+    assert outcomes(evidence(stack), Kind.FILES)["8.2.2"] is outcome
+
+
+def test_an_address_that_is_written_down_belongs_to_one_replica(tmp_path: Path) -> None:
+    stack = assemble(tmp_path)
+    override = "services: {app: {networks: {default: {ipv4_address: 172.20.0.5}}}}\n"
+    (stack / "compose.override.yaml").write_text(override)
+
+    assert outcomes(evidence(stack), Kind.FILES)["FR-4.1"] is Outcome.NOT_MET
+
+
     ("expression", "variables", "outcome"),
     [
         ("process.env.EXECUTOR_ID!", {"EXECUTOR_ID": "worker"}, Outcome.NOT_MET),
