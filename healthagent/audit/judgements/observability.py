@@ -8,12 +8,17 @@ from healthagent.audit.evidence import App, Code, Container, Evidence, Package, 
 from healthagent.audit.finding import Finding, met, not_met, not_seen
 from healthagent.audit.launch import Launch
 from healthagent.core.observation import Unseen
+from healthagent.core.runtime import is_launcher, is_runtime
 
 ENDPOINTS = ("OTEL_EXPORTER_OTLP_ENDPOINT", "OTEL_EXPORTER_OTLP_METRICS_ENDPOINT")
+"""Where metrics go."""
+_TRACES = "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT"
 _TELL = f"set {ENDPOINTS[0]}: http://COLLECTOR:4318"
 _SDK = (
     "@opentelemetry/sdk-node",
     "@opentelemetry/sdk-metrics",
+    "@opentelemetry/sdk-trace-node",
+    "@opentelemetry/sdk-trace-base",
     "@opentelemetry/auto-instrumentations-node",
 )
 _READABLE = ("json-file", "local", "journald")
@@ -64,12 +69,13 @@ def is_told_where(app: App) -> Finding:
 
 
 def is_told_where_live(container: Container) -> Finding:
-    if not any(container.otel.get(name) for name in ENDPOINTS):
-        return not_met(
-            "no OTEL_EXPORTER_OTLP_ENDPOINT in its variables", container.place,
-            remedy=f"set {ENDPOINTS[0]}, and recreate the containers",
-        )  # fmt: skip
-    return met(f"{ENDPOINTS[0]} is set", container.place)
+    for name in (*ENDPOINTS, _TRACES):
+        if container.otel.get(name):
+            return met(f"{name} is set", container.place)
+    return not_met(
+        "no OTEL_EXPORTER_OTLP_ENDPOINT in its variables", container.place,
+        remedy=f"set {ENDPOINTS[0]}, and recreate the containers",
+    )  # fmt: skip
 
 
 def metrics_arrive(seen: Evidence) -> Finding:
@@ -143,9 +149,22 @@ def logs_live(container: Container) -> Finding:
             ),
             container.place,
         )
-    if container.lines == 0:
-        return not_met(
-            "it has written nothing to stdout or stderr", container.place,
-            remedy="write logs to stdout",
-        )  # fmt: skip
+    if container.lines <= _echoes(container):
+        return not_seen(
+            Unseen(
+                "the app has written nothing to stdout or stderr yet",
+                "have it log that it has started, and audit again",
+            ),
+            container.place,
+        )
     return met("its lines are in `docker logs`", container.place)
+
+
+def _echoes(container: Container) -> int:
+    """The lines that are not the app's: each `bun run` shows the command of its script first."""
+    tree = container.processes
+    if isinstance(tree, Unseen):
+        return 0
+    return sum(
+        is_runtime(process, "bun") and is_launcher(process, tree) for process in tree.processes
+    )

@@ -135,7 +135,9 @@ def keeps_dbos_with_web(seen: Evidence) -> Finding:
                     other.place, own.place,
                     remedy="remove the service: web and DBOS stay in one container for now",
                 )  # fmt: skip
-    return met("no other service does the app's work", *(a.service.place for a in seen.apps))
+    return met(
+        "no other service runs the app's image or code", *(a.service.place for a in seen.apps)
+    )
 
 
 def _stays(service: Service) -> bool:

@@ -35,8 +35,10 @@ _PLAIN = ("Bun.spawn", "Worker", "cluster.fork", "pg.Pool")
 USES = {
     "pm2": r"process\.env\.(?:pm_id|NODE_APP_INSTANCE|PM2_\w+)|process\.send\b",
     "workers": r"\breusePort\s*:\s*true",
-    "logfile": r"\btransports\.File\b|\bpino\.destination\(\s*(?!1\b|2\b|\))[^)]|"
-    r"createWriteStream\([^)\n]*\.log\b",
+    "logfile": r"\btransports\.File\b|\bDailyRotateFile\b|[\"'`]pino-roll[\"'`]|"
+    r"[\"'`]pino/file[\"'`](?=[^}]*\bdestination\s*:(?!\s*[12]\b))|"
+    r"\bpino\.destination\(\s*(?!1\b|2\b|\))[^)]|"
+    r"\b(?:createWriteStream|(?:append|write)File(?:Sync)?)\([^)\n]*\.log\b",
     "bun": r"\bBun\.[a-z]\w*",
     "otel": r"@opentelemetry/[\w-]+",
 }

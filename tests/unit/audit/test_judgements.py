@@ -10,12 +10,15 @@ from pathlib import Path
 import pytest
 
 from healthagent.audit.document import document
+from healthagent.audit.evidence import Container, Evidence
+
+
 from healthagent.audit.evidence import Evidence, Verdict
 from healthagent.audit.finding import Outcome, met, not_met, not_seen, resolved, worst
 from healthagent.audit.judgements import health
 from healthagent.audit.judgements.connections import add_up
 from healthagent.audit.judgements.health import routed_are_ready
-from healthagent.audit.judgements.observability import metrics_arrive
+from healthagent.audit.judgements.observability import is_told_where_live, logs_live, metrics_arrive
 from healthagent.audit.judgements.processes import ends_live, others_serve
 from healthagent.audit.markdown import markdown
 from healthagent.audit.reading import gather
@@ -712,6 +715,43 @@ def test_a_replica_that_serves_no_http_is_not_missed_by_traefik(
     assert found.outcome is Outcome.MET, f"nobody routes to what serves nothing: {found.seen}"
 
 
+def running(good: Evidence, *rows: str) -> Container:
+    """A container in which these command lines run, the others below the first."""
+    assert not isinstance(good.containers, Unseen)
+    first, *_ = good.containers
+    processes = (
+        Process(pid, 0 if pid == 1 else 1, None, Path(row.split()[0]).name, tuple(row.split()), "S")
+        for pid, row in enumerate(rows, start=1)
+    )
+    return replace(first, processes=ProcessTree(tuple(processes)))
+
+
+@pytest.mark.parametrize(
+    ("rows", "lines", "outcome"),
+    [
+        (("bun server.js",), 0, Outcome.NOT_SEEN),
+        (("bun server.js",), 1, Outcome.MET),
+        (("bun run start", "bun server.js"), 1, Outcome.NOT_SEEN),
+        (("bun run start", "bun server.js"), 2, Outcome.MET),
+    ],
+)
+def test_an_app_that_has_been_quiet_so_far_is_not_seen_to_log(
+    good: Evidence, rows: tuple[str, ...], lines: int, outcome: Outcome
+) -> None:
+    assert logs_live(replace(running(good, *rows), lines=lines)).outcome is outcome
+
+
+def test_traces_alone_are_telemetry_too(good: Evidence, tmp_path: Path) -> None:
+    endpoint = {"OTEL_EXPORTER_OTLP_TRACES_ENDPOINT": "http://collector:4318/v1/traces"}
+    container = replace(running(good, "bun server.js"), otel=endpoint)
+    stack = assemble(tmp_path / "traces")
+    for path in (stack / "package.json", stack / "bun.lock"):
+        path.write_text(path.read_text().replace("sdk-metrics", "sdk-trace-node"))
+
+    assert is_told_where_live(container).outcome is Outcome.MET
+    assert outcomes(evidence(stack), Kind.FILES)["NFR-3.1"] is Outcome.MET
+
+
 @pytest.mark.parametrize(
     ("rows", "outcome"),
     [
@@ -733,17 +773,7 @@ def test_a_replica_that_serves_no_http_is_not_missed_by_traefik(
 def test_a_container_ends_with_its_app_where_nothing_above_it_goes_on(
     good: Evidence, rows: tuple[str, ...], outcome: Outcome
 ) -> None:
-    assert not isinstance(good.containers, Unseen)
-    first, *_ = good.containers
-    tree = ProcessTree(
-        tuple(
-            Process(
-                pid, 0 if pid == 1 else 1, None, Path(row.split()[0]).name, tuple(row.split()), "S"
-            )
-            for pid, row in enumerate(rows, start=1)
-        )
-    )
-    found = ends_live(replace(first, processes=tree))
+    found = ends_live(running(good, *rows))
 
     assert found.outcome is outcome, found.seen
     assert outcome is Outcome.MET or found.remedy

@@ -104,6 +104,24 @@ def test_a_name_that_others_have_too_counts_by_where_it_comes_from(
 
 
 @pytest.mark.parametrize(
+    ("text", "to_a_file"),
+    [
+        ('appendFileSync("/var/log/shop.log", line);', True),
+        ('await appendFile("shop.log", line);', True),
+        ('pino({ transport: { target: "pino/file", options: { destination: "/x" } } });', True),
+        ('pino({ transport: { target: "pino/file", options: { destination: 1 } } });', False),
+        ('pino({ transport: { target: "pino/file" } });', False),
+        ("new winston.transports.DailyRotateFile({ filename });", True),
+        ("new winston.transports.Console();", False),
+        ('writeFileSync("report.csv", rows);', False),
+    ],
+)
+def test_a_log_is_found_that_goes_to_a_file(text: str, to_a_file: bool) -> None:
+    uses = [text.value.split()[0] for text in Script(text, "log.ts").uses()]
+    assert uses == ["logfile"] * to_a_file
+
+
+@pytest.mark.parametrize(
     ("handler", "outlives"),
     [
         ('"uncaughtException", (e) => { console.error(e); process.exit(1); }', ""),
