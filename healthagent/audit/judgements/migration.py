@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
+from dataclasses import replace
 
-from healthagent.audit.evidence import App, Code, Container, Evidence, Place, Sibling, Text
+from healthagent.audit.evidence import App, Code, Container, Evidence, Place, Service, Sibling, Text
 from healthagent.audit.finding import Finding, met, not_met, not_seen, resolved
 from healthagent.audit.launch import PM2, Launch, launch
 from healthagent.core.observation import Unseen
@@ -12,7 +14,10 @@ from healthagent.core.postgres_url import database_of, role_of
 from healthagent.core.runtime import is_pm2
 
 _POOLER = re.compile(r"pgbouncer|pgcat|odyssey|supavisor", re.IGNORECASE)
+_LIBPQ = ("PGHOST", "PGPORT", "PGDATABASE", "PGUSER")
+"""What names a database where no URL does, to the driver as to libpq (pg's manual)."""
 _WRITE = "write compose.node.yaml: the same services, on Node and without PM2"
+_NAME = "name it in DATABASE_URL"
 _RUN = "play it, and audit with --acceptance FILE: its output"
 
 
@@ -125,16 +130,16 @@ def no_pm2_with_bun(container: Container) -> Finding:
 
 def no_pgbouncer(seen: Evidence) -> Finding:
     for service in seen.stack.services.values():
-        image = service.image
-        if _POOLER.search(image.value if image else service.name):
+        for name in (service.name, service.image):
+            if name is None or not _POOLER.search(str(name)):
+                continue
             return not_met(
-                f"{service.name} is a pooler: {image or service.name}", service.place,
+                f"{service.name} is a pooler: {service.image or name}", service.place,
                 remedy="remove it: the pools of the app are the only ones in this phase",
             )  # fmt: skip
-        for name, text in service.environment.items():
-            if name.endswith("DATABASE_URL") and (
-                "pgbouncer=true" in text.value or _POOLER.search(_host(text.value))
-            ):
+        for name, text in _databases(service):
+            host = text.value if name == "PGHOST" else _host(text.value)
+            if "pgbouncer=true" in text.value or _POOLER.search(host):
                 return not_met(
                     f"{name} of {service.name} leads to a pooler", text.place,
                     remedy="name Postgres itself",
@@ -151,10 +156,11 @@ def same_database(seen: Evidence) -> Finding:
         )
     for app in seen.apps:
         there = back.stack.services.get(app.service.name)
-        for name, text in app.service.environment.items():
-            if not name.endswith("DATABASE_URL") or there is None:
-                continue
-            other = there.environment.get(name)
+        if there is None:
+            continue
+        others = dict(_databases(there))
+        for name, text in _databases(app.service):
+            other = others.get(name)
             if other is None or _target(text.value) != _target(other.value):
                 return not_met(
                     f"{name} names another server, database or role than the way back",
@@ -169,18 +175,41 @@ def same_database(seen: Evidence) -> Finding:
                 f"{name} is {service.image}, and {later.image} on the way back",
                 service.image.place, later.place, remedy="keep one Postgres through it all",
             )  # fmt: skip
+    for app in seen.apps:
+        if not any(_databases(app.service)):
+            return not_seen(
+                Unseen(f"nothing says which database {app.service.name} speaks to", _NAME),
+                app.service.place,
+            )
     return met("both ways use one server, database and role", seen.stack.place, back.stack.place)
 
 
 def keeps_row_security(app: App) -> Finding:
     """A superuser passes every policy (Postgres' manual, "Row Security Policies")."""
-    for name, text in app.service.environment.items():
-        if name.endswith("DATABASE_URL") and role_of(text.value) in ("postgres", "root"):
+    roles = [
+        (name, text, text.value if name == "PGUSER" else role_of(text.value))
+        for name, text in _databases(app.service)
+    ]
+    for name, text, role in roles:
+        if role in ("postgres", "root"):
             return not_met(
                 f"{name} names a superuser, whom no row-level policy binds", text.place,
                 remedy="give the app a role of its own",
             )  # fmt: skip
-    return met("the app has a role of its own", app.service.place)
+    for _, text, role in roles:
+        if role:
+            return met(f"the app connects as {role}", text.place)
+    return not_seen(
+        Unseen(f"nothing says as which role {app.service.name} connects", _NAME), app.service.place
+    )
+
+
+def _databases(service: Service) -> Iterator[tuple[str, Text]]:
+    """The variables that name a database, and are not empty. Where a part of one has to be given
+    first (``${NAME:?}``), the name stands for it: a URL cannot be read otherwise."""
+    for name, text in service.environment.items():
+        if text.value and (name.endswith("DATABASE_URL") or name in _LIBPQ):
+            yield name, replace(text, value=re.sub(r"\$\{(\w+)[^{}]*\}", r"\1", text.value))
 
 
 def _host(url: str) -> str:
@@ -190,8 +219,8 @@ def _host(url: str) -> str:
         return ""
 
 
-def _target(url: str) -> tuple[str, str | None]:
+def _target(named: str) -> tuple[str, str | None]:
     try:
-        return str(database_of(url)), role_of(url)
+        return str(database_of(named)), role_of(named)
     except ValueError:
-        return "", None
+        return named, None

@@ -454,6 +454,47 @@ def test_a_service_that_stays_up_for_part_of_the_apps_work_takes_it_apart(
     assert outcomes(evidence(stack), Kind.FILES)["8.2.2"] is outcome
 
 
+PASSWORD = "${APP_PASSWORD:-secret}"
+
+
+@pytest.mark.parametrize(
+    ("variables", "outcome"),
+    [
+        (f"DATABASE_URL: postgresql://shop:{PASSWORD}@postgres:5432/shop", Outcome.MET),
+        ("PGHOST: postgres\n      PGUSER: shop", Outcome.MET),
+        ("PGHOST: postgres\n      PGUSER: postgres", Outcome.NOT_MET),
+        ("DATABASE_URL_FILE: /run/secrets/database", Outcome.NOT_SEEN),
+        ('DATABASE_URL: ""', Outcome.NOT_SEEN),
+    ],
+)
+def test_a_database_that_nothing_names_is_not_seen_to_be_the_same(
+    tmp_path: Path, variables: str, outcome: Outcome
+) -> None:
+    stack = assemble(tmp_path)
+    compose = stack / "compose.yaml"
+    named = f"DATABASE_URL: postgresql://shop:{PASSWORD}@postgres:5432/shop"
+    compose.write_text(compose.read_text().replace(named, variables))
+
+    assert outcomes(evidence(stack), Kind.FILES)["9.4"] is outcome
+
+
+@pytest.mark.parametrize(
+    "override",
+    [
+        "pgbouncer: {image: registry.corp/pool:1}",
+        "pool: {image: edoburu/pgbouncer}",
+        "app: {environment: {PGHOST: pgbouncer.internal}}",
+    ],
+)
+def test_a_pooler_is_known_by_its_name_its_image_or_who_asks_for_it(
+    tmp_path: Path, override: str
+) -> None:
+    stack = assemble(tmp_path)
+    (stack / "compose.override.yaml").write_text(f"services: {{{override}}}\n")
+
+    assert outcomes(evidence(stack), Kind.FILES)["9.3"] is Outcome.NOT_MET
+
+
 def test_an_address_that_is_written_down_belongs_to_one_replica(tmp_path: Path) -> None:
     stack = assemble(tmp_path)
     override = "services: {app: {networks: {default: {ipv4_address: 172.20.0.5}}}}\n"
