@@ -81,7 +81,7 @@ def runs_one(container: Container) -> Finding:
             "no application process runs in it", container.place,
             remedy="look at `docker logs`; start the app",
         )  # fmt: skip
-    if len(tree.processes) > 1 and application(tree, "bun") is apps[0]:
+    if any(is_runtime(one, "bun") and is_launcher(one, tree) for one in tree.processes):
         return resolved("one application process below `bun run`", container.place)
     return met("one application process", container.place)
 

@@ -19,7 +19,7 @@ from healthagent.audit.judgements import health
 from healthagent.audit.judgements.connections import add_up
 from healthagent.audit.judgements.health import routed_are_ready
 from healthagent.audit.judgements.observability import is_told_where_live, logs_live, metrics_arrive
-from healthagent.audit.judgements.processes import ends_live, others_serve
+from healthagent.audit.judgements.processes import ends_live, others_serve, runs_one
 from healthagent.audit.markdown import markdown
 from healthagent.audit.reading import gather
 from healthagent.audit.reading.traefik import UNASKED
@@ -780,6 +780,24 @@ def test_an_app_that_has_been_quiet_so_far_is_not_seen_to_log(
     good: Evidence, rows: tuple[str, ...], lines: int, outcome: Outcome
 ) -> None:
     assert logs_live(replace(running(good, *rows), lines=lines)).outcome is outcome
+
+
+@pytest.mark.parametrize(
+    ("rows", "launcher"),
+    [
+        (("bun server.js",), False),
+        (("bun run start", "bun server.js"), True),
+        (("docker-init -- bun server.js", "bun server.js"), False),
+        (("bun server.js", "sh -c pdftotext"), False),
+    ],
+)
+def test_one_process_is_below_bun_run_only_where_that_runs(
+    good: Evidence, rows: tuple[str, ...], launcher: bool
+) -> None:
+    found = runs_one(running(good, *rows))
+
+    assert found.outcome.passing
+    assert ("below `bun run`" in found.seen) is launcher
 
 
 def test_traces_alone_are_telemetry_too(good: Evidence, tmp_path: Path) -> None:
