@@ -196,6 +196,8 @@ class Code:
     source: Source
     pm2_files: tuple[Place, ...] = ()
     """PM2's own, and Dockerfiles and Compose files of development and test that call it."""
+    stems: frozenset[str] = frozenset()
+    """The scripts that lie there, by the name that Bun finds each by too: without its suffix."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -174,7 +174,8 @@ def _scripted(app: App, found: Launch) -> Launch:
         return found
     scripts = app.code.package.scripts
     if name not in scripts:
-        return found if name in _BUNS_OWN else replace(found, missing=name)
+        known = name in _BUNS_OWN or name in app.code.stems
+        return found if known else replace(found, missing=name)
     if name in (found.script, *found.inner):
         return replace(found, final=(), inner=(*found.inner, name))  # it goes in a circle
     before = scripts.get(f"pre{name}")

@@ -158,14 +158,16 @@ def _buns(app: App, dockerfile: Dockerfile) -> Iterator[tuple[Text, str]]:
             yield run, pinned[1] if pinned else ""
 
 
-def enters_by_bun_run(_app: App, launch: Launch) -> Finding:
+def enters_by_bun_run(app: App, launch: Launch) -> Finding:
     if launch.missing:
         return _no_script(launch)
     if launch.by_bun_run and _without_flags(launch.entry) == RUN:
         if launch.shell or launch.inner:
             return met(f"the entry is {launch}", *launch.places)
         return resolved(f"the entry is {launch}, and its script executes the app", *launch.places)
-    if launch.entry[:1] == ("bun",) and script_name(launch.entry) is None and not launch.shell:
+    files = frozenset() if isinstance(app.code, Unseen) else app.code.stems
+    is_file = launch.script is None and script_name(launch.entry) in {None, *files}
+    if launch.entry[:1] == ("bun",) and is_file and not launch.shell:
         return resolved(f"the entry is {launch}, so that the app is PID 1", *launch.places)
     return not_met(f"the entry is {launch}", *launch.places, remedy=f"write {BUN_START}")
 

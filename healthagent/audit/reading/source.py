@@ -51,6 +51,7 @@ def read(folder: Path) -> Code:
             for path in sorted(folder.iterdir())
             if PM2_FILES.fullmatch(path.name) or _calls_pm2(path)
         ),
+        stems=frozenset(path.stem for path in folder.iterdir() if path.suffix in _SCRIPTS),
     )
 
 

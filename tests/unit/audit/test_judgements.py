@@ -330,6 +330,8 @@ SCRIPT = '"start": "exec bun build/index.js"'
     [
         (SCRIPT, ["bun", "run", "start"], ()),
         (SCRIPT, ["bun", "--bun", "run", "start"], ()),
+        (SCRIPT, ["bun", "server"], ()),
+        (SCRIPT, ["bun", "x", "server"], ("7.1.2",)),
         ('"serve": "exec bun build/index.js"', ["bun", "run", "serve"], ("7.1.2",)),
         ('"go": "exec bun build/index.js"', ["bun", "run", "start"], ("FR-1.1", "7.1.2", "8.1.1")),
         ('"start": "exec bun run start"', ["bun", "run", "start"], ("FR-1.1", "8.1.1")),
@@ -351,6 +353,7 @@ def test_a_start_is_followed_through_every_script_to_the_program_that_is_the_app
 ) -> None:
     stack = assemble(tmp_path)
     package, dockerfile = stack / "package.json", stack / "Dockerfile"
+    (stack / "server.ts").touch()
     package.write_text(package.read_text().replace(SCRIPT, scripts))
     start = 'CMD ["bun", "run", "start"]'
     dockerfile.write_text(dockerfile.read_text().replace(start, f"CMD {json.dumps(entry)}"))
