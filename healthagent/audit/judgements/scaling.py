@@ -10,8 +10,6 @@ from healthagent.core.observation import Unseen
 
 _NUMBER = re.compile(r"[-_]?\d+$")
 _WORKER = re.compile(r"worker|dbos|queue|jobs?\b")
-_STAYS = re.compile(r"worker|queue")
-"""What does not end by itself, whatever its restart policy; a job or a migration may."""
 
 
 def can_have_replicas(app: App) -> Finding:
@@ -141,9 +139,10 @@ def keeps_dbos_with_web(seen: Evidence) -> Finding:
 
 
 def _stays(service: Service) -> bool:
+    """A worker does so whatever its restart policy is; a job or a migration ends by itself."""
     if service.restart and service.restart.value in ("always", "unless-stopped"):
         return True
-    return _STAYS.search(f"{service.name} {service.command} {service.entrypoint}") is not None
+    return "worker" in f"{service.name} {service.command} {service.entrypoint}"
 
 
 def _own_work(app: Service, other: Service) -> Text | None:
