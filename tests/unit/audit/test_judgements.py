@@ -10,10 +10,7 @@ from pathlib import Path
 import pytest
 
 from healthagent.audit.document import document
-from healthagent.audit.evidence import Container, Evidence
-
-
-from healthagent.audit.evidence import Evidence, Verdict
+from healthagent.audit.evidence import Container, Evidence, Verdict
 from healthagent.audit.finding import Outcome, met, not_met, not_seen, resolved, worst
 from healthagent.audit.judgements import health
 from healthagent.audit.judgements.connections import add_up
@@ -506,6 +503,7 @@ def test_an_address_that_is_written_down_belongs_to_one_replica(tmp_path: Path) 
     assert outcomes(evidence(stack), Kind.FILES)["FR-4.1"] is Outcome.NOT_MET
 
 
+@pytest.mark.parametrize(
     ("expression", "variables", "outcome"),
     [
         ("process.env.EXECUTOR_ID!", {"EXECUTOR_ID": "worker"}, Outcome.NOT_MET),
