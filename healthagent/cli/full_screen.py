@@ -37,8 +37,8 @@ class FullScreen:
         _write(_HOME + "\n".join(line + _REST_OF_LINE for line in lines) + _REST_OF_SCREEN)
 
     def key(self, timeout: float) -> str:
-        """What was typed within so many seconds, or nothing. A window that gets another size ends
-        the wait."""
+        """What was typed within so many seconds, or nothing. A window that gets another size, or a
+        stop that is over, ends the wait."""
         sources = [self._woken] if self._typed is None else [self._woken, self._typed]
         ready, _, _ = select.select(sources, [], [], timeout)
         read = {source: os.read(source, 64) for source in ready}
@@ -64,19 +64,23 @@ def full_screen() -> Iterator[FullScreen]:
         if typed is not None and known is not None:
             termios.tcsetattr(typed, termios.TCSADRAIN, known)
 
-    def resized(_number: int, _frame: FrameType | None) -> None:
+    def waken(*_: object) -> None:
         with suppress(BlockingIOError):  # it will wake up anyway
             os.write(wake, b"!")
 
-    def stop(_number: int, _frame: FrameType | None) -> None:
+    def stop(*_: object) -> None:
         leave()
-        os.kill(os.getpid(), signal.SIGSTOP)
+        # By the kernel, which stops nobody whom no shell could let go on: SIGSTOP would.
+        signal.signal(signal.SIGTSTP, signal.SIG_DFL)
+        signal.raise_signal(signal.SIGTSTP)
+        signal.signal(signal.SIGTSTP, stop)
         enter()
+        waken()
 
     def end(number: int, _frame: FrameType | None) -> None:
         sys.exit(128 + number)
 
-    handlers = {signal.SIGWINCH: resized, signal.SIGTSTP: stop, signal.SIGTERM: end}
+    handlers = {signal.SIGWINCH: waken, signal.SIGTSTP: stop, signal.SIGTERM: end}
     before = {number: signal.signal(number, handler) for number, handler in handlers.items()}
     enter()
     try:
@@ -90,5 +94,7 @@ def full_screen() -> Iterator[FullScreen]:
 
 
 def _write(sequence: str) -> None:
-    sys.stdout.write(sequence)
-    sys.stdout.flush()
+    """Past the buffer, since a signal may come while it is written, and its handler writes too."""
+    data = sequence.encode(sys.stdout.encoding, "replace")
+    while data:
+        data = data[os.write(sys.stdout.fileno(), data) :]

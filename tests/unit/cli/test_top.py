@@ -13,7 +13,7 @@ import subprocess
 import sys
 import termios
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 
 from healthagent.core.verdict import failed
@@ -21,11 +21,15 @@ from tests.unit.cli.conftest import RESTARTED, Run, RunningAgent, replica, repor
 
 WITHIN = 30.0
 SIZE = (24, 100)
+WITH_A_SHELL = ("sh", "-mc", '"$@"; read answer; fg', "sh")
+"""One that goes on with the command when something is typed to it."""
+
 ON_A_TERMINAL = ("setsid", "--ctty", "env", "--default-signal", "-u", "LINES", "-u", "COLUMNS")
 """With nothing that the tests' own surroundings left: a shell's background ignores SIGINT, and
 pytest-xdist has a size of its own."""
 
 BEGUN, OVER = "\x1b[?1049h", "\x1b[?1049l"
+CTRL_Z = "\x1a"
 FROZEN = {"shop-app-2": {"event_loop": failed("stopped", "pid 42 is stopped", pid=42)}}
 
 
@@ -69,12 +73,14 @@ class Terminal:
 
 
 @contextmanager
-def top(agent: RunningAgent, *arguments: str, url: str = "") -> Iterator[Terminal]:
+def top(
+    agent: RunningAgent, *arguments: str, url: str = "", shell: Sequence[str] = ()
+) -> Iterator[Terminal]:
     """On the terminal that controls it, since nobody else learns of a window's new size."""
     end, its_end = pty.openpty()
     fcntl.ioctl(end, termios.TIOCSWINSZ, struct.pack("HHHH", *SIZE, 0, 0))
     command = subprocess.Popen(
-        [*ON_A_TERMINAL, sys.executable, "-m", "healthagent", "top", *arguments],
+        [*ON_A_TERMINAL, *shell, sys.executable, "-m", "healthagent", "top", *arguments],
         stdin=its_end,
         stdout=its_end,
         stderr=subprocess.PIPE,
@@ -133,14 +139,27 @@ def test_a_signal_that_ends_it_leaves_the_terminal_as_it_was(agent: RunningAgent
 
 def test_the_shell_gets_its_terminal_while_it_is_stopped(agent: RunningAgent) -> None:
     agent.publish(report(replica(1)))
+    with top(agent, "-n", "60", shell=WITH_A_SHELL) as terminal:
+        terminal.wait_for("q quits")
+        terminal.type(CTRL_Z)
+        terminal.wait_for_raw(OVER)
+        terminal.wait_until(terminal.is_cooked, "terminal as it was")
+        terminal.output = ""
+        terminal.type("\n")
+        terminal.wait_for_raw(BEGUN)
+        terminal.wait_for("q quits")  # at once, and not at the next look
+        terminal.type("q")
+        assert terminal.command.wait(WITHIN) == 0
+
+
+def test_goes_on_where_no_shell_could_let_it_after_a_stop(agent: RunningAgent) -> None:
+    agent.publish(report(replica(1)))
     with top(agent) as terminal:
         terminal.wait_for("q quits")
-        terminal.command.send_signal(signal.SIGTSTP)
-        terminal.wait_for_raw(OVER)
-        os.waitid(os.P_PID, terminal.command.pid, os.WSTOPPED)
-        assert terminal.is_cooked()
-        terminal.command.send_signal(signal.SIGCONT)
+        terminal.type(CTRL_Z)
         terminal.wait_for_raw(OVER + BEGUN)
+        terminal.type("q")
+        assert terminal.command.wait(WITHIN) == 0
 
 
 def test_what_does_not_fit_is_counted_and_never_runs_over(agent: RunningAgent) -> None:
