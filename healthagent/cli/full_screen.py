@@ -12,7 +12,7 @@ import signal
 import sys
 import termios
 import tty
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from types import FrameType
 
@@ -60,9 +60,10 @@ def full_screen() -> Iterator[FullScreen]:
         _write(_ENTER)
 
     def leave() -> None:
-        _write(_LEAVE)
-        if typed is not None and known is not None:
-            termios.tcsetattr(typed, termios.TCSADRAIN, known)
+        with suppress(OSError, termios.error):  # the terminal may be gone
+            _write(_LEAVE)
+            if typed is not None and known is not None:
+                termios.tcsetattr(typed, termios.TCSADRAIN, known)
 
     def waken(*_: object) -> None:
         with suppress(BlockingIOError):  # it will wake up anyway
@@ -80,7 +81,11 @@ def full_screen() -> Iterator[FullScreen]:
     def end(number: int, _frame: FrameType | None) -> None:
         sys.exit(128 + number)
 
-    handlers = {signal.SIGWINCH: waken, signal.SIGTSTP: stop, signal.SIGTERM: end}
+    handlers: dict[signal.Signals, Callable[..., None]] = {
+        signal.SIGWINCH: waken,
+        signal.SIGTSTP: stop,
+        **dict.fromkeys((signal.SIGTERM, signal.SIGQUIT, signal.SIGHUP), end),
+    }
     before = {number: signal.signal(number, handler) for number, handler in handlers.items()}
     enter()
     try:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import fcntl
+import io
 import os
 import pty
 import re
@@ -38,14 +39,17 @@ class Terminal:
 
     def __init__(self, command: subprocess.Popen[bytes], end: int) -> None:
         self.command = command
-        self._end = end
+        self._end = io.FileIO(end, "r+")
         self.output = ""
 
     def resize(self, rows: int, columns: int) -> None:
         fcntl.ioctl(self._end, termios.TIOCSWINSZ, struct.pack("HHHH", rows, columns, 0, 0))
 
     def type(self, keys: str) -> None:
-        os.write(self._end, keys.encode())
+        self._end.write(keys.encode())
+
+    def hang_up(self) -> None:
+        self._end.close()
 
     def lines(self) -> list[str]:
         """The last picture that was drawn whole."""
@@ -63,7 +67,7 @@ class Terminal:
         while not holds():
             assert time.monotonic() < until, f"no {what} in {self.lines()}"
             if select.select([self._end], [], [], 0.1)[0]:
-                self.output += os.read(self._end, 65536).decode()
+                self.output += os.read(self._end.fileno(), 65536).decode()
         return self.lines()
 
     def is_cooked(self) -> bool:
@@ -87,12 +91,13 @@ def top(
         env={**os.environ, "HEALTHAGENT_AGENT_URL": url or agent.url, "TERM": "xterm"},
     )
     os.close(its_end)
+    terminal = Terminal(command, end)
     try:
-        yield Terminal(command, end)
+        yield terminal
     finally:
         command.kill()
         command.communicate()
-        os.close(end)
+        terminal.hang_up()
 
 
 def test_shows_the_worst_first_and_below_it_what_happened(agent: RunningAgent) -> None:
@@ -128,13 +133,24 @@ def test_q_ends_it_and_leaves_the_terminal_as_it_was(agent: RunningAgent) -> Non
 
 def test_a_signal_that_ends_it_leaves_the_terminal_as_it_was(agent: RunningAgent) -> None:
     agent.publish(report(replica(1)))
-    for number, code in ((signal.SIGTERM, 143), (signal.SIGINT, 0)):
+    ends = {signal.SIGTERM: 143, signal.SIGQUIT: 131, signal.SIGHUP: 129, signal.SIGINT: 0}
+    for number, code in ends.items():
         with top(agent) as terminal:
             terminal.wait_for("q quits")
             terminal.command.send_signal(number)
             terminal.wait_for_raw(OVER)
             assert terminal.command.wait(WITHIN) == code
             assert terminal.is_cooked()
+
+
+def test_a_terminal_that_goes_away_ends_it_without_a_fault(agent: RunningAgent) -> None:
+    agent.publish(report(replica(1)))
+    with top(agent, "-n", "60") as terminal:
+        terminal.wait_for("q quits")
+        terminal.hang_up()
+        assert terminal.command.wait(WITHIN) == 129
+        assert terminal.command.stderr is not None
+        assert terminal.command.stderr.read() == b""
 
 
 def test_the_shell_gets_its_terminal_while_it_is_stopped(agent: RunningAgent) -> None:
