@@ -33,8 +33,13 @@ class FullScreen:
         self._woken = woken
 
     def draw(self, lines: Sequence[str]) -> None:
-        """Show these lines in place of what was there; none flickers."""
-        _write(_HOME + "\n".join(line + _REST_OF_LINE for line in lines) + _REST_OF_SCREEN)
+        """Show these lines in place of what was there; none flickers.
+
+        What was there goes before each is written: after a full one the cursor is still on it.
+        """
+        *above, last = lines
+        kept = "".join(f"{_REST_OF_LINE}{line}\n" for line in above)
+        _write(_HOME + kept + _REST_OF_SCREEN + last)
 
     def key(self, timeout: float) -> str:
         """What was typed within so many seconds, or nothing. A window that gets another size, or a

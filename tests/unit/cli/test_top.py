@@ -52,8 +52,8 @@ class Terminal:
         self._end.close()
 
     def lines(self) -> list[str]:
-        """The last picture that was drawn whole."""
-        *_, last = self.output.rpartition("\x1b[J")[0].split("\x1b[H")
+        """The last picture of which all has come that is above its last line."""
+        *_, last = ["", *(drawn for drawn in self.output.split("\x1b[H") if "\x1b[J" in drawn)]
         return re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", last).split("\r\n")
 
     def wait_for(self, words: str) -> list[str]:
@@ -187,6 +187,13 @@ def test_what_does_not_fit_is_counted_and_never_runs_over(agent: RunningAgent) -
         terminal.wait_for("shop-app-39   ready")
         terminal.resize(3, 30)
         terminal.wait_until(lambda: len(terminal.lines()) <= 3, "picture of three lines")
+
+
+def test_a_line_as_wide_as_the_window_keeps_its_last_character(agent: RunningAgent) -> None:
+    agent.publish(report(replica(1)))
+    with top(agent, "-n", "60") as terminal:
+        terminal.wait_for("q quits")
+        assert not re.search(r"[^\n]\x1b\[[KJ]", terminal.output.partition("\x1b[H")[2])
 
 
 def test_an_agent_that_falls_silent_is_told_and_what_it_said_stays(agent: RunningAgent) -> None:
