@@ -59,7 +59,8 @@ def top(agent: Agent, interval: float) -> None:
         silent = ""
         while True:
             terminal.draw(_fitted(picture, silent, interval))
-            if terminal.key(interval) in QUIT:
+            typed = terminal.key(interval)
+            if typed in QUIT or typed[-1:] in QUIT:  # a key that was struck twice is one answer
                 return
             try:
                 picture, silent = _picture(agent), ""

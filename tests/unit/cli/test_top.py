@@ -17,6 +17,8 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 
+import pytest
+
 from healthagent.core.verdict import failed
 from tests.unit.cli.conftest import RESTARTED, Run, RunningAgent, replica, report
 
@@ -120,12 +122,13 @@ def test_follows_what_changes(agent: RunningAgent) -> None:
         terminal.wait_for("event_loop stopped: pid 42 is stopped")
 
 
-def test_q_ends_it_and_leaves_the_terminal_as_it_was(agent: RunningAgent) -> None:
+@pytest.mark.parametrize("keys", ["q", "qq", "\x1b"])
+def test_a_key_ends_it_and_leaves_the_terminal_as_it_was(agent: RunningAgent, keys: str) -> None:
     agent.publish(report(replica(1)))
     with top(agent) as terminal:
         terminal.wait_for("q quits")
         assert not terminal.is_cooked(), "a key counts at once, and is not echoed"
-        terminal.type("q")
+        terminal.type(keys)
         terminal.wait_for_raw(OVER)
         assert terminal.command.wait(WITHIN) == 0
         assert terminal.is_cooked()
