@@ -32,6 +32,11 @@ class FullScreen:
         self._typed = typed
         self._woken = woken
 
+    @property
+    def quits(self) -> str:
+        """How to end it."""
+        return "Ctrl-C quits" if self._typed is None else "q quits"
+
     def draw(self, lines: Sequence[str]) -> None:
         """Show these lines in place of what was there; none flickers.
 
@@ -70,9 +75,8 @@ def full_screen() -> Iterator[FullScreen]:
             if typed is not None and known is not None:
                 termios.tcsetattr(typed, termios.TCSADRAIN, known)
 
-    def waken(*_: object) -> None:
-        with suppress(BlockingIOError):  # it will wake up anyway
-            os.write(wake, b"!")
+    def resized(*_: object) -> None:
+        """The signal has ended the wait, and what is drawn next has the new size."""
 
     def stop(*_: object) -> None:
         leave()
@@ -81,22 +85,24 @@ def full_screen() -> Iterator[FullScreen]:
         signal.raise_signal(signal.SIGTSTP)
         signal.signal(signal.SIGTSTP, stop)
         enter()
-        waken()
 
     def end(number: int, _frame: FrameType | None) -> None:
         sys.exit(128 + number)
 
     handlers: dict[signal.Signals, Callable[..., None]] = {
-        signal.SIGWINCH: waken,
+        signal.SIGWINCH: resized,
         signal.SIGTSTP: stop,
         **dict.fromkeys((signal.SIGTERM, signal.SIGQUIT, signal.SIGHUP), end),
     }
     before = {number: signal.signal(number, handler) for number, handler in handlers.items()}
-    enter()
+    # A handler in Python comes too late for a signal that comes just before the wait.
+    signal.set_wakeup_fd(wake, warn_on_full_buffer=False)
     try:
+        enter()
         yield FullScreen(typed, woken)
     finally:
         leave()
+        signal.set_wakeup_fd(-1)
         for number, handler in before.items():
             signal.signal(number, handler)
         os.close(wake)

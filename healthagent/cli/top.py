@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import sys
+import time
 from collections.abc import Callable
 from contextlib import suppress
 
@@ -31,6 +32,9 @@ FEWEST = 5
 
 SHORTEST = 0.1
 
+EASE = 4
+"""Times what a look took, before the next one: where that is much the agent has much to do."""
+
 
 @click.command(short_help="all of it, as it changes, on the whole screen")
 @click.option(
@@ -56,17 +60,21 @@ def top(agent: Agent, interval: float) -> None:
         )
     picture = _picture(agent)  # no agent: an error, before the screen is cleared
     with suppress(KeyboardInterrupt), full_screen() as terminal:
-        silent = ""
+        hint = f"every {interval:g} s   {terminal.quits}"
+        silent, due = "", time.monotonic() + interval
         while True:
-            terminal.draw(_fitted(picture, silent, interval))
-            typed = terminal.key(interval)
+            terminal.draw(_fitted(picture, silent, hint))
+            typed = terminal.key(max(0.0, due - time.monotonic()))
             if typed in QUIT or typed[-1:] in QUIT:  # a key that was struck twice is one answer
                 return
+            if (begun := time.monotonic()) < due:
+                continue  # another key, or a window of another size: the same, drawn once more
             try:
                 picture, silent = _picture(agent), ""
             except AgentUnreachable as error:
-                why = str(error).splitlines()[0]
-                silent = f"{why}; what stands here is of {clock(picture[0]['time'])}"
+                silent = f"silent since {clock(picture[0]['time'])}: {str(error).splitlines()[0]}"
+            took = time.monotonic() - begun
+            due = begun + took + max(interval, EASE * took)
 
 
 Picture = tuple[Document, dict[str, Document], list[Document]]
@@ -80,7 +88,7 @@ def _picture(agent: Agent) -> Picture:
     return health, pools(agent), past
 
 
-def _fitted(picture: Picture, silent: str, interval: float) -> list[str]:
+def _fitted(picture: Picture, silent: str, hint: str) -> list[str]:
     """The replicas, and below them what happened, newest first: as many lines as there is room."""
     health, shares, past = picture
     room = max(1, shutil.get_terminal_size().lines - 2)
@@ -90,7 +98,7 @@ def _fitted(picture: Picture, silent: str, interval: float) -> list[str]:
         kept = max(1, room - least - 1)
         state = [*state[:kept], f"... {len(state) - kept} lines more in a taller window"]
     happened = _lines(lambda screen: _happened(screen, past))
-    title = _lines(lambda screen: _title(screen, health, silent, interval))
+    title = _lines(lambda screen: _title(screen, health, silent, hint))
     return [*title, "", *state, "", *happened][: room + 2]
 
 
@@ -106,12 +114,12 @@ def _happened(screen: Screen, past: list[Document]) -> None:
         show_entry(screen, entry)
 
 
-def _title(screen: Screen, health: Document, silent: str, interval: float) -> None:
+def _title(screen: Screen, health: Document, silent: str, hint: str) -> None:
     if silent:
         screen.line((silent, "bold red"))
         return
     ready = sum(target["ready"] for target in health["targets"])
     screen.line(
         (f"{ready} of {len(health['targets'])} ready", "bold"),
-        (f"   {clock(health['time'])}   every {interval:g} s   q quits", "dim"),
+        (f"   {clock(health['time'])}   {hint}", "dim"),
     )

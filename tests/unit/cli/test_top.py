@@ -27,6 +27,7 @@ SIZE = (24, 100)
 WITH_A_SHELL = ("sh", "-mc", '"$@"; read answer; fg', "sh")
 """One that goes on with the command when something is typed to it."""
 
+TYPED_TO_NOBODY = ("sh", "-c", 'exec "$@" </dev/null', "sh")
 ON_A_TERMINAL = ("setsid", "--ctty", "env", "--default-signal", "-u", "LINES", "-u", "COLUMNS")
 """With nothing that the tests' own surroundings left: a shell's background ignores SIGINT, and
 pytest-xdist has a size of its own."""
@@ -181,6 +182,22 @@ def test_goes_on_where_no_shell_could_let_it_after_a_stop(agent: RunningAgent) -
         assert terminal.command.wait(WITHIN) == 0
 
 
+def test_a_key_draws_once_more_and_asks_nobody(agent: RunningAgent) -> None:
+    agent.publish(report(replica(1)))
+    with top(agent, "-n", "60", url=agent.wire_url) as terminal:
+        terminal.wait_for("q quits")
+        agent.close_wire()
+        terminal.output = ""
+        terminal.type("x")
+        terminal.wait_for("1 of 1 ready")
+
+
+def test_where_nobody_can_type_it_says_what_ends_it(agent: RunningAgent) -> None:
+    agent.publish(report(replica(1)))
+    with top(agent, shell=TYPED_TO_NOBODY) as terminal:
+        terminal.wait_for("Ctrl-C quits")
+
+
 def test_what_does_not_fit_is_counted_and_never_runs_over(agent: RunningAgent) -> None:
     agent.publish(report(*[replica(number) for number in range(1, 40)]))
     with top(agent, "-n", "60") as terminal:
@@ -204,7 +221,7 @@ def test_an_agent_that_falls_silent_is_told_and_what_it_said_stays(agent: Runnin
     with top(agent, "-n", "0.1", url=agent.wire_url) as terminal:
         terminal.wait_for("q quits")
         agent.close_wire()
-        lines = terminal.wait_for("what stands here is of")
+        lines = terminal.wait_for("silent since 2023-11-14")
         assert any("shop-app-1   ready" in line for line in lines)
 
 
