@@ -18,18 +18,16 @@ def show(screen: Screen, entry: Document) -> None:
 
 def show_transition(screen: Screen, transition: Document, who: str, why: str) -> None:
     change = (styled(transition["before"]), " -> ", styled(transition["after"]))
-    said = f"  {why}" if why else ""
-    screen.line((clock(transition["time"]), "dim"), f"  {who}  ", *change, said)
+    screen.folding((clock(transition["time"]), "dim"), f"  {who}  ", *change, "  ", why)
 
 
 def show_act(screen: Screen, step: Document) -> None:
     """Where it kept evidence, a second line says how to read it."""
     who = step["target"] or step["service"]
     by = f" by {step['by']}" if step["by"] else ""
-    said = f"  {step['text']}" if step["text"] else ""
-    screen.line(
+    screen.folding(
         (clock(step["time"]), "dim"), "  ", (f"{step['verb']} {who}", "bold"), f"{by}  ",
-        styled(step["outcome"]), said,
+        styled(step["outcome"]), "  ", step["text"],
     )  # fmt: skip
     if step["evidence"].get("kept"):
         screen.line((f"{'':10}healthagent history --evidence {step['evidence']['id']}", "dim"))

@@ -39,7 +39,10 @@ STYLES = {
 """The colour of each phase of a target, status of a check and outcome of an act."""
 
 NARROWEST = 20
-"""Columns that the last cell of a row needs, to be folded rather than left to the terminal."""
+"""Columns that a text needs beside what stands before it; with fewer it goes below."""
+
+INDENT = 4
+"""Columns before what goes below."""
 
 Part = str | tuple[str, str]
 """A text, or a text with its style: a colour, ``bold`` or ``dim``, with blanks between."""
@@ -61,6 +64,11 @@ class Screen:
 
     def line(self, *parts: Part) -> None:
         self._print("".join(self._painted(part) for part in parts).rstrip())
+
+    def folding(self, *parts: Part) -> None:
+        """A line whose last part is folded where the terminal ends."""
+        *before, last = parts
+        self.line(*before, self._folded(last, sum(len(_plain(part)) for part in before)))
 
     def table(
         self,
@@ -89,9 +97,13 @@ class Screen:
     def _folded(self, cell: Part, column: int) -> Part:
         """A cell that begins at ``column``, folded where the terminal ends."""
         text, room = _plain(cell), self._width - column
-        if room < NARROWEST or len(text) <= room:
+        if len(text) <= room:
             return cell
-        return f"\n{' ' * column}".join(textwrap.wrap(text, room))
+        lines = []
+        if room < NARROWEST:
+            lines, column, room = [""], INDENT, max(NARROWEST, self._width - INDENT)
+        folded = f"\n{' ' * column}".join((*lines, *textwrap.wrap(text, room)))
+        return folded if isinstance(cell, str) else (folded, cell[1])
 
     def _painted(self, part: Part) -> str:
         text, style = (part, "") if isinstance(part, str) else part
@@ -103,9 +115,10 @@ class Screen:
         colour = next((word for word in words if word not in ("bold", "dim")), None)
         if not words or not self._coloured:
             return clean
-        return click.style(
-            clean, fg=colour, bold="bold" in words or None, dim="dim" in words or None
+        paint = partial(
+            click.style, fg=colour, bold="bold" in words or None, dim="dim" in words or None
         )
+        return "\n".join(map(paint, clean.split("\n")))  # each line stands alone
 
 
 def _plain(part: Part) -> str:

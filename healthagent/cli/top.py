@@ -116,7 +116,7 @@ def _happened(screen: Screen, past: list[Document]) -> None:
 
 def _title(screen: Screen, health: Document, silent: str, hint: str) -> None:
     if silent:
-        screen.line((silent, "bold red"))
+        screen.folding((silent, "bold red"))
         return
     ready = sum(target["ready"] for target in health["targets"])
     screen.line(

@@ -149,3 +149,17 @@ def test_folds_the_reason_on_a_narrow_terminal(
     assert max(len(line) for line in table) <= 80
     column = table[0].index("REASON")
     assert {line[:column] for line in table[2:]} == {" " * column}, "each line below the first"
+
+
+def test_a_reason_that_has_no_room_beside_a_long_name_stands_below_it(
+    agent: RunningAgent, run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("sys.stdout.isatty", lambda: True)
+    monkeypatch.setenv("COLUMNS", "80")
+    monkeypatch.setenv("NO_COLOR", "1")
+    name, reason = f"shop-{'app-' * 12}1", "one word after another " * 8
+    agent.publish(report(replica(1, name=name), seen={name: {"http": failed("status", reason)}}))
+    table = run("status").out.split("\n\n")[0].splitlines()
+    assert table[2].startswith(name)
+    assert all(re.fullmatch(r" {4}\S.{,75}", line) for line in table[3:])
+    assert reason.strip() in " ".join(line.strip() for line in table[3:])

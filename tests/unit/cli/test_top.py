@@ -216,6 +216,18 @@ def test_a_line_as_wide_as_the_window_keeps_its_last_character(agent: RunningAge
         assert not re.search(r"[^\n]\x1b\[[KJ]", terminal.output.partition("\x1b[H")[2])
 
 
+def test_a_reason_is_told_whole_in_a_narrow_window(agent: RunningAgent) -> None:
+    reason = "one word after another and so on " * 8 + "to its end"
+    agent.publish(report(replica(1)))
+    agent.publish(report(replica(1), seen={"shop-app-1": {"http": failed("status", reason)}}))
+    with top(agent, "-n", "60") as terminal:
+        terminal.resize(50, 60)
+        lines = terminal.wait_until(
+            lambda: "\n".join(terminal.lines()).count("to its end") == 2, "end of it"
+        )
+    assert max(map(len, lines)) <= 60
+
+
 def test_an_agent_that_falls_silent_is_told_and_what_it_said_stays(agent: RunningAgent) -> None:
     agent.publish(report(replica(1)))
     with top(agent, "-n", "0.1", url=agent.wire_url) as terminal:
