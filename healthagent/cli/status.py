@@ -40,22 +40,33 @@ def pools(agent: Agent) -> dict[str, Document]:
 
 
 def show(screen: Screen, health: Document, pools: dict[str, Document]) -> None:
-    """The table, a line for each service, and what else is not well."""
-    now = health["time"]
+    """The table, and below it what all of them come to."""
+    table(screen, health, pools)
+    if health["targets"]:
+        screen.line()
+    summary(screen, health)
+
+
+def table(screen: Screen, health: Document, pools: dict[str, Document]) -> None:
+    """A row for each replica."""
     if not health["targets"]:
         screen.line(NOBODY if health["settled"] else NOBODY_YET)
-    else:
-        rows = [_row(target, pools.get(target["name"], {}), now) for target in health["targets"]]
-        screen.table(("REPLICA", "STATE", "SINCE", "POOL", "DOCKER", "REASON"), rows)
-        screen.line()
+        return
+    now = health["time"]
+    rows = [_row(target, pools.get(target["name"], {}), now) for target in health["targets"]]
+    screen.table(("REPLICA", "STATE", "SINCE", "POOL", "DOCKER", "REASON"), rows)
+
+
+def summary(screen: Screen, health: Document) -> None:
+    """What ails the agent itself, a line for each service, and what else is not well."""
+    if health["status"] == "fail" and "quorum" not in health["output"]:  # that has a line below
+        screen.folding((health["output"], "bold red"))
     for service in health["services"]:
-        screen.line(*_summary(service))
+        screen.line(*_quorum(service))
     if not health["settled"]:
         screen.line(("The agent has just started and has not judged every replica yet.", "cyan"))
     for notice in health["notices"]:
-        screen.line(("warning ", "yellow"), notice["text"])
-    if health["status"] == "fail" and all(service["has_quorum"] for service in health["services"]):
-        screen.line((health["output"], "bold red"))
+        screen.folding(("warning ", "yellow"), notice["text"])
 
 
 def _row(target: Document, pool: Document, now: str) -> tuple[str | tuple[str, str], ...]:
@@ -69,7 +80,7 @@ def _row(target: Document, pool: Document, now: str) -> tuple[str | tuple[str, s
     )
 
 
-def _summary(service: Document) -> tuple[str | tuple[str, str], ...]:
+def _quorum(service: Document) -> tuple[str | tuple[str, str], ...]:
     ready, all_of_them = service["ready"], service["replicas"]
     if not service["has_quorum"]:
         style = "bold red"

@@ -16,7 +16,7 @@ from healthagent.cli.agent import Agent, Document
 from healthagent.cli.entry import show as show_entry
 from healthagent.cli.full_screen import END, full_screen
 from healthagent.cli.screen import Screen, clock
-from healthagent.cli.status import pools, show
+from healthagent.cli.status import pools, summary, table
 from healthagent.core.report import Phase
 from healthagent.errors import AgentUnreachable
 from healthagent.surfaces.entry_text import of_the_whole
@@ -89,17 +89,23 @@ def _picture(agent: Agent) -> Picture:
 
 
 def _fitted(picture: Picture, silent: str, hint: str) -> list[str]:
-    """The replicas, and below them what happened, newest first: as many lines as there is room."""
+    """How all of it is, the replicas, and below them what happened, newest first: as many lines as
+    there is room. The replicas make room for the others: what they come to stands above."""
     health, shares, past = picture
-    room = max(1, shutil.get_terminal_size().lines - 2)
-    state = _lines(lambda screen: show(screen, health, shares))
-    least = min(FEWEST, len(past)) + 2
-    if len(state) > max(1, room - least):
-        kept = max(1, room - least - 1)
-        state = [*state[:kept], f"... {len(state) - kept} lines more in a taller window"]
-    happened = _lines(lambda screen: _happened(screen, past))
+    room = shutil.get_terminal_size().lines
     title = _lines(lambda screen: _title(screen, health, silent, hint))
-    return [*title, "", *state, "", *happened][: room + 2]
+    above = _cut(_lines(lambda screen: summary(screen, health)), room // 2)
+    happened = _lines(lambda screen: _happened(screen, past))
+    left = room - len(title) - len(above) - min(FEWEST, len(happened)) - len(("", "", ""))
+    rows = _cut(_lines(lambda screen: table(screen, health, shares)), left)
+    return [*title, "", *above, "", *rows, "", *happened][:room]
+
+
+def _cut(lines: list[str], room: int) -> list[str]:
+    if len(lines) <= room:
+        return lines
+    kept = max(1, room - 1)
+    return [*lines[:kept], f"... {len(lines) - kept} lines more in a taller window"]
 
 
 def _lines(draw: Callable[[Screen], None]) -> list[str]:

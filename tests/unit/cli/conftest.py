@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import json
 import threading
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -126,12 +127,13 @@ class RunningAgent:
     """The HTTP surface in a thread of its own, so that a command may block on it.
 
     ``public_url`` is its public listener, ``wire_url`` the way that :meth:`cut` cuts. ``history``
-    is what it answers ``/history`` from.
+    is what it answers ``/history`` from, ``late`` the seconds for which no report came.
     """
 
     def __init__(self) -> None:
         self.history: History = NoHistory()
         self.url = self.public_url = self.wire_url = ""
+        self.late = 0.0
         self._last = Report(0.0, settled=False)
         self._loop = asyncio.new_event_loop()
         self._ready = threading.Event()
@@ -189,7 +191,9 @@ class RunningAgent:
         self._loop.run_until_complete(self._serve())
 
     async def _serve(self) -> None:
-        self._surface = HttpSurface(("127.0.0.1", 0), ("127.0.0.1", 0), history=self)
+        self._surface = HttpSurface(
+            ("127.0.0.1", 0), ("127.0.0.1", 0), lambda: time.monotonic() + self.late, self
+        )
         async with self._surface.serve() as bound:
             assert bound.public is not None
             self.url = "http://{}:{}".format(*bound.listen)

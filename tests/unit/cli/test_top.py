@@ -19,6 +19,7 @@ from contextlib import contextmanager
 
 import pytest
 
+from healthagent.core.report import Notice
 from healthagent.core.verdict import failed
 from tests.unit.cli.conftest import RESTARTED, Run, RunningAgent, replica, report
 
@@ -50,6 +51,15 @@ class Terminal:
 
     def type(self, keys: str) -> None:
         self._end.write(keys.encode())
+
+    def rest(self) -> str:
+        """All that an ended command wrote."""
+        while select.select([self._end], [], [], 0)[0]:
+            try:
+                self.output += os.read(self._end.fileno(), 65536).decode()
+            except OSError:  # Linux: no more will come
+                break
+        return self.output
 
     def hang_up(self) -> None:
         self._end.close()
@@ -112,7 +122,7 @@ def test_shows_the_worst_first_and_below_it_what_happened(agent: RunningAgent) -
     text = "\n".join(lines)
     assert lines[0].startswith("1 of 2 ready")
     assert text.index("shop-app-2   not live") < text.index("shop-app-1   ready")
-    assert text.index("app: 1 of 2 ready, quorum 1") < text.index("restart shop-app-2")
+    assert text.index("shop-app-1   ready") < text.index("restart shop-app-2")
 
 
 def test_follows_what_changes(agent: RunningAgent) -> None:
@@ -209,6 +219,18 @@ def test_what_does_not_fit_is_counted_and_never_runs_over(agent: RunningAgent) -
         terminal.wait_until(lambda: len(terminal.lines()) <= 3, "picture of three lines")
 
 
+def test_a_fleet_taller_than_the_window_hides_nothing_that_is_not_well(agent: RunningAgent) -> None:
+    notice = Notice("shop-app-1", "cannot be read", "write 1s", "healthagent.interval", "soon")
+    fleet = [replica(number, quorum=40) for number in range(1, 40)]
+    agent.publish(report(*fleet, notices=(notice,)))
+    with top(agent) as terminal:
+        terminal.wait_for("39 of 39 ready, quorum 40")
+        lines = terminal.wait_for(f"warning {notice}")
+        assert len(lines) <= SIZE[0]
+        agent.late = 11.0
+        terminal.wait_for("the agent is stuck")
+
+
 def test_a_line_as_wide_as_the_window_keeps_its_last_character(agent: RunningAgent) -> None:
     agent.publish(report(replica(1)))
     with top(agent, "-n", "60") as terminal:
@@ -242,6 +264,7 @@ def test_without_an_agent_it_ends_3_and_draws_nothing() -> None:
         assert terminal.command.wait(WITHIN) == 3
         assert terminal.command.stderr is not None
         assert b"no agent answers" in terminal.command.stderr.read()
+        assert BEGUN not in terminal.rest()
 
 
 def test_without_a_terminal_it_says_what_to_use_instead(agent: RunningAgent, run: Run) -> None:
