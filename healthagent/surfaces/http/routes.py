@@ -6,10 +6,11 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable, Iterator, Mapping
+import gzip
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from http import HTTPStatus
-from typing import Any
+from typing import Any, NamedTuple
 from weakref import WeakKeyDictionary
 
 import orjson
@@ -17,11 +18,12 @@ from aiohttp import hdrs, web
 
 from healthagent.core.check import Group
 from healthagent.core.options import duration
-from healthagent.core.report import Report, TargetReport
+from healthagent.core.report import Notice, Report, TargetReport
 from healthagent.core.verdict import Status
 from healthagent.surfaces import entry_text, page
 from healthagent.surfaces.http import budget, health, history, kubernetes, openapi, stream
-from healthagent.surfaces.http.events import Places
+from healthagent.surfaces.http.drawn import Drawn
+from healthagent.surfaces.http.events import Event, Places
 from healthagent.surfaces.http.lookup import (
     find_by_address,
     find_check,
@@ -42,6 +44,18 @@ LONGEST_WAIT = 60.0
 HEADERS = {"Cache-Control": "no-store", "X-Content-Type-Options": "nosniff"}
 
 
+PACKED = 1
+"""gzip's least effort: the page repeats itself, and is a tenth after that too."""
+
+
+class Known(NamedTuple):
+    """What the whole fleet is told from; ``stale_for`` as in :class:`State`, in whole seconds."""
+
+    report: Report
+    notices: tuple[Notice, ...]
+    stale_for: int | None
+
+
 @dataclass(frozen=True, slots=True)
 class Route:
     """One GET route. ``public`` is whether a public listener has it too."""
@@ -60,6 +74,8 @@ class Routes:
         self._view = view
         self._acts = acts or {}
         self._places = Places()
+        self._drawn_health = Drawn(self._known, self._draw_health)
+        self._drawn_page = Drawn(self._known_with_past, self._draw_page)
         # By connection the configuration that went over it last: Traefik names none when it polls.
         self._given: WeakKeyDictionary[asyncio.BaseTransport, str] = WeakKeyDictionary()
 
@@ -165,13 +181,19 @@ class Routes:
         return _answered(request, answer)
 
     async def health(self, _request: web.Request) -> web.Response:
-        document = self._health(self._view.report(self._state.report))
-        failed = document["status"] == health.FAIL
-        return _json(document, 503 if failed else 200, "application/health+json")
+        status, body = await self._drawn_health.newest()
+        return _body(body, status, "application/health+json")
 
-    def _health(self, shown: Report) -> dict[str, Any]:
-        notices = self._view.notices(self._state.notices)
-        return health.document(shown, notices, self._state.stale_for)
+    def _known(self) -> Known:
+        stale = self._state.stale_for
+        return Known(self._state.report, self._state.notices, None if stale is None else int(stale))
+
+    def _draw_health(self, known: Known) -> tuple[int, bytes]:
+        document = self._health(known, self._view.report(known.report))
+        return 503 if document["status"] == health.FAIL else 200, _dumped(document)
+
+    def _health(self, known: Known, shown: Report) -> dict[str, Any]:
+        return health.document(shown, self._view.notices(known.notices), known.stale_for)
 
     async def history(self, request: web.Request) -> web.Response:
         return _json(await history.entries(self._state.history, request.query))
@@ -220,24 +242,32 @@ class Routes:
 
     async def index(self, request: web.Request) -> web.Response:
         """The status page for browsers, which ask for HTML; for all others the list of routes."""
-        headers = {**HEADERS, hdrs.VARY: hdrs.ACCEPT}
+        headers = {**HEADERS, hdrs.VARY: f"{hdrs.ACCEPT}, {hdrs.ACCEPT_ENCODING}"}
         if "text/html" in request.headers.get(hdrs.ACCEPT, ""):
             headers["Content-Security-Policy"] = page.CONTENT_SECURITY_POLICY
-            # What is known goes on changing: it is taken here, and drawn elsewhere.
-            html = await asyncio.to_thread(page.render, *self._documents(), self._paths)
-            return web.Response(text=html, content_type="text/html", headers=headers)
+            html, packed = await self._drawn_page.newest()
+            if "gzip" in map(str.strip, request.headers.get(hdrs.ACCEPT_ENCODING, "").split(",")):
+                headers[hdrs.CONTENT_ENCODING] = "gzip"
+                html = packed
+            return web.Response(
+                body=html, content_type="text/html", charset="utf-8", headers=headers
+            )
         lines = [f"{path:33} {openapi.summary(path)}" for path in self._paths]
         lines += [f"{f'POST {path}':33} {openapi.summary_of_act(path)}" for path in self._acts]
         return web.Response(text="\n".join(lines) + "\n", headers=headers)
 
-    def _documents(self) -> tuple[dict[str, Any], dict[str, Any], Iterator[dict[str, Any]]]:
-        """Those of ``/health``, ``/budget`` and ``/events``; of the last the newest first, each
-        made when it is asked for."""
-        state, view = self._state, self._view
-        shown = view.report(state.report)
-        kept = list(state.feed.kept())
-        entries = (entry_text.document(view.entry(event.entry)) for event in reversed(kept))
-        return self._health(shown), budget.document(shown.budgets), entries
+    def _known_with_past(self) -> tuple[Known, tuple[Event, ...]]:
+        return self._known(), tuple(self._state.feed.kept())
+
+    def _draw_page(self, of: tuple[Known, tuple[Event, ...]]) -> tuple[bytes, bytes]:
+        """The page, plain and packed; of the entries none is made that it does not show."""
+        known, kept = of
+        shown = self._view.report(known.report)
+        entries = (entry_text.document(self._view.entry(event.entry)) for event in reversed(kept))
+        html = page.render(
+            self._health(known, shown), budget.document(shown.budgets), entries, self._paths
+        ).encode()
+        return html, gzip.compress(html, PACKED)
 
 
 def _answered(request: web.Request, answer: kubernetes.Answer) -> web.Response:
@@ -245,10 +275,15 @@ def _answered(request: web.Request, answer: kubernetes.Answer) -> web.Response:
     return web.Response(text=text, status=200 if answer.passed else 503, headers=HEADERS)
 
 
-def _json(
-    document: dict[str, Any], status: int = 200, content_type: str = "application/json"
-) -> web.Response:
-    body = orjson.dumps(document, default=str)
+def _json(document: dict[str, Any]) -> web.Response:
+    return _body(_dumped(document), 200, "application/json")
+
+
+def _dumped(document: dict[str, Any]) -> bytes:
+    return orjson.dumps(document, default=str)
+
+
+def _body(body: bytes, status: int, content_type: str) -> web.Response:
     return web.Response(body=body, status=status, content_type=content_type, headers=HEADERS)
 
 

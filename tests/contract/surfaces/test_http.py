@@ -277,10 +277,13 @@ async def test_a_browser_gets_the_page_and_who_asks_for_no_html_the_list(
     async with agent.client.get(base, headers={"Accept": "text/html,*/*;q=0.8"}) as response:
         html = await response.text()
         assert (response.status, response.content_type) == (200, "text/html")
-        assert response.headers["Vary"] == "Accept"
+        assert response.headers["Vary"] == "Accept, Accept-Encoding"
+        assert response.headers["Content-Encoding"] == "gzip", "it is many times as long"
         assert "script-src 'sha256-" in response.headers["Content-Security-Policy"]
     assert "not live" in html
     assert ("pid 100" in html) is not public, "reasons are for operators"
+    plain = {"Accept": "text/html", "Accept-Encoding": "identity"}
+    assert await agent.get("/", base, headers=plain) == (200, html)
     async with agent.client.get(base) as response:
         assert response.content_type == "text/plain", "curl asks for */*"
 
