@@ -17,14 +17,19 @@ from healthagent.surfaces.traefik.labels import PREFIX
 from healthagent.surfaces.traefik.part import Part, part_of
 from healthagent.surfaces.traefik.policy import Things
 
+MOST_GONE = 100
+"""How many services that are gone keep their routers: those that went last. No stack has so many,
+but who gives each deployment a name of its own would have them for the life of the agent."""
+
 
 @dataclass(frozen=True, slots=True)
 class Routing:
     """A configuration, what is wrong with the labels behind it, and what must be remembered.
 
-    ``known`` is what each service said last. It keeps a router, with no server, when the last
-    container of its service goes: Traefik then answers 503, *not now*, instead of 404, *never heard
-    of it*. ``ready_since`` is by target when it became ready, for its slow start.
+    ``known`` is what each service said last, who is gone for the longest first. It keeps a router,
+    with no server, when the last container of its service goes: Traefik then answers 503, *not
+    now*, instead of 404, *never heard of it*. ``ready_since`` is by target when it became ready,
+    for its slow start.
     """
 
     configuration: Mapping[str, Any] = field(default_factory=dict)
@@ -34,7 +39,8 @@ class Routing:
     settled: bool = False
 
     def after(self, report: Report) -> Routing:
-        """The routing for ``report``. Services that are missing there keep their routers."""
+        """The routing for ``report``. Services that are missing there keep their routers, the last
+        ``MOST_GONE`` of them."""
         ready_since = slowstart.ready_since(self.ready_since, report, anew=self.settled)
         living = {
             service.name: tuple(
@@ -44,14 +50,17 @@ class Routing:
             for service in report.services
             if service.targets
         }
-        gone = [replace(p, servers={}) for s in self.known.keys() - living for p in self.known[s]]
+        missing = [name for name in self.known if name not in living][-MOST_GONE:]
+        gone = {name: tuple(replace(p, servers={}) for p in self.known[name]) for name in missing}
         parts = [part for of_service in living.values() for part in of_service]
-        configuration, conflicts = _configuration(parts, gone)
+        configuration, conflicts = _configuration(
+            parts, [part for of_service in reversed(gone.values()) for part in of_service]
+        )
         notices = [notice for part in parts for notice in part.notices]
         return Routing(
             configuration=configuration,
             notices=tuple(dict.fromkeys((*notices, *conflicts))),
-            known={**self.known, **{name: of[:1] for name, of in living.items()}},
+            known={**gone, **{name: of[:1] for name, of in living.items()}},
             ready_since=ready_since,
             settled=self.settled or report.settled,
         )

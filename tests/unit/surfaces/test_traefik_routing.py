@@ -10,6 +10,7 @@ from healthagent.core.report import Report
 from healthagent.core.target import Traffic
 from healthagent.surfaces.traefik import Routing
 from healthagent.surfaces.traefik.policy import NAME
+from healthagent.surfaces.traefik.routing import MOST_GONE
 from tests.unit.surfaces.world import NOW, Replica, World
 
 RETRIES = ["healthagent-idempotent", "healthagent-unsent"]
@@ -62,6 +63,23 @@ def test_the_router_stays_when_all_containers_are_gone(world: World) -> None:
 def test_a_service_that_comes_back_is_served_again(world: World) -> None:
     report = world.report(labelled(world.replica("app-1")))
     assert urls(Routing().after(report).after(NOBODY).after(report)) == ["http://10.0.0.1:3000"]
+
+
+def test_of_very_many_services_that_are_gone_those_that_went_last_keep_their_routers(
+    world: World,
+) -> None:
+    def only(name: str) -> Report:
+        rule = {f"traefik.http.routers.{name}.rule": f"Host(`{name}.example`)"}
+        return world.report(world.replica("app-1", name).but(routing=rule))
+
+    names = [f"app{number}" for number in range(MOST_GONE + 1)]
+    first, second, *others = names
+    routing = Routing().after(only(first)).after(only(second))
+    for name in (first, *others):
+        routing = routing.after(only(name))
+    assert http(routing)["routers"].keys() == set(names), "one that lives, and all that may be gone"
+    routing = routing.after(NOBODY)
+    assert http(routing)["routers"].keys() == set(names) - {second}, "the first was back since"
 
 
 def test_a_gone_service_leaves_its_rule_to_the_one_that_took_its_place(world: World) -> None:
