@@ -273,7 +273,7 @@ def find(health: Document, reference: str) -> Document:
     Raises :class:`UnknownTarget`, with the names that are near, or with what keeps the agent from
     knowing any.
     """
-    targets = health["targets"]
+    targets: list[Document] = health["targets"]
     found = [t for t in targets if reference in (t["name"], t["id"])]
     if not found and len(reference) >= SHORTEST_PREFIX:
         found = [t for t in targets if t["id"].startswith(reference)]

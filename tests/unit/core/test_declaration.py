@@ -256,8 +256,9 @@ class TestThePort:
 
 class TestTheDatabase:
     def test_of_a_static_target_comes_from_the_key_that_its_table_has(self) -> None:
-        found = {"environment": {"DATABASE_URL": "postgresql://db/shop"}, "where": "[[targets]]"}
-        assert target(**found).origins["database"] == "database_url"
+        environment = {"DATABASE_URL": "postgresql://db/shop"}
+        made = target(environment=environment, where="[[targets]]")
+        assert made.origins["database"] == "database_url"
 
     @pytest.mark.parametrize(
         ("url", "ref"),
