@@ -196,6 +196,13 @@ ADVICE: dict[str, Advice] = {
         "What answers there does not speak HTTP.",
         ("compare the port with {port}",),
     ),
+    "no_network": Advice(
+        "Docker has the container on no network: neither Traefik nor anybody else reaches it.",
+        (
+            "see which networks its neighbours are on: docker network ls",
+            "docker network connect NETWORK {name}, or have Compose make it anew",
+        ),
+    ),
     "unreachable": Advice(
         "The agent has no way to the replica, so it does not know how the replica is.",
         ("attach the agent to one of the replica's networks",),

@@ -402,13 +402,13 @@ async def test_a_crash_loop_stands_from_one_run_to_the_next() -> None:
 
 
 async def test_a_round_that_its_target_overtook_harms_nobody() -> None:
-    """A container between two restarts has no address: http goes while it is being judged."""
+    """It declares an endpoint no more: http goes while it is being judged."""
     patient = replace(ONE, timing=replace(QUICK, timeout=30.0, interval=30.0))
     async with watching(patient, TWO) as world:
         world.sources[Readyz].hang(ONE.id)
         await world.audience.until(lambda r: len(r.targets) == 2 and one(r, TWO).ready)
         world.see(ONE, Readyz("/readyz", 200, 0.001))
-        world.discovery.show((replace(patient, address=None), TWO))
+        world.discovery.show((replace(patient, readyz=None), TWO))
         report = await world.audience.until(
             lambda r: "http" not in {check.name for check in one(r, ONE).checks}
         )

@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 
 from healthagent.checks.http import CHECK
-from healthagent.core.observation import HttpError, Observation, Readyz, Unseen
+from healthagent.core.observation import ContainerState, HttpError, Observation, Readyz, Unseen
 from healthagent.core.target import Target
 from healthagent.core.verdict import Status, Verdict
 
@@ -69,12 +69,29 @@ def test_a_look_that_failed_on_the_agents_side_is_unknown() -> None:
 
 
 @pytest.mark.parametrize(
+    ("state", "status", "code"),
+    [
+        (ContainerState("running"), Status.FAILED, "no_network"),
+        (ContainerState("exited"), Status.UNKNOWN, "unseen"),
+        (Unseen("the Docker API cannot be reached"), Status.UNKNOWN, "unseen"),
+    ],
+)
+def test_a_container_without_an_address_is_not_ready_where_it_runs(
+    state: ContainerState | Unseen, status: Status, code: str
+) -> None:
+    cut_off = replace(APP, address=None)
+    verdict = CHECK.judge(Observation(cut_off, {ContainerState: state}))
+    assert (verdict.status, verdict.code) == (status, code)
+
+
+@pytest.mark.parametrize(
     ("target", "applies"),
     [
         (APP, True),
         (replace(APP, readyz=None), False),
         (replace(APP, port=None), False),
-        (replace(APP, address=None), False),
+        (replace(APP, address=None, id="static:app"), False),
+        (replace(APP, address=None), True),
     ],
 )
 def test_only_a_declared_endpoint_is_judged(target: Target, applies: bool) -> None:
