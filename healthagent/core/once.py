@@ -26,11 +26,10 @@ def once(make: Callable[[Whole, *Rest], Made]) -> Callable[[Whole, *Rest], Made]
 
     @wraps(make)
     def kept(whole: Whole, *rest: *Rest) -> Made:
-        made = whole.__dict__.setdefault(_KEPT, {})
-        key = (make, rest)
         try:
-            return made[key]  # type: ignore[no-any-return]
+            return whole.__dict__[_KEPT][make, rest]  # type: ignore[no-any-return]
         except KeyError:
-            return made.setdefault(key, make(whole, *rest))  # type: ignore[no-any-return]
+            made = whole.__dict__.setdefault(_KEPT, {})
+            return made.setdefault((make, rest), make(whole, *rest))  # type: ignore[no-any-return]
 
     return kept
