@@ -184,7 +184,7 @@ class Options:
             flag, equals, value = argument.partition(b"=")
             if not flag.startswith(b"--") or flag[2:] not in OPTIONS:
                 raise UsageFault(
-                    b"unknown argument " + quote(argument) + b", see healthprobe --help"
+                    b"unknown argument " + quote_value(argument) + b", see healthprobe --help"
                 )
             if not equals:
                 if not rest:
@@ -299,7 +299,12 @@ class Question:
 
 def refusal(key, value, reason):
     """Name the key, the value and what the value should be."""
-    return UsageFault(key + b" " + quote(value) + b" " + reason)
+    return UsageFault(key + b" " + quote_value(value) + b" " + reason)
+
+
+def quote_value(value):
+    """Repeat a wrong value, but nothing of one with an @: a password may stand before it."""
+    return quote(b"***" if b"@" in value else value)
 
 
 def quote(value):
@@ -394,6 +399,8 @@ def split_socket(text):
 def read_authority(url):
     """Read HOST[:PORT], where HOST is an IPv4 address, an IPv6 address in brackets, or a name."""
     authority = url.authority
+    if b"@" in authority:
+        raise UsageFault(b"must hold no user or password")
     if authority.startswith(b"["):
         host, _, port = authority[1:].partition(b"]")
         if not is_address(socket.AF_INET6, host):

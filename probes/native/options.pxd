@@ -60,7 +60,7 @@ cdef extern bint options_read(Options *options, int argc, char **argv, Text *fau
 cdef extern void help_print(Text *text) noexcept nogil
 
 cdef bint read_arguments(Options *options, int argc, char **argv, Text *fault) noexcept nogil
-cdef bint read_mode(Options *options, Mode mode, Text *fault) noexcept nogil
+cdef Mode mode_of(Slice argument) noexcept nogil
 cdef Slice option_names() noexcept nogil
 cdef Option find_option(Slice flag, Slice *name) noexcept nogil
 cdef bint read_variables(Options *options, Text *fault) noexcept nogil
@@ -78,3 +78,4 @@ cdef bint read_timeout(Options *options, Setting *setting, Text *fault) noexcept
 cdef void finish_questions(Options *options) noexcept nogil
 cdef void write_key(Text *text, Setting *setting) noexcept nogil
 cdef bint refuse(Setting *setting, const char *reason, Text *fault) noexcept nogil
+cdef void quote_value(Text *fault, Slice value) noexcept nogil

@@ -27,7 +27,7 @@ from cython.cimports.text import (
     text_view,
     upper,
 )
-from cython.cimports.url import LARGEST_PORT, Url, url_read
+from cython.cimports.url import LARGEST_PORT, url_read
 
 
 def options_read(options, argc, argv, fault):
@@ -56,13 +56,12 @@ def read_arguments(options, argc, argv, fault):
         if slice_is(argument, b"--help") or slice_is(argument, b"-h"):
             options.help = True
             return True
-        if slice_is(argument, b"--live"):
-            if not read_mode(options, MODE_LIVE, fault):
+        mode: Mode = mode_of(argument)
+        if mode != MODE_UNSET:
+            if options.mode != MODE_UNSET and options.mode != mode:
+                text_add(fault, b"--live and --ready exclude each other")
                 return False
-            continue
-        if slice_is(argument, b"--ready"):
-            if not read_mode(options, MODE_READY, fault):
-                return False
+            options.mode = mode
             continue
         if slice_is(argument, b"--wait"):
             options.wait = True
@@ -71,7 +70,7 @@ def read_arguments(options, argc, argv, fault):
         option: Option = find_option(flag, cython.address(setting.name))
         if option == OPTIONS_COUNT:
             text_add(fault, b"unknown argument ")
-            text_quote(fault, argument)
+            quote_value(fault, argument)
             text_add(fault, b", see healthprobe --help")
             return False
         if flag.length < argument.length:
@@ -89,13 +88,13 @@ def read_arguments(options, argc, argv, fault):
     return True
 
 
-def read_mode(options, mode, fault):
-    """Take --live or --ready, but not both."""
-    if options.mode != MODE_UNSET and options.mode != mode:
-        text_add(fault, b"--live and --ready exclude each other")
-        return False
-    options.mode = mode
-    return True
+def mode_of(argument):
+    """Find the mode of a flag; MODE_UNSET when it is another one's."""
+    if slice_is(argument, b"--live"):
+        return MODE_LIVE
+    if slice_is(argument, b"--ready"):
+        return MODE_READY
+    return MODE_UNSET
 
 
 def option_names():
@@ -240,13 +239,9 @@ def read_agent(options, setting, fault):
 
 def read_url(question, setting, fault):
     """Read one address and put its key and value before what is wrong with it."""
-    reason: Text
-    reason.length = 0
-    url: cython.pointer(Url) = cython.address(question.url)
-    if url_read(url, setting.value, question.tcp, cython.address(reason)):
-        return True
-    text_byte(cython.address(reason), 0)
-    return refuse(setting, reason.bytes, fault)
+    wrong: cython.pointer(cython.const[cython.char])
+    wrong = url_read(cython.address(question.url), setting.value, question.tcp)
+    return wrong == cython.NULL or refuse(setting, wrong, fault)
 
 
 def read_pid1(options, setting, fault):
@@ -304,10 +299,15 @@ def refuse(setting, reason, fault):
     """Name the key, the value and what the value should be; always False."""
     write_key(fault, setting)
     text_byte(fault, b" ")
-    text_quote(fault, setting.value)
+    quote_value(fault, setting.value)
     text_byte(fault, b" ")
     text_add(fault, reason)
     return False
+
+
+def quote_value(fault, value):
+    """Repeat a wrong value, but nothing of one with an @: a password may stand before it."""
+    text_quote(fault, value if slice_find(value, b"@") == value.length else slice_of(b"***"))
 
 
 def help_print(text):

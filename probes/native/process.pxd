@@ -57,7 +57,7 @@ cdef void begin_children(Children *children, long pid) noexcept nogil
 cdef void end_children(Children *children) noexcept nogil
 cdef long next_child(Children *children) noexcept nogil
 cdef bint next_byte(Children *children) noexcept nogil
-cdef void write_path(Text *path, long pid, const char *entry) noexcept nogil
+cdef void write_part(Text *path, const char *folder, long pid) noexcept nogil
 cdef ssize_t read_entry(long pid, const char *entry, char *buffer, size_t bound) noexcept nogil
 cdef size_t keep_name(char *kept, Slice name) noexcept nogil
 cdef extern Slice command_of(Process *process) noexcept nogil

@@ -197,15 +197,12 @@ def begin_children(children, pid):
 
     Source: proc(5), /proc/PID/task/TID/children; the process has one thread.
     """
-    entry: Text
     path: Text
-    entry.length = 0
     path.length = 0
-    text_add(cython.address(entry), b"/task/")
-    text_number(cython.address(entry), pid)
-    text_add(cython.address(entry), b"/children")
-    text_byte(cython.address(entry), 0)
-    write_path(cython.address(path), pid, entry.bytes)
+    write_part(cython.address(path), b"/proc/", pid)
+    write_part(cython.address(path), b"/task/", pid)
+    text_add(cython.address(path), b"/children")
+    text_byte(cython.address(path), 0)
     children.fd = open(path.bytes, O_RDONLY | O_CLOEXEC)
     children.at = 0
     children.length = 0
@@ -247,16 +244,16 @@ def read_entry(pid, entry, buffer, bound):
     """Read /proc/PID/ENTRY; -1 when it cannot be read."""
     path: Text
     path.length = 0
-    write_path(cython.address(path), pid, entry)
+    write_part(cython.address(path), b"/proc/", pid)
+    text_add(cython.address(path), entry)
+    text_byte(cython.address(path), 0)
     return file_read(path.bytes, buffer, bound)
 
 
-def write_path(path, pid, entry):
-    """Write /proc/PID/ENTRY as a C string."""
-    text_add(path, b"/proc/")
+def write_part(path, folder, pid):
+    """Append a folder and a pid in it."""
+    text_add(path, folder)
     text_number(path, pid)
-    text_add(path, entry)
-    text_byte(path, 0)
 
 
 def keep_name(kept, name):

@@ -27,10 +27,10 @@ cdef struct Url:
     const char *suffix  # what the probe appends to the path
     char address[16]  # of HOST_IPV4 and HOST_IPV6, in network order
 
-# Reads a URL, or HOST:PORT for `tcp`; on a fault says in `fault` what is wrong with it and returns False.
-cdef extern bint url_read(Url *url, Slice text, bint tcp, Text *fault) noexcept nogil
+# Reads a URL, or HOST:PORT for `tcp`; returns what is wrong with it, or NULL.
+cdef extern const char *url_read(Url *url, Slice text, bint tcp) noexcept nogil
 cdef extern void url_print(Text *text, Url *url) noexcept nogil
 
-cdef bint read_socket(Url *url, Slice rest, Text *fault) noexcept nogil
-cdef bint read_origin(Url *url, Slice origin, size_t scheme, int port, Text *fault) noexcept nogil
+cdef const char *read_socket(Url *url, Slice rest) noexcept nogil
+cdef const char *read_origin(Url *url, Slice origin, size_t scheme, int port) noexcept nogil
 cdef bint is_name(Slice host) noexcept nogil

@@ -22,30 +22,26 @@ from cython.cimports.text import (
 )
 
 
-def url_read(url, text, tcp, fault):
-    """Read one URL into its parts, or HOST:PORT for a TCP question."""
+def url_read(url, text, tcp):
+    """Read one URL, or HOST:PORT for a TCP question, into its parts, or say what is wrong."""
     url.suffix = b""
     if text.length > URL_BOUND:
-        text_add(fault, b"has more than 1024 bytes")
-        return False
+        return b"has more than 1024 bytes"
     if not slice_is_plain(text):
-        text_add(fault, b"holds a space, a control byte or a byte beyond ASCII")
-        return False
+        return b"holds a space, a control byte or a byte beyond ASCII"
     if tcp:
         url.path = slice_from(text, text.length)
-        return read_origin(url, text, 0, NO_PORT, fault)
+        return read_origin(url, text, 0, NO_PORT)
     if slice_starts(text, b"http://"):
         scheme: cython.size_t = slice_of(b"http://").length
         length: cython.size_t = scheme + slice_find(slice_from(text, scheme), b"/")
         url.path = slice_from(text, length)
-        return read_origin(url, slice_until(text, length), scheme, HTTP_PORT, fault)
+        return read_origin(url, slice_until(text, length), scheme, HTTP_PORT)
     if slice_starts(text, b"unix:/"):
-        return read_socket(url, text, fault)
+        return read_socket(url, text)
     if slice_starts(text, b"https://"):
-        text_add(fault, b"asks for TLS, which the probe does not speak; use http://")
-        return False
-    text_add(fault, b"must read http://HOST:PORT/PATH or unix:/PATH/TO.sock:/PATH")
-    return False
+        return b"asks for TLS, which the probe does not speak; use http://"
+    return b"must read http://HOST:PORT/PATH or unix:/PATH/TO.sock:/PATH"
 
 
 def url_print(text, url):
@@ -55,7 +51,7 @@ def url_print(text, url):
     text_add(text, url.suffix)
 
 
-def read_socket(url, rest, fault):
+def read_socket(url, rest):
     """Read unix:/PATH/TO.sock[:/PATH]; the first ":/" behind the scheme ends the socket's path."""
     scheme: cython.size_t = slice_of(b"unix:").length
     url.kind = HOST_SOCKET
@@ -69,16 +65,17 @@ def read_socket(url, rest, fault):
     url.host = slice_until(url.host, length)
     url.origin = slice_until(rest, scheme + length + (1 if url.path.length else 0))
     if length > SOCKET_PATH_BOUND:
-        text_add(fault, b"names a socket by more than 107 bytes")
-        return False
-    return True
+        return b"names a socket by more than 107 bytes"
+    return cython.NULL
 
 
-def read_origin(url, origin, scheme, port, fault):
+def read_origin(url, origin, scheme, port):
     """Read HOST[:PORT] behind the scheme; HOST is an IPv4 address, [an IPv6 address], or a name."""
     url.origin = origin
     url.authority = slice_from(origin, scheme)
     url.port = port
+    if slice_find(url.authority, b"@") < url.authority.length:
+        return b"must hold no user or password"
     rest: Slice
     if slice_starts(url.authority, b"["):
         end: cython.size_t = slice_find(url.authority, b"]")
@@ -86,8 +83,7 @@ def read_origin(url, origin, scheme, port, fault):
         rest = slice_from(url.authority, end + 1)
         url.kind = HOST_IPV6
         if not address_read(url.host, AF_INET6, url.address):
-            text_add(fault, b"holds no IPv6 address between [ and ]")
-            return False
+            return b"holds no IPv6 address between [ and ]"
     else:
         url.host = slice_until(url.authority, slice_find(url.authority, b":"))
         rest = slice_from(url.authority, url.host.length)
@@ -95,16 +91,14 @@ def read_origin(url, origin, scheme, port, fault):
         if not address_read(url.host, AF_INET, url.address):
             url.kind = HOST_NAME
             if not is_name(url.host):
-                text_add(fault, b"names no valid host")
-                return False
+                return b"names no valid host"
     if rest.length:
         url.port = NO_PORT
         if rest.start[0] == b":":
             url.port = slice_number(slice_from(rest, 1), LARGEST_PORT)
     if url.port <= NO_PORT:
-        text_add(fault, b"has no port from 1 to 65535")
-        return False
-    return True
+        return b"has no port from 1 to 65535"
+    return cython.NULL
 
 
 def is_name(host):

@@ -35,7 +35,7 @@ WRONG_FLAGS = {
     ),
     "no host": (["--http", "http:///livez"], "--http 'http:///livez' names no valid host"),
     "no host but a port": (["--http", "http://:80/"], "--http 'http://:80/' names no valid host"),
-    "user and password": (["--http", "http://a@b/"], "--http 'http://a@b/' names no valid host"),
+    "a user": (["--http", "http://a@b/"], "--http '***' must hold no user or password"),
     "half an address": (["--http", "http://127.1/"], "--http 'http://127.1/' names no valid host"),
     "an address too large": (
         ["--http", "http://127.0.0.256/"],
@@ -141,6 +141,35 @@ def test_a_wrong_variable_is_named(ask: Ask, variables: dict[str, str], fault: s
     said = ask(variables=variables)
     assert said.status == 1
     assert said.line == f"failed options: {fault}; pid1=- http=- agent=- ms=N"
+
+
+@pytest.mark.parametrize(
+    ("flags", "variables", "fault"),
+    [
+        (["--http", "http://u:hunter2@127.0.0.1:1/livez"], {}, "--http '***' must hold no user"),
+        (["--http=http://u:hun@ter2@[::1]:1/"], {}, "--http '***' must hold no user"),
+        (["--tcp", "u:hunter2@db:5432"], {}, "--tcp '***' must hold no user"),
+        ([], {"HEALTHPROBE_AGENT": "http://u:hunter2@a:9180"}, "HEALTHPROBE_AGENT '***' must hold"),
+        (["--http", "http://u:hunter2/@a"], {}, "--http '***' has no port"),
+        (["--http", "http://u:hun ter2@a/"], {}, "--http '***' holds a space"),
+        (["--http", "https://u:hunter2@a/"], {}, "--http '***' asks for TLS"),
+        (["--http", f"http://u:hunter2@{'a' * 1024}/"], {}, "--http '***' has more than 1024"),
+        (["http://u:hunter2@a/"], {}, "unknown argument '***', see"),
+    ],
+)
+def test_a_password_in_a_url_is_refused_and_not_shown(
+    ask: Ask, flags: list[str], variables: dict[str, str], fault: str
+) -> None:
+    said = ask(*flags, variables=variables)
+    assert said.status == 1
+    assert said.line.startswith(f"failed options: {fault}")
+    assert "ter2" not in said.line
+
+
+def test_an_at_in_a_path_is_asked_for(ask: Ask, serve: Serve) -> None:
+    server = serve(OK)
+    assert ask("--http", f"{server.url}/@app").status == 0
+    assert {request.split(b" ")[1] for request in server.requests} == {b"/@app"}
 
 
 @pytest.mark.parametrize(
