@@ -157,8 +157,10 @@ class Agent:
 
     @property
     def where(self) -> str:
-        """Where it is asked, for people."""
-        return self._socket or self.url
+        """Where it is asked, for people: without a login, which is not sent either."""
+        from healthagent.core.masking import masked
+
+        return self._socket or masked(self.url)
 
     def _document(self, path: str, expected: tuple[int, ...], members: set[str]) -> Document:
         answer = self._get(path)

@@ -97,7 +97,7 @@ def unbroken(agent: Agent, query: dict[str, str]) -> Iterator[Event]:
             pause = 0.0
         if not pause:
             click.echo(
-                f"healthagent: {agent.url} ended the stream; reaching for it again", err=True
+                f"healthagent: {agent.where} ended the stream; reaching for it again", err=True
             )
         pause = min(LONGEST_PAUSE, 2 * pause or FIRST_PAUSE)
         time.sleep(pause)

@@ -31,7 +31,9 @@ def agent_at(url: str) -> Agent:
     except ValueError:
         usable = False
     if not usable:
-        raise click.BadParameter(f"{url!r} is no URL of an agent; write http://HOST:PORT")
+        from healthagent.core.masking import masked
+
+        raise click.BadParameter(f"{masked(url)!r} is no URL of an agent; write http://HOST:PORT")
     return Agent(url)
 
 

@@ -65,6 +65,13 @@ def test_an_agent_that_is_not_there_is_named_with_the_way_to_another(
     assert "--agent URL or HEALTHAGENT_AGENT_URL" in ran.err
 
 
+@pytest.mark.parametrize("path", ["", "/a path"])
+def test_a_password_in_the_agents_url_is_not_shown(run: Run, nobody: str, path: str) -> None:
+    ran = run("status", "--agent", nobody.replace("//", "//user:hunter2@") + path)
+    assert "//***@127.0.0.1" in ran.err
+    assert "hunter2" not in ran.out + ran.err
+
+
 @names
 def test_an_agent_that_gives_no_answer_is_waited_for_no_longer_than_the_deadline(
     run: Run, silent: str, arguments: list[str], monkeypatch: pytest.MonkeyPatch
