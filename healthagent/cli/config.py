@@ -9,7 +9,6 @@ import click
 
 from healthagent.cli import parameters
 from healthagent.cli.screen import Screen, print_json
-from healthagent.errors import ConfigurationError
 
 if TYPE_CHECKING:
     from healthagent.config import Settings
@@ -30,18 +29,18 @@ def check(ctx: click.Context, config: Path | None) -> None:
     """
     from healthagent.config import Settings
 
-    try:
-        settings = Settings.load(config)
-    except ConfigurationError as error:
-        for fault in error.faults:
-            click.echo(fault, err=True)
-        count = len(error.faults)
-        click.echo(f"{count} fault{'s' if count > 1 else ''}", err=True)
-        ctx.exit(2)
-    _show(settings, only_set=True)
-    for notice in settings.notices:
+    settings, faults, notices = Settings.check(config)
+    if settings is not None:
+        _show(settings, only_set=True)
+    for fault in faults:
+        click.echo(fault, err=True)
+    for notice in notices:
         click.echo(f"warning: {notice}", err=True)
-    click.echo("no fault")
+    if not faults:
+        click.echo("no fault")
+        return
+    click.echo(f"{len(faults)} fault{'s' if len(faults) > 1 else ''}", err=True)
+    ctx.exit(2)
 
 
 @config.command()

@@ -1,8 +1,7 @@
-"""What is wrong with the settings, each fault a line: key, value, problem, remedy."""
+"""What is wrong with the settings: key, value, problem, remedy of each fault."""
 
 from __future__ import annotations
 
-import json
 from collections.abc import Collection, Iterator, Mapping
 from difflib import get_close_matches
 from typing import Any
@@ -10,6 +9,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from healthagent.config import tables
+from healthagent.config.fault import Fault
 from healthagent.config.layers import Gathered
 from healthagent.core.masking import HIDDEN, masked
 from healthagent.core.options import OPTIONS, Option
@@ -17,7 +17,7 @@ from healthagent.core.options import OPTIONS, Option
 _OPTIONS = {option.key: option for option in OPTIONS}
 
 
-def of_schema(error: ValidationError, gathered: Gathered) -> Iterator[str]:
+def of_schema(error: ValidationError, gathered: Gathered) -> Iterator[Fault]:
     """The faults that the schema found."""
     for fault in error.errors(include_url=False, include_context=True):
         path: tables.Path = fault["loc"]
@@ -25,14 +25,14 @@ def of_schema(error: ValidationError, gathered: Gathered) -> Iterator[str]:
             case "extra_forbidden":
                 yield _unknown(path, gathered, _siblings(path))
             case "missing":
-                yield _line(path, gathered, "is missing", _write(path))
+                yield _fault(path, gathered, "is missing", _write(path))
             case "value_error" if tables.key_of(path) is None:
-                yield _line(path, gathered, *str(fault["ctx"]["error"]).split("; ", 1))
+                yield _fault(path, gathered, *str(fault["ctx"]["error"]).split("; ", 1))
             case _:
-                yield _line(path, gathered, "cannot be read", _write(path), fault["input"])
+                yield _fault(path, gathered, "cannot be read", _write(path), fault["input"])
 
 
-def of_options(gathered: Gathered) -> Iterator[str]:
+def of_options(gathered: Gathered) -> Iterator[Fault]:
     """The faults in ``[defaults]`` and in what ``[[targets]]`` declare beside their own keys."""
     defaults = gathered.values.get("defaults")
     if isinstance(defaults, Mapping):
@@ -44,7 +44,7 @@ def of_options(gathered: Gathered) -> Iterator[str]:
             yield from _of_target(("targets", number), target, gathered)
 
 
-def _of_target(path: tables.Path, target: Mapping[str, Any], gathered: Gathered) -> Iterator[str]:
+def _of_target(path: tables.Path, target: Mapping[str, Any], gathered: Gathered) -> Iterator[Fault]:
     own = tables.StaticTarget.model_fields.keys()
     declared = {key: value for key, value in target.items() if key not in own}
     environment = target.get("environment")
@@ -53,7 +53,7 @@ def _of_target(path: tables.Path, target: Mapping[str, Any], gathered: Gathered)
     name = target.get("name")
     if [other for other in gathered.values["targets"][: path[1]] if _named(other, name)]:
         remedy = "give each target a name of its own"
-        yield _line((*path, "name"), gathered, "is another target's too", remedy, name)
+        yield _fault((*path, "name"), gathered, "is another target's too", remedy, name)
     database = dict(tables.texts(declared)).get("database")
     databases = gathered.values.get("databases")
     known = databases if isinstance(databases, Mapping) else {}
@@ -61,7 +61,7 @@ def _of_target(path: tables.Path, target: Mapping[str, Any], gathered: Gathered)
         return
     if _readable(_OPTIONS["database"], database):
         remedy = f"add [databases.{database}], or set database_url"
-        yield _line((*path, "database"), gathered, "is not in [databases]", remedy, database)
+        yield _fault((*path, "database"), gathered, "is not in [databases]", remedy, database)
 
 
 def _of_texts(
@@ -70,7 +70,7 @@ def _of_texts(
     variables: Mapping[str, object],
     known: Collection[str],
     gathered: Gathered,
-) -> Iterator[str]:
+) -> Iterator[Fault]:
     for key, text in tables.texts(table):
         option = _OPTIONS.get(key)
         if option is None or key not in known:
@@ -79,9 +79,9 @@ def _of_texts(
             name = text.removeprefix("env:")
             if path[0] == "targets" and name not in variables:
                 remedy = f"set environment.{name} of this target"
-                yield _line((*path, key), gathered, f"has no variable {name}", remedy, text)
+                yield _fault((*path, key), gathered, f"has no variable {name}", remedy, text)
         elif not _readable(option, text):
-            yield _line((*path, key), gathered, "cannot be read", f"write {option.expects}", text)
+            yield _fault((*path, key), gathered, "cannot be read", f"write {option.expects}", text)
 
 
 def _readable(option: Option, text: str) -> bool:
@@ -108,11 +108,11 @@ def _siblings(path: tables.Path) -> Collection[str]:
             return [key.removeprefix(inside) for key in tables.KEYS if key.startswith(inside)]
 
 
-def _unknown(path: tables.Path, gathered: Gathered, known: Collection[str]) -> str:
+def _unknown(path: tables.Path, gathered: Gathered, known: Collection[str]) -> Fault:
     """No value: what was mistyped may have been a password."""
     near = get_close_matches(str(path[-1]), known, n=1)
     remedy = f"did you mean {near[0]}?" if near else "remove it, or read docs/configuration.md"
-    return _line(path, gathered, "is no setting", remedy)
+    return _fault(path, gathered, "is no setting", remedy)
 
 
 def _write(path: tables.Path) -> str:
@@ -123,35 +123,34 @@ def _write(path: tables.Path) -> str:
     return f"write it as a table, {named}"
 
 
-def _line(
+def _fault(
     path: tables.Path, gathered: Gathered, problem: str, remedy: str, value: object = None
-) -> str:
-    where = _where(path, gathered.origins)
-    return f"{_spelled(path, gathered.values)}{_shown(path, value)}{where}: {problem}; {remedy}"
+) -> Fault:
+    key, origin = _spelled(path, gathered.values), _origin(path, gathered.origins)
+    return Fault(key, problem, remedy, _told(path, value), origin)
 
 
-def _shown(path: tables.Path, value: object) -> str:
+def _told(path: tables.Path, value: object) -> object:
     """The value, where its key is known to hold no secret. A table or a list says nothing of what
     stands in it, nor does a text in the place of a table: each may hold a password."""
     key = tables.key_of(path)
     if key is None or value is None:
-        return ""
+        return None
     if key.setting.secret:
-        return f" = {HIDDEN}"
+        return HIDDEN
     if isinstance(value, Mapping | list):
-        return ""
-    told = masked(value) if isinstance(value, str) else value
-    return f" = {json.dumps(told, default=str, ensure_ascii=False)}"
+        return None
+    return masked(value) if isinstance(value, str) else value
 
 
-def _where(path: tables.Path, origins: Mapping[str, str]) -> str:
+def _origin(path: tables.Path, origins: Mapping[str, str]) -> str | None:
     """Where a value was written, or the nearest one around it."""
     for end in range(len(path), 0, -1):
         here = ".".join(str(part) for part in path[:end])
         for key, origin in origins.items():
             if key == here or key.startswith(f"{here}."):
-                return f" ({origin})"
-    return ""
+                return origin
+    return None
 
 
 def _spelled(path: tables.Path, values: Mapping[str, Any]) -> str:

@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import Any
 
 from healthagent.config import tables
+from healthagent.config.fault import Fault
 from healthagent.core.report import Notice
-from healthagent.errors import ConfigurationError
 
 DEFAULT_FILE = Path("/etc/healthagent/healthagent.toml")
 FILE_VARIABLE = "HEALTHAGENT_CONFIG"
@@ -40,7 +40,7 @@ class Gathered:
 
     values: dict[str, Any] = field(default_factory=dict)
     origins: dict[str, str] = field(default_factory=dict)
-    faults: list[str] = field(default_factory=list)
+    faults: list[Fault] = field(default_factory=list)
     notices: list[Notice] = field(default_factory=list)
 
     def add(self, leaves: Iterable[Leaf]) -> None:
@@ -73,10 +73,11 @@ def gather(
     named = config or (Path(environ[FILE_VARIABLE]) if environ.get(FILE_VARIABLE) else None)
     if named or _may_be_there(default_file):
         file = named or default_file
-        try:
-            gathered.add(_leaves(read(file), str(file)))
-        except ConfigurationError as error:
-            gathered.faults.extend(error.faults)
+        match _read(file):
+            case Fault() as fault:
+                gathered.faults.append(fault)
+            case table:
+                gathered.add(_leaves(table, str(file)))
     databases = gathered.values.get("databases")
     gathered.add(_variables(environ, databases if isinstance(databases, dict) else {}))
     gathered.notices.extend(_unheard_of(environ))
@@ -98,22 +99,17 @@ def _may_be_there(file: Path) -> bool:
     return True
 
 
-def read(file: Path) -> dict[str, Any]:
-    """The file's tables. Raises :class:`ConfigurationError` with the line of a syntax error."""
+def _read(file: Path) -> dict[str, Any] | Fault:
+    """The file's tables; of a syntax error the fault names the line."""
     try:
         return tomllib.loads(file.read_text(encoding="utf-8"))
     except OSError as error:
-        raise ConfigurationError(
-            (f"config = {file}: {error.strerror}; name a file that can be read, or none",)
-        ) from None
+        why, remedy = error.strerror or str(error), "name a file that can be read, or none"
     except UnicodeDecodeError as error:
-        raise ConfigurationError(
-            (f"config = {file}: byte {error.start} is not UTF-8; save it as UTF-8",)
-        ) from None
+        why, remedy = f"byte {error.start} is not UTF-8", "save it as UTF-8"
     except tomllib.TOMLDecodeError as error:
-        raise ConfigurationError(
-            (f"config = {file}: is no TOML: {error}; correct that line",)
-        ) from None
+        why, remedy = f"is no TOML: {error}", "correct that line"
+    return Fault("config", why, remedy, file)
 
 
 def _leaves(table: Mapping[str, Any], where: str, path: tables.Path = ()) -> Iterator[Leaf]:
@@ -148,8 +144,9 @@ def _unheard_of(environ: Mapping[str, str]) -> Iterator[Notice]:
         near = get_close_matches(variable, _VARIABLES, n=1, cutoff=0.8)
         yield Notice(
             about="the agent's variables",
-            problem=f"{variable} sets nothing",
+            problem="sets nothing",
             remedy=f"did you mean {near[0]}?"
             if near
             else "remove it, or read docs/configuration.md",
+            key=variable,
         )

@@ -5,10 +5,12 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 from pathlib import Path
+from typing import NamedTuple
 
 from pydantic import PrivateAttr, ValidationError
 
 from healthagent.config import faults
+from healthagent.config.fault import Fault
 from healthagent.config.layers import DEFAULT_FILE, gather
 from healthagent.config.static import pidfiles, static_targets
 from healthagent.config.tables import ADMIN_SOCKET, SHORTEST_TOKEN, Login, Tables
@@ -17,6 +19,14 @@ from healthagent.core.observation import Unseen
 from healthagent.core.report import Notice
 from healthagent.core.target import DatabaseRef, Target
 from healthagent.errors import ConfigurationError
+
+
+class Checked(NamedTuple):
+    """The settings, or all faults; and the warnings, which stop nothing."""
+
+    settings: Settings | None
+    faults: tuple[Fault, ...]
+    notices: tuple[Notice, ...]
 
 
 class Settings(Tables):
@@ -41,6 +51,20 @@ class Settings(Tables):
 
         Raises :class:`ConfigurationError` with all faults of all layers at once.
         """
+        settings, found, _ = cls.check(config, flags, environ, default_file)
+        if settings is None:
+            raise ConfigurationError(tuple(map(str, found)))
+        return settings
+
+    @classmethod
+    def check(
+        cls,
+        config: Path | None = None,
+        flags: Mapping[str, str] | None = None,
+        environ: Mapping[str, str] | None = None,
+        default_file: Path = DEFAULT_FILE,
+    ) -> Checked:
+        """As :meth:`load`, with what is wrong as it is made up."""
         gathered = gather(
             config, flags or {}, os.environ if environ is None else environ, default_file
         )
@@ -50,10 +74,10 @@ class Settings(Tables):
         except ValidationError as error:
             found += faults.of_schema(error, gathered)
         if found:
-            raise ConfigurationError(tuple(found)) from None
+            return Checked(None, tuple(found), tuple(gathered.notices))
         settings._origins = gathered.origins
         settings._notices = tuple(gathered.notices)
-        return settings
+        return Checked(settings, (), settings.notices)
 
     @property
     def origins(self) -> Mapping[str, str]:

@@ -54,6 +54,17 @@ def test_check_tells_warnings_and_ends_0(
     assert (ran.code, "did you mean HEALTHAGENT_LISTEN?" in ran.err) == (0, True)
 
 
+def test_check_tells_warnings_beside_faults(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HEALTHAGENT_LISTEN", "x")
+    monkeypatch.setenv("HEALTHAGENT_LITSEN", "1.2.3.4:5")
+    ran = run("config", "check")
+    fault, warning, count = ran.err.splitlines()
+    assert fault.startswith('listen = "x" (HEALTHAGENT_LISTEN)')
+    assert warning.startswith("warning: the agent's variables: HEALTHAGENT_LITSEN sets nothing")
+    assert warning.endswith("did you mean HEALTHAGENT_LISTEN?")
+    assert (ran.code, count) == (2, "1 fault")
+
+
 def test_show_prints_defaults_too(run: Run, file: Path) -> None:
     lines = [line.split() for line in run("config", "show", "--config", str(file)).out.splitlines()]
     assert ["docker.host", "unix:///var/run/docker.sock", "default"] in lines
