@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -12,6 +13,7 @@ from healthagent.cli.screen import Screen, print_json
 
 if TYPE_CHECKING:
     from healthagent.config import Settings
+    from healthagent.config.settings import Checked
 
 
 @click.group(short_help="check and show the agent's settings")
@@ -21,15 +23,20 @@ def config() -> None:
 
 @config.command()
 @parameters.config
+@parameters.as_json
 @click.pass_context
-def check(ctx: click.Context, config: Path | None) -> None:
+def check(ctx: click.Context, config: Path | None, as_json: bool) -> None:
     """Print every fault at once, or what is set and from where.
 
     Exits 2 if there is any fault. A warning is no fault.
     """
     from healthagent.config import Settings
 
-    settings, faults, notices = Settings.check(config)
+    checked = Settings.check(config)
+    if as_json:
+        print_json(_document(checked))
+        ctx.exit(2 if checked.faults else 0)
+    settings, faults, notices = checked
     if settings is not None:
         _show(settings, only_set=True)
     for fault in faults:
@@ -58,6 +65,21 @@ def show(config: Path | None, as_json: bool) -> None:
         print_json(shown)
     else:
         _show(settings, only_set=False)
+
+
+def _document(checked: Checked) -> dict[str, list[Mapping[str, object]]]:
+    """Faults and warnings, with the same members."""
+    from healthagent.config.fault import Fault
+
+    origins = checked.settings.origins if checked.settings else {}
+    warnings = (
+        Fault(n.key or n.about, n.problem, n.remedy, n.value or None, origins.get(n.key))
+        for n in checked.notices
+    )
+    return {
+        "faults": [fault.document() for fault in checked.faults],
+        "warnings": [warning.document() for warning in warnings],
+    }
 
 
 def _show(settings: Settings, only_set: bool) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import PurePath
 
@@ -23,6 +24,17 @@ class Fault:
         value = "" if self.value is None else f" = {_quoted(self.value)}"
         origin = "" if self.origin is None else f" ({self.origin})"
         return f"{self.key}{value}{origin}: {self.problem}; {self.remedy}"
+
+    def document(self) -> Mapping[str, object]:
+        """What JSON tells of it."""
+        plain = self.value is None or isinstance(self.value, bool | int | float | str)
+        return {
+            "key": self.key,
+            "value": self.value if plain else str(self.value),
+            "problem": self.problem,
+            "remedy": self.remedy,
+            "origin": self.origin,
+        }
 
 
 def _quoted(value: object) -> str:

@@ -65,6 +65,38 @@ def test_check_tells_warnings_beside_faults(run: Run, monkeypatch: pytest.Monkey
     assert (ran.code, count) == (2, "1 fault")
 
 
+def test_check_prints_faults_and_warnings_as_json(
+    run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bad = tmp_path / "bad.toml"
+    bad.write_text('[admin]\ntoken = "hunter2"\n[log]\nlevel = "loud"\n')
+    monkeypatch.setenv("HEALTHAGENT_LITSEN", "1.2.3.4:5")
+    ran = run("config", "check", "--json", "--config", str(bad))
+    assert ran.code == 2
+    assert ran.json["faults"][0] == {
+        "key": "log.level",
+        "value": "loud",
+        "problem": "cannot be read",
+        "remedy": "write debug, info, warning or error",
+        "origin": str(bad),
+    }
+    assert (ran.json["faults"][1]["key"], ran.json["faults"][1]["value"]) == ("admin.token", "***")
+    assert ran.json["warnings"] == [
+        {
+            "key": "HEALTHAGENT_LITSEN",
+            "value": None,
+            "problem": "sets nothing",
+            "remedy": "did you mean HEALTHAGENT_LISTEN?",
+            "origin": None,
+        }
+    ]
+
+
+def test_check_prints_empty_lists_as_json_where_all_is_well(run: Run, file: Path) -> None:
+    ran = run("config", "check", "--json", "--config", str(file))
+    assert (ran.code, ran.json) == (0, {"faults": [], "warnings": []})
+
+
 def test_show_prints_defaults_too(run: Run, file: Path) -> None:
     lines = [line.split() for line in run("config", "show", "--config", str(file)).out.splitlines()]
     assert ["docker.host", "unix:///var/run/docker.sock", "default"] in lines
