@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import asyncio
+import os
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -14,6 +16,7 @@ from healthagent.cli.screen import Screen, print_json
 if TYPE_CHECKING:
     from healthagent.config import Settings
     from healthagent.config.settings import Checked
+    from healthagent.core.report import Notice
 
 
 @click.group(short_help="check and show the agent's settings")
@@ -33,6 +36,8 @@ def check(ctx: click.Context, config: Path | None, as_json: bool) -> None:
     from healthagent.config import Settings
 
     checked = Settings.check(config)
+    if checked.settings is not None:
+        checked = checked._replace(notices=(*checked.notices, *_of_history(checked.settings)))
     if as_json:
         print_json(_document(checked))
         ctx.exit(2 if checked.faults else 0)
@@ -65,6 +70,27 @@ def show(config: Path | None, as_json: bool) -> None:
         print_json(shown)
     else:
         _show(settings, only_set=False)
+
+
+def _of_history(settings: Settings) -> Sequence[Notice]:
+    """The warning that `watch` gives of a history that it cannot keep.
+
+    One that can be kept is left alone: to open it would make it, or find it locked by the agent.
+    """
+    from healthagent.supervisor.history import History, located
+
+    file = located(settings.supervisor.state)
+    if file is None or os.access(file if os.path.lexists(file) else file.parent, os.W_OK):
+        return ()
+    told: list[Notice] = []
+
+    async def begin() -> None:
+        history = History(file, told.append)
+        await history.open()
+        await history.aclose()
+
+    asyncio.run(begin())
+    return told
 
 
 def _document(checked: Checked) -> dict[str, list[Mapping[str, object]]]:

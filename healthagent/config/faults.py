@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import errno
+import os
 from collections.abc import Collection, Iterator, Mapping
+from contextlib import suppress
 from difflib import get_close_matches
+from pathlib import Path
 from typing import Any
 
 from pydantic import ValidationError
@@ -42,6 +46,40 @@ def of_options(gathered: Gathered) -> Iterator[Fault]:
     for number, target in enumerate(targets if isinstance(targets, list) else ()):
         if isinstance(target, Mapping):
             yield from _of_target(("targets", number), target, gathered)
+
+
+def of_places(gathered: Gathered) -> Iterator[Fault]:
+    """The faults of where the agent is to listen: it would end with them as it starts."""
+    first = gathered.values.get("listen", tables.Tables.model_fields["listen"].default)
+    second = gathered.values.get("public_listen")
+    with suppress(ValueError):
+        if second is not None and _meet(tables.address(first), tables.address(second)):
+            remedy = "choose another port for one of them"
+            yield _fault(("public_listen",), gathered, "is where listen is too", remedy, second)
+    admin = gathered.values.get("admin")
+    socket = admin.get("socket") if isinstance(admin, Mapping) else None
+    if not isinstance(socket, str) or socket in ("", "none"):
+        return
+    if why := _closed(Path(socket).parent):
+        remedy = f"choose a folder that user id {os.geteuid()} may write to, or none"
+        yield _fault(("admin", "socket"), gathered, why, remedy, socket)
+
+
+def _meet(one: tables.Address, other: tables.Address) -> bool:
+    """Whether only one of them can be bound. Port 0 is another one each time."""
+    same_family = (":" in one.host) == (":" in other.host)
+    hosts = {one.host, other.host}
+    shared = len(hosts) == 1 or (same_family and hosts & {"0.0.0.0", "::"})  # noqa: S104
+    return one.port == other.port != 0 and bool(shared)
+
+
+def _closed(folder: Path) -> str | None:
+    """Why nothing can be made in a folder, in the system's words."""
+    try:
+        os.stat(f"{folder}/.")  # noqa: PTH116  # a Path would leave out the dot
+    except OSError as error:
+        return error.strerror
+    return None if os.access(folder, os.W_OK | os.X_OK) else os.strerror(errno.EACCES)
 
 
 def _of_target(path: tables.Path, target: Mapping[str, Any], gathered: Gathered) -> Iterator[Fault]:

@@ -68,7 +68,7 @@ class Settings(Tables):
         gathered = gather(
             config, flags or {}, os.environ if environ is None else environ, default_file
         )
-        found = [*gathered.faults, *faults.of_options(gathered)]
+        found = [*gathered.faults, *faults.of_options(gathered), *faults.of_places(gathered)]
         try:
             settings = cls.model_validate(gathered.values)
         except ValidationError as error:

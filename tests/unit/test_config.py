@@ -79,6 +79,48 @@ def test_all_faults_of_all_layers_are_told_at_once(load: Loading) -> None:
     assert sorted(keys) == ["defaults.fall", "listen", "log.level", "targets[app]"]
 
 
+class TestWhereItListens:
+    @pytest.mark.parametrize(
+        ("listen", "public"),
+        [
+            ("127.0.0.1:9180", "127.0.0.1:9180"),
+            (":9180", "127.0.0.1:9180"),
+            ("[::1]:9180", "[::]:9180"),
+        ],
+    )
+    def test_is_told_of_both_listeners_where_one_leaves_the_other_no_place(
+        self, load: Loading, listen: str, public: str
+    ) -> None:
+        (fault,) = load.faults(f'listen = "{listen}"\npublic_listen = "{public}"')
+        remedy = "is where listen is too; choose another port for one of them"
+        assert fault == f'public_listen = "{public}" ({load.file}): {remedy}'
+
+    def test_may_be_the_default_for_the_first_one(self, load: Loading) -> None:
+        assert len(load.faults('public_listen = "127.0.0.1:9180"')) == 1
+
+    @pytest.mark.parametrize(
+        ("listen", "public"),
+        [
+            ("127.0.0.1:0", "127.0.0.1:0"),
+            ("127.0.0.1:9180", "127.0.0.2:9180"),
+            ("0.0.0.0:9180", "[::]:9180"),
+        ],
+    )
+    def test_may_be_two_places(self, load: Loading, listen: str, public: str) -> None:
+        assert load(f'listen = "{listen}"\npublic_listen = "{public}"').public_listen
+
+    @pytest.mark.parametrize(
+        ("folder", "why"), [("none", "No such file or directory"), ("file", "Not a directory")]
+    )
+    def test_is_a_fault_where_the_admin_socket_has_no_folder(
+        self, load: Loading, tmp_path: Path, folder: str, why: str
+    ) -> None:
+        (tmp_path / "file").touch()
+        (fault,) = load.faults(f'[admin]\nsocket = "{tmp_path}/{folder}/admin.sock"')
+        assert fault.startswith(f'admin.socket = "{tmp_path}/{folder}/admin.sock"')
+        assert f"{why}; choose a folder that user id" in fault
+
+
 class TestTheFile:
     def test_need_not_be_there_at_its_default_place(self, tmp_path: Path) -> None:
         settings = Settings.load(environ={}, default_file=tmp_path / "none.toml")

@@ -65,6 +65,26 @@ def test_check_tells_warnings_beside_faults(run: Run, monkeypatch: pytest.Monkey
     assert (ran.code, count) == (2, "1 fault")
 
 
+def test_check_warns_as_watch_does_of_a_history_that_cannot_be_kept(
+    run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HEALTHAGENT_SUPERVISOR_STATE", str(tmp_path / "none" / "x"))
+    ran = run("config", "check")
+    assert ran.code == 0
+    assert f"warning: history: supervisor.state='{tmp_path}/none/x' cannot be used" in ran.err
+    assert "the history is kept in memory" in ran.err
+    assert not (tmp_path / "none").exists()
+
+
+def test_check_leaves_a_history_alone_that_can_be_kept(
+    run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HEALTHAGENT_SUPERVISOR_STATE", str(tmp_path))
+    ran = run("config", "check")
+    assert (ran.code, ran.err) == (0, "")
+    assert [*tmp_path.iterdir()] == []
+
+
 def test_check_prints_faults_and_warnings_as_json(
     run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
