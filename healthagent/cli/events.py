@@ -10,10 +10,10 @@ from datetime import UTC, datetime, timedelta
 import click
 
 from healthagent.cli import parameters
-from healthagent.cli.agent import Agent, Event
+from healthagent.cli.agent import Agent, Event, find
 from healthagent.cli.entry import show
 from healthagent.cli.screen import Screen, print_json_line
-from healthagent.errors import AgentUnreachable
+from healthagent.errors import AgentUnreachable, UnknownTarget
 from healthagent.surfaces.target_text import instant
 
 EVERYTHING = 1000
@@ -38,7 +38,7 @@ def time_ago(text: str) -> datetime:
 
 
 @click.command(short_help="what changed and what was done, as it happens")
-@click.option("--target", help="Only this replica: its name or id.")
+@click.option("--target", help="Only this replica: its name, id, or the beginning of the id.")
 @click.option(
     "--since",
     metavar="DURATION",
@@ -67,7 +67,7 @@ def events(
         replay = EVERYTHING if since or not follow else 0
     query = {"replay": str(replay), "follow": "true" if follow else "false"}
     if target:
-        query["target"] = target
+        query["target"] = _name(agent, target)
     screen = None if as_json else Screen()
     try:
         for event in unbroken(agent, query) if follow else agent.events(query, ""):
@@ -79,6 +79,20 @@ def events(
                 show(screen, event.data)
     except KeyboardInterrupt:
         click.echo(err=True)
+
+
+def _name(agent: Agent, reference: str) -> str:
+    """The name of the target that is meant; of one that is gone as it is written.
+
+    Raises :class:`UnknownTarget` where neither a target nor an event has it.
+    """
+    try:
+        name: str = find(agent.health()["targets"], reference)["name"]
+    except UnknownTarget as error:
+        if agent.past_events(reference, 1):
+            return reference
+        raise UnknownTarget(f"nothing is kept of it, and {error}") from None
+    return name
 
 
 def unbroken(agent: Agent, query: dict[str, str]) -> Iterator[Event]:

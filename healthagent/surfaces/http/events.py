@@ -17,6 +17,7 @@ import orjson
 from healthagent.core.action import Step
 from healthagent.core.ports import Entry
 from healthagent.surfaces.entry_text import document
+from healthagent.surfaces.http.lookup import SHORTEST_PREFIX
 from healthagent.surfaces.http.number import whole
 
 KEPT = 500
@@ -139,23 +140,30 @@ class Feed:
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """The entries that a reader asked for; an empty set asks for all."""
+    """The entries that a reader asked for; an empty set asks for all. A target is asked for by its
+    name, its id, or the beginning of that."""
 
     targets: frozenset[str] = frozenset()
     services: frozenset[str] = frozenset()
 
     def __contains__(self, entry: Entry) -> bool:
-        target, service = _about(entry)
-        return (not self.targets or bool(self.targets & target)) and (
-            not self.services or service in self.services
-        )
+        name, identity, service = _about(entry)
+        return (
+            not self.targets or any(_means(each, name, identity) for each in self.targets)
+        ) and (not self.services or service in self.services)
 
 
-def _about(entry: Entry) -> tuple[set[str], str]:
-    """What its target is called, and its service."""
+def _means(reference: str, name: str, identity: str) -> bool:
+    return reference == name or (
+        len(reference) >= SHORTEST_PREFIX and identity.startswith(reference)
+    )
+
+
+def _about(entry: Entry) -> tuple[str, str, str]:
+    """The name of its target, the id where it is told, and the service."""
     if isinstance(entry, Step):
-        return {entry.target}, entry.service
-    return {entry.target.name, entry.target.id}, entry.target.service
+        return entry.target, "", entry.service
+    return entry.target.name, entry.target.id, entry.target.service
 
 
 def mark(last_id: str) -> bytes:

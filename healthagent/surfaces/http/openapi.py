@@ -150,8 +150,8 @@ PATHS: dict[str, Json] = {
     "/events": {
         "summary": "every transition and every act, as server-sent events",
         "parameters": [
-            _in_query("target", "only of this target, by name or id; may be repeated", NAMES),
-            _in_query("service", "only of this service; may be repeated", NAMES),
+            _in_query("target", "only of this target, by name, id or id prefix; repeatable", NAMES),
+            _in_query("service", "only of this service; repeatable", NAMES),
             _in_query("replay", "first send this many of the last ones", {"type": "integer"}),
             _in_query("follow", "false ends after the replay", {"enum": ["true", "false"]}),
             {

@@ -487,6 +487,8 @@ async def test_events_are_filtered_by_target_and_service(agent: Agent, world: Wo
     agent.surface.publish(report, transitions(NOBODY, report))
     for query, names in (
         ("target=app-1", {"app-1"}),
+        (f"target={report.targets[0].target.id[:4]}", {"app-1"}),
+        (f"target={report.targets[0].target.id[:3]}", set()),
         ("service=job", {"job-2"}),
         ("", {"app-1", "job-2"}),
     ):

@@ -49,6 +49,33 @@ def test_shows_one_replica_alone(changed: RunningAgent, run: Run) -> None:
     assert {json.loads(line)["target"] for line in out.splitlines()} == {"shop-app-1"}
 
 
+@pytest.mark.parametrize("reference", ["2222", "2" * 12, "2" * 64])
+def test_finds_the_replica_by_its_id_and_shows_its_acts_too(
+    changed: RunningAgent, run: Run, reference: str
+) -> None:
+    changed.record(RESTARTED)
+    ran = run("events", "--no-follow", "--json", "--target", reference)
+    told = [json.loads(line) for line in ran.out.splitlines()]
+    assert {event["target"] for event in told} == {"shop-app-2"}
+    assert told[-1]["event"] == "act"
+
+
+def test_shows_a_replica_that_is_gone_by_its_name(changed: RunningAgent, run: Run) -> None:
+    changed.publish(report(replica(1)))
+    ran = run("events", "--no-follow", "--json", "--target", "shop-app-2")
+    assert {json.loads(line)["target"] for line in ran.out.splitlines()} == {"shop-app-2"}
+
+
+@pytest.mark.parametrize("follow", ["--follow", "--no-follow"])
+def test_of_a_replica_that_nothing_is_kept_of_is_an_error(
+    changed: RunningAgent, run: Run, follow: str
+) -> None:
+    ran = run("events", follow, "--target", "shop-ap-2")
+    assert ran.code == 2
+    assert "did you mean shop-app-2" in ran.err
+    assert "nothing is kept of it, and no target is called" in ran.err
+
+
 def test_begins_where_since_says(changed: RunningAgent, run: Run) -> None:
     assert run("events", "--no-follow", "--since", "1h").out == "", "the test's events are old"
     assert run("events", "--no-follow", "--since", "99999d").out != ""
