@@ -174,7 +174,7 @@ def seconds(text: object) -> float:
 
 
 def url(text: object) -> str:
-    """``http://HOST:PORT``, perhaps with the beginning of a path."""
+    """``http://HOST:PORT`` or with https, perhaps with the beginning of a path."""
     parts = urlsplit(str(text))
     if parts.scheme not in ("http", "https") or not parts.hostname or parts.query or parts.fragment:
         raise ValueError("is no URL")
@@ -226,7 +226,10 @@ class Traefik(Table):
     api: Annotated[
         str | None,
         BeforeValidator(url),
-        Setting("http://HOST:PORT", "Traefik's API, to be asked whether it has a change"),
+        Setting(
+            "http://HOST:PORT or https://HOST:PORT",
+            "Traefik's API, to be asked whether it has a change",
+        ),
     ] = None
     throttle: Annotated[
         float,
