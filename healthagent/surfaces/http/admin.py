@@ -27,7 +27,7 @@ from healthagent.core.observation import Unseen
 from healthagent.core.ports import Operations
 from healthagent.core.target import Target
 from healthagent.surfaces.http.lookup import find_service, find_target
-from healthagent.surfaces.http.problem import Handler, Problem
+from healthagent.surfaces.http.problem import HEADERS, Handler, Problem
 from healthagent.surfaces.http.state import State
 from healthagent.surfaces.step_text import document
 
@@ -178,9 +178,9 @@ async def _stream(request: web.Request, steps: AsyncIterator[Step]) -> web.Strea
     async with aclosing(steps) as following:  # type: ignore[type-var]
         first = await anext(following)
         refused = first.outcome is Outcome.REFUSED
-        response = web.StreamResponse(status=HTTPStatus.CONFLICT if refused else HTTPStatus.OK)
+        status = HTTPStatus.CONFLICT if refused else HTTPStatus.OK
+        response = web.StreamResponse(status=status, headers=HEADERS)
         response.content_type = "application/x-ndjson"
-        response.headers["Cache-Control"] = "no-store"
         await response.prepare(request)
         await response.write(_line(first))
         coming = asyncio.ensure_future(anext(following, None))

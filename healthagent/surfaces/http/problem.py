@@ -12,6 +12,9 @@ from aiohttp import web
 
 _log = logging.getLogger(__name__)
 
+HEADERS = {"Cache-Control": "no-store", "X-Content-Type-Options": "nosniff"}
+"""Of every answer: it is true now, and what it says it is."""
+
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
@@ -47,7 +50,7 @@ class Problem(Exception):
             status=self.status.value,
             body=orjson.dumps(body),
             content_type="application/problem+json",
-            headers=self.headers,
+            headers={**HEADERS, **self.headers},
         )
 
 

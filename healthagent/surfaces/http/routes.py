@@ -30,7 +30,7 @@ from healthagent.surfaces.http.lookup import (
     find_service,
     find_target,
 )
-from healthagent.surfaces.http.problem import Handler, Problem, problems
+from healthagent.surfaces.http.problem import HEADERS, Handler, Problem, problems
 from healthagent.surfaces.http.state import State
 from healthagent.surfaces.http.view import View
 
@@ -40,8 +40,6 @@ error Traefik waits longer before it asks again. Well under Traefik's own pollTi
 
 LONGEST_WAIT = 60.0
 """Seconds for which a poll may ask to be held."""
-
-HEADERS = {"Cache-Control": "no-store", "X-Content-Type-Options": "nosniff"}
 
 
 PACKED = 1

@@ -188,6 +188,7 @@ async def test_a_service_is_asked_for_its_quorum(agent: Agent, world: World) -> 
     ("path", "status", "words"),
     [
         ("/nothing", 404, "GET / lists what there is"),
+        ("/traefik?wait=abc", 400, "wait"),
         ("/targets/app-9/livez", 404, "known: app-1"),
         ("/targets/app-1/readyz/nosuch", 404, "app-1 has no check 'nosuch'; it has: exit, process"),
         ("/services/none/readyz", 404, "known: app"),
@@ -203,6 +204,8 @@ async def test_errors_are_problems_that_say_what_to_do(
     async with agent.client.get(agent.base + path) as response:
         assert response.status == status
         assert response.content_type == "application/problem+json"
+        assert response.headers["Cache-Control"] == "no-store"
+        assert response.headers["X-Content-Type-Options"] == "nosniff"
         problem = await response.json()
     assert problem["status"] == status
     assert words in problem["detail"]
