@@ -20,6 +20,7 @@ from typing import Protocol, TypeVar
 import orjson
 from aiohttp import web
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic_core import ErrorDetails
 
 from healthagent.core.action import Outcome, Plan, Step
 from healthagent.core.credentials import Credentials
@@ -164,10 +165,15 @@ async def _body(request: web.Request, shape: type[Body]) -> Body:
         return shape.model_validate_json(await request.read() or b"{}")
     except ValidationError as error:
         faults = (
-            f"{'.'.join(map(str, fault['loc'])) or 'the body'}: {fault['msg']}"
+            f"{'.'.join(map(str, fault['loc'])) or 'the body'}: {_wrong(fault)}"
             for fault in error.errors(include_url=False, include_context=False)
         )
-        raise Problem(HTTPStatus.BAD_REQUEST, "; ".join(faults)) from None
+        taken = f"the body takes {', '.join(shape.model_fields)}"
+        raise Problem(HTTPStatus.BAD_REQUEST, "; ".join((*faults, taken))) from None
+
+
+def _wrong(fault: ErrorDetails) -> str:
+    return "is not known" if fault["type"] == "extra_forbidden" else fault["msg"]
 
 
 async def _stream(request: web.Request, steps: AsyncIterator[Step]) -> web.StreamResponse:

@@ -25,9 +25,10 @@ def find_target(report: Report, reference: str) -> TargetReport:
             return target
         case []:
             known = ", ".join(t.target.name for t in report.targets) or "none"
-            raise Problem(
-                HTTPStatus.NOT_FOUND, f"no target is called {reference!r}; known: {known}"
-            )
+            short = any(t.target.id.startswith(reference) for t in report.targets)
+            needs = f"the beginning of an id takes {SHORTEST_PREFIX} characters at least; "
+            detail = f"no target is called {reference!r}; {needs if short else ''}known: {known}"
+            raise Problem(HTTPStatus.NOT_FOUND, detail)
         case _:
             raise Problem(
                 HTTPStatus.CONFLICT,

@@ -205,7 +205,8 @@ async def test_a_roll_takes_a_plan(agent: Agent) -> None:
 @pytest.mark.parametrize(
     ("path", "body", "status", "said"),
     [
-        ("/services/app/roll", {"imgae": "shop:2"}, 400, "imgae"),
+        ("/services/app/roll", {"imgae": "shop:2"}, 400, "the body takes image, variables, labels"),
+        ("/targets/app-1/drain", {"whyy": "x"}, 400, "whyy: is not known; the body takes why"),
         ("/services/app/roll", {"surge": "perhaps"}, 400, "surge"),
         ("/targets/app-1/drain", ["x"], 400, "the body"),
         ("/targets/nobody/drain", {}, 404, "no target is called 'nobody'"),

@@ -189,6 +189,7 @@ async def test_a_service_is_asked_for_its_quorum(agent: Agent, world: World) -> 
     [
         ("/nothing", 404, "GET / lists what there is"),
         ("/traefik?wait=abc", 400, "wait"),
+        ("/targets/000/livez", 404, "the beginning of an id takes 4 characters at least"),
         ("/targets/app-9/livez", 404, "known: app-1"),
         ("/targets/app-1/readyz/nosuch", 404, "app-1 has no check 'nosuch'; it has: exit, process"),
         ("/services/none/readyz", 404, "known: app"),
