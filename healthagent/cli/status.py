@@ -7,7 +7,15 @@ import click
 from healthagent.cli import parameters
 from healthagent.cli.agent import Agent, Document, NotServed
 from healthagent.cli.screen import Screen, print_json, styled
-from healthagent.surfaces.target_text import NOBODY, NOBODY_YET, ago, docker, held, shares
+from healthagent.surfaces.target_text import (
+    NOBODY,
+    NOBODY_YET,
+    ago,
+    docker,
+    held,
+    is_stuck,
+    shares,
+)
 
 
 @click.command(short_help="every replica, with its state and the reason")
@@ -59,7 +67,7 @@ def table(screen: Screen, health: Document, pools: dict[str, Document]) -> None:
 
 def summary(screen: Screen, health: Document) -> None:
     """What ails the agent itself, a line for each service, and what else is not well."""
-    if health["status"] == "fail" and "quorum" not in health["output"]:  # that has a line below
+    if is_stuck(health):
         screen.folding((health["output"], "bold red"))
     for service in health["services"]:
         screen.line(*_quorum(service))

@@ -15,6 +15,11 @@ NOBODY = "No replica is watched. Label a service healthagent.enable=true."
 NOBODY_YET = "No replica is known yet."
 
 
+def is_stuck(health: Document) -> bool:
+    """Whether it is the agent itself that fails; else it is a service, for lack of its quorum."""
+    return health["status"] == "fail" and "quorum" not in health["output"]
+
+
 def ago(then: str | None, now: str | None) -> str:
     """The time from ``then`` to ``now``, RFC 3339 both, in the two largest units."""
     if then is None or now is None:

@@ -261,7 +261,10 @@ class Routes:
         """The page, plain and packed; of the entries none is made that it does not show."""
         known, kept = of
         shown = self._view.report(known.report)
-        entries = (entry_text.document(self._view.entry(event.entry)) for event in reversed(kept))
+        entries = (
+            {**entry_text.document(self._view.entry(event.entry)), "number": event.number}
+            for event in reversed(kept)
+        )
         html = page.render(
             self._health(known, shown), budget.document(shown.budgets), entries, self._paths
         ).encode()

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from healthagent.core.report import Phase
 from healthagent.surfaces import entry_text, target_text
+from healthagent.surfaces.transition_text import rfc3339
 
 if TYPE_CHECKING:
     from jinja2 import Template
@@ -30,6 +31,9 @@ _SCRIPT: Final = (_HERE / "page.js").read_text()
 
 ENTRIES: Final = 30
 """The last transitions and acts, as many as are shown."""
+
+_NEVER: Final = rfc3339(0.0)
+"""The time of an agent that has made no report yet."""
 
 FOR_MACHINES: Final = ("health", "budget", "metrics", "openapi.json")
 """Routes that the page points to, where the listener has them."""
@@ -58,12 +62,14 @@ CONTENT_SECURITY_POLICY: Final = "; ".join(
 def render(
     health: Document, budget: Document, entries: Iterable[Document], routes: Collection[str]
 ) -> str:
-    """The page. ``entries`` are those of ``/events``, the newest first, of which no more are taken
-    than are shown; ``routes`` are the listener's. Takes milliseconds for tens of replicas, more for
-    more: call it where nothing waits for it."""
+    """The page. ``entries`` are those of ``/events`` with their ``number``, the newest first, of
+    which no more are taken than are shown; ``routes`` are the listener's. Takes milliseconds for
+    tens of replicas, more for more: call it where nothing waits for it."""
     return _template().render(
         health=health,
         headline=headline(health),
+        stuck=target_text.is_stuck(health),
+        reported=health["time"] != _NEVER,
         pools=target_text.shares(budget),
         servers=budget["servers"],
         entries=list(islice(filter(entry_text.of_the_whole, entries), ENTRIES)),
@@ -72,7 +78,10 @@ def render(
 
 
 def headline(health: Document) -> str:
-    """How all of it is, in a sentence."""
+    """How all of it is, in a sentence; of a stuck agent without a count, which would be read aloud
+    each time it grows."""
+    if target_text.is_stuck(health):
+        return "the agent is stuck: it has made no report"
     if health["status"] == "fail" or not health["settled"]:
         return str(health["output"])
     if not health["targets"]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from base64 import b64encode
 from collections.abc import Sequence
+from dataclasses import replace
 from hashlib import sha256
 from html import unescape
 from typing import Any
@@ -33,7 +34,10 @@ def drawn(
     return page.render(
         health.document(report, notices, stale_for),
         budget.document(report.budgets),
-        [entry_text.document(entry) for entry in reversed(entries)],
+        [
+            {**entry_text.document(entry), "number": number}
+            for number, entry in reversed([*enumerate(entries, 1)])
+        ],
         routes,
     )
 
@@ -73,7 +77,10 @@ def test_its_policy_names_its_own_blocks_and_nothing_else(world: World) -> None:
         ({}, "1 not live, 1 ready"),
         ({"notices": (NOTICE,)}, "1 not live, 1 ready, 1 warning"),
         ({"notices": (NOTICE, NOTICE)}, "1 not live, 1 ready, 2 warnings"),
-        ({"stale_for": 12.0}, "the agent is stuck: its last report is 12 s old"),
+        (
+            {"stale_for": 12.0},
+            "the agent is stuck: it has made no report since 03:04:05 UTC",
+        ),
     ],
 )
 def test_its_first_line_is_how_all_of_it_is(world: World, given: dict[str, Any], says: str) -> None:
@@ -88,6 +95,12 @@ def test_a_service_below_its_quorum_comes_first(world: World) -> None:
 def test_an_agent_that_just_started_says_so(world: World) -> None:
     shown = text(drawn(world.report(world.frozen("app-1"), settled=False)))
     assert "has not judged every replica yet" in shown
+
+
+def test_before_the_first_report_it_claims_no_time_and_no_count() -> None:
+    html = drawn(Report(0.0, settled=False))
+    assert "<title>healthagent</title>" in html
+    assert not re.search(r"00:00:00|as of|1970", text(html))
 
 
 def test_where_nothing_is_watched_it_says_how_to_begin() -> None:
@@ -111,6 +124,21 @@ def test_what_happened_last_stands_first_and_no_more_than_a_screen_of_it(world: 
     assert shown.count("restart app-1 by supervisor done ready again") == page.ENTRIES
     past = text(drawn(after, entries=(RESTARTED, *changes))).partition("What happened")[2]
     assert past.index("not live") < past.index("restart app-1")
+
+
+def test_what_happened_on_another_day_has_its_date(world: World) -> None:
+    report = world.report(world.replica("app-1"))
+    shown = text(drawn(report, entries=(replace(RESTARTED, at=NOW - 86_400), RESTARTED)))
+    assert "What happened 03:04:05 UTC restart app-1" in shown
+    assert "2026-01-01 03:04:05 UTC restart app-1" in shown
+
+
+def test_of_what_happened_it_tells_whole_replicas_and_each_by_its_number(world: World) -> None:
+    after = world.report(world.frozen("app-1"))
+    changes = transitions(world.report(world.replica("app-1")), after)
+    (whole,) = (number for number, change in enumerate(changes, 1) if not change.check)
+    shown = re.findall(r'<li id="event-(\d+)"', drawn(after, entries=changes))
+    assert len(changes) > 1 and shown == [str(whole)]
 
 
 def test_it_points_to_the_routes_that_its_listener_has(world: World) -> None:

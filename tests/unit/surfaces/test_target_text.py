@@ -1,10 +1,12 @@
-"""Times as people read them."""
+"""Times, and what stands beside a reason, as people read them."""
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
-from healthagent.surfaces.target_text import ago
+from healthagent.surfaces.target_text import ago, aside
 
 
 @pytest.mark.parametrize(
@@ -21,3 +23,17 @@ from healthagent.surfaces.target_text import ago
 )
 def test_the_time_since_has_two_units_and_never_runs_backwards(then: str | None, text: str) -> None:
     assert ago(then, "2026-01-02T03:04:05.000Z") == text
+
+
+@pytest.mark.parametrize(
+    ("changes", "text"),
+    [
+        ({}, ""),
+        ({"excused": True, "awaited": True}, " (excused)"),
+        ({"awaited": True}, " (has not passed yet)"),
+        ({"status": "unknown"}, " (last known: ok)"),
+    ],
+)
+def test_beside_a_reason_stands_why_it_counts_or_not(changes: dict[str, Any], text: str) -> None:
+    check = {"excused": False, "awaited": False, "status": "ok", "holds": "ok"}
+    assert aside(check | changes) == text
