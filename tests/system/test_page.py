@@ -7,13 +7,15 @@ from collections.abc import Iterator
 from urllib.parse import urlsplit
 
 import pytest
-from playwright.sync_api import Browser, Locator, Page, expect, sync_playwright
+from playwright.sync_api import Browser, Locator, Page, Route, expect, sync_playwright
 
 from provision import browser as chromium
 from provision.errors import Unavailable
 from tests.system.client import WITHIN
 from tests.system.conftest import StartAgent
 from tests.system.quickstart import Quickstart
+from tests.unit.cli.conftest import RESTARTED, RunningAgent, report
+from tests.unit.cli.conftest import replica as one
 
 FLAGS = ("--disable-gpu", "--disable-quic", "--disable-background-networking")
 UNBROKEN = "window.unbroken = true"
@@ -45,6 +47,16 @@ def page(browser: Browser) -> Iterator[Page]:
     yield opened
     opened.close()
     assert not faults
+
+
+@pytest.fixture
+def told() -> Iterator[RunningAgent]:
+    """An agent that shows what it is given, beside no stack."""
+    running = RunningAgent()
+    running.start()
+    running.publish(report(one(1), one(2), one(3)))
+    yield running
+    running.stop()
 
 
 def replica(page: Page, name: str) -> Locator:
@@ -82,9 +94,11 @@ def test_an_agent_that_is_gone_is_told_and_what_it_last_said_stays(
     page.goto(agent.client.url)
     agent.terminate()
     expect(page.get_by_role("alert")).to_contain_text("has not answered since")
+    expect(page).to_have_title("? - healthagent")
     expect(state(page, stack.replicas[0])).to_have_text("ready")
     start_agent(HEALTHAGENT_LISTEN=urlsplit(agent.client.url).netloc)
     expect(page.get_by_role("alert")).to_be_hidden()
+    expect(page).to_have_title("3 of 3 ready - healthagent")
 
 
 def test_without_javascript_it_is_whole(stack: Quickstart, browser: Browser) -> None:
@@ -94,3 +108,86 @@ def test_without_javascript_it_is_whole(stack: Quickstart, browser: Browser) -> 
         expect(state(page, name)).to_have_text("ready")
     expect(page.locator("#connections")).to_contain_text("it fits")
     page.close()
+
+
+def asked(page: Page, path: str) -> list[str]:
+    """The requests for ``path`` from here on, as they come."""
+    urls: list[str] = []
+    page.on("request", lambda request: urls.append(request.url) if path in request.url else None)
+    return urls
+
+
+def test_what_the_reader_is_at_stays_while_replicas_come_and_go(
+    told: RunningAgent, page: Page
+) -> None:
+    page.goto(told.url)
+    row = replica(page, "shop-app-2").locator("summary")
+    row.focus()
+    page.evaluate("getSelection().selectAllChildren(document.activeElement)")
+    told.publish(report(one(2), one(4)))
+    expect(replica(page, "shop-app-1")).to_have_count(0)
+    expect(replica(page, "shop-app-4")).to_have_count(1)
+    expect(row).to_be_focused()
+    assert "shop-app-2" in page.evaluate("String(getSelection())")
+
+
+def test_an_entry_stays_what_it_is_while_newer_ones_come(told: RunningAgent, page: Page) -> None:
+    told.record(RESTARTED)
+    page.goto(told.url)
+    page.locator("#past li").first.evaluate("entry => { entry.mark = true }")
+    told.record(RESTARTED)
+    entries = page.locator("#past li").filter(has_text="restart")
+    expect(entries).to_have_count(2)
+    assert entries.nth(1).evaluate("entry => entry.mark")
+
+
+def test_a_time_of_another_day_has_its_date(told: RunningAgent, page: Page) -> None:
+    page.goto(told.url)
+    expect(page.locator("#past time").first).to_contain_text("2023")
+
+
+def test_it_is_asked_for_anew_after_a_while_and_hidden_seldom(
+    told: RunningAgent, page: Page
+) -> None:
+    page.clock.install()
+    page.add_init_script(
+        "Object.defineProperty(document, 'hidden', { get: () => Boolean(window.away) })"
+    )
+    page.goto(told.url)
+    again = asked(page, told.url)
+    page.clock.run_for(4000)
+    assert not again, "it has just been loaded"
+    told.publish(report(one(1), one(2)))
+    page.evaluate("window.away = true; document.dispatchEvent(new Event('visibilitychange'))")
+    page.clock.run_for(30_000)
+    expect(page).to_have_title("2 of 2 ready - healthagent")
+    page.clock.run_for(25_000)
+    assert len([url for url in again if "events" not in url]) <= 2
+
+
+def test_events_that_were_refused_once_are_followed_later(told: RunningAgent, page: Page) -> None:
+    page.clock.install()
+    page.route("**/events", lambda route: route.fulfill(status=503), times=1)
+    page.goto(told.url)
+    with page.expect_request("**/events"):
+        page.clock.run_for(6000)
+
+
+def test_another_page_in_its_place_is_no_answer_and_a_newer_one_is_loaded(
+    told: RunningAgent, page: Page
+) -> None:
+    page.clock.install()
+    page.goto(told.url)
+    page.route(f"{told.url}/", lambda route: route.fulfill(body="<title>Sign in</title>"))
+    page.clock.run_for(6000)
+    expect(page).to_have_title("? - healthagent")
+    page.unroute(f"{told.url}/")
+    page.route(f"{told.url}/", newer, times=1)
+    with page.expect_event("load"):
+        page.clock.run_for(6000)
+    expect(page).to_have_title("3 of 3 ready - healthagent")
+
+
+def newer(route: Route) -> None:
+    answer = route.fetch()
+    route.fulfill(response=answer, body=answer.text().replace('"use strict"', '"use strict" '))
