@@ -14,7 +14,7 @@ from provision.errors import Unavailable
 from tests.system.client import WITHIN
 from tests.system.conftest import StartAgent
 from tests.system.quickstart import Quickstart
-from tests.unit.cli.conftest import RESTARTED, RunningAgent, report
+from tests.unit.cli.conftest import RESTARTED, RunningAgent, report, server
 from tests.unit.cli.conftest import replica as one
 
 FLAGS = ("--disable-gpu", "--disable-quic", "--disable-background-networking")
@@ -191,3 +191,20 @@ def test_another_page_in_its_place_is_no_answer_and_a_newer_one_is_loaded(
 def newer(route: Route) -> None:
     answer = route.fetch()
     route.fulfill(response=answer, body=answer.text().replace('"use strict"', '"use strict" '))
+
+
+def test_a_narrow_screen_is_wide_enough(told: RunningAgent, page: Page) -> None:
+    shares = server(*((f"shop-app-{number}", "app", 8, 3) for number in (1, 2, 3)))
+    told.publish(report(one(1), one(2), one(3), budgets=(shares,)))
+    page.set_viewport_size({"width": 320, "height": 600})
+    page.goto(told.url)
+    replica(page, "shop-app-2").locator("summary").click()
+    assert page.evaluate("document.documentElement.scrollWidth") <= 320
+    for text in ("event_loop", "it fits"):
+        cell = page.get_by_role("cell", name=text, exact=True).locator("visible=true")
+        assert cell.evaluate("cell => cell.getClientRects()[0].height") < 40, "it is on one line"
+
+
+def test_signs_are_not_read_aloud(told: RunningAgent, page: Page) -> None:
+    page.goto(told.url)
+    assert page.get_by_role("status").aria_snapshot() == "- status: 3 ready"
