@@ -7,7 +7,7 @@ import os
 import secrets
 import time
 from collections.abc import AsyncIterator, Callable, Mapping
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass
 
 from aiohttp import web, web_response
@@ -108,7 +108,7 @@ class HttpSurface:
                 acts = AdminRoutes(self._state, admin, peer).table()
                 routes = Routes(self._state, Everything(), acts)
                 runner = await enter(_running(routes.application(public=False)))
-                await _bind_socket(runner, admin.socket)
+                stack.callback(_remove, admin.socket, await _bind_socket(runner, admin.socket))
             stack.callback(self._state.close)
             yield Bound(listen, public)
 
@@ -132,15 +132,23 @@ async def _running(application: web.Application) -> AsyncIterator[web.AppRunner]
         await runner.cleanup()
 
 
-async def _bind_socket(runner: web.AppRunner, path: str) -> None:
-    """A socket that was left there by an agent before is replaced."""
+async def _bind_socket(runner: web.AppRunner, path: str) -> os.stat_result:
+    """A socket that was left there by an agent before is replaced. Returns what the new one is."""
     try:
         await web.UnixSite(runner, path).start()
         os.chmod(path, SOCKET_MODE)  # noqa: PTH101  # waits for nothing
+        return os.stat(path)  # noqa: PTH116  # nor does this
     except OSError as error:
         why = os.strerror(error.errno) if error.errno and error.errno > 0 else str(error)
         remedy = f"choose a folder that user id {os.geteuid()} may write to, or none"
         raise ConfigurationError((f"admin.socket = {path}: {why}; {remedy}",)) from error
+
+
+def _remove(path: str, ours: os.stat_result) -> None:
+    """Leave no socket that nobody answers at, and that of a later agent alone."""
+    with suppress(OSError):
+        if os.path.samestat(os.stat(path), ours):  # noqa: PTH116
+            os.unlink(path)  # noqa: PTH108
 
 
 async def _bind(runner: web.AppRunner, key: str, address: Address) -> Address:

@@ -230,6 +230,22 @@ async def test_a_socket_that_an_agent_left_there_is_replaced(tmp_path: Path) -> 
         assert (await found.over_socket("/livez", method="GET")).status in (200, 503)
 
 
+async def test_the_socket_is_gone_when_the_agent_has_stopped(tmp_path: Path) -> None:
+    path = tmp_path / "admin.sock"
+    async with serving(Stage(), path):
+        assert path.is_socket()
+    assert not path.exists()
+
+
+async def test_the_socket_of_a_later_agent_is_left_there(tmp_path: Path) -> None:
+    path = tmp_path / "admin.sock"
+    async with serving(Stage(), path):
+        path.rename(tmp_path / "earlier.sock")  # which keeps its number from the next one
+        with socket.socket(socket.AF_UNIX) as later:
+            later.bind(str(path))
+    assert path.is_socket()
+
+
 async def test_a_socket_that_cannot_be_made_is_a_fault_of_the_settings(tmp_path: Path) -> None:
     with pytest.raises(ConfigurationError, match=r"admin\.socket = .*nowhere"):
         async with serving(Stage(), tmp_path / "nowhere" / "admin.sock"):
