@@ -109,11 +109,11 @@ def _document(checked: Checked) -> dict[str, list[Mapping[str, object]]]:
 
 
 def _show(settings: Settings, only_set: bool) -> None:
-    from healthagent.config.shown import rows
+    from healthagent.config.shown import DEFAULT, rows
 
-    shown = [row for row in rows(settings) if row.origin or not only_set]
+    shown = [row for row in rows(settings) if row.origin != DEFAULT or not only_set]
     if not shown:
         click.echo("nothing is set: every value is its default")
         return
-    cells = [(row.key, row.value, row.origin or "default") for row in shown]
+    cells = [(row.key, row.value, row.origin) for row in shown]
     Screen().table(("KEY", "VALUE", "FROM"), cells)

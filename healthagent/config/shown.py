@@ -11,10 +11,13 @@ from healthagent.config.settings import Settings
 from healthagent.config.tables import Address, Path, StaticTarget, key_of
 from healthagent.core.masking import HIDDEN, masked
 
+DEFAULT = "default"
+"""The origin of what nobody has set."""
+
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One value; ``origin`` is empty where it is the default."""
+    """One value, and where it was written."""
 
     key: str
     value: str
@@ -31,8 +34,12 @@ def rows(settings: Settings) -> Iterator[Row]:
                 parts = (f"targets[{settings.targets[number].name}]", *rest)
                 origin = settings.origins["targets"]
             case parts:
-                origin = settings.origins.get(".".join(map(str, parts)), "")
-        yield Row(".".join(map(str, parts)), HIDDEN if secret else masked(_text(value)), origin)
+                origin = settings.origins.get(".".join(map(str, parts)), DEFAULT)
+        key = ".".join(map(str, parts))
+        if value not in (None, (), {}):
+            yield Row(key, HIDDEN if secret else masked(_text(value)), origin)
+        elif known is not None and known.setting.default:
+            yield Row(key, known.setting.default, DEFAULT)
 
 
 def _values(table: BaseModel, prefix: Path = ()) -> Iterator[tuple[Path, object]]:
@@ -51,15 +58,17 @@ def _values(table: BaseModel, prefix: Path = ()) -> Iterator[tuple[Path, object]
             case tuple() if path == ("targets",):
                 for number, inner in enumerate(value):
                     yield from _values(inner, (*path, number))
-            case _ if value not in (None, (), {}):
+            case _:
                 yield path, value
 
 
 def _text(value: object) -> str:
-    """As it is written in the file, but for quotes."""
+    """As it may be written in the file, but for quotes."""
     match value:
         case bool():
             return str(value).lower()
+        case float():
+            return f"{str(value).removesuffix('.0')}s"
         case tuple() if not isinstance(value, Address):
             return ", ".join(str(part) for part in value)
         case _:

@@ -122,6 +122,23 @@ def test_show_prints_defaults_too(run: Run, file: Path) -> None:
     assert ["docker.host", "unix:///var/run/docker.sock", "default"] in lines
 
 
+def test_show_prints_the_defaults_that_are_found_as_the_agent_starts(run: Run, file: Path) -> None:
+    shown = {row["key"]: row for row in run("config", "show", "--json", "--config", str(file)).json}
+    of_nobody = {key for key, row in shown.items() if row["origin"] == "default"}
+    assert of_nobody >= {"admin.socket", "docker.enabled", "docker.project", "public_listen"}
+    assert shown["docker.enabled"]["value"] == "auto"
+    assert "postgres.password_file" not in shown, "it has neither value nor default"
+
+
+def test_a_duration_is_shown_as_it_may_be_written(
+    run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HEALTHAGENT_TRAEFIK_THROTTLE", "250ms")
+    lines = [line.split() for line in run("config", "show").out.splitlines()]
+    assert ["traefik.throttle", "0.25s", "HEALTHAGENT_TRAEFIK_THROTTLE"] in lines
+    assert ["drain.longest", "30s", "default"] in lines
+
+
 def test_show_prints_json(run: Run, file: Path) -> None:
     shown = run("config", "show", "--json", "--config", str(file)).json
     assert {"key": "listen", "value": "127.0.0.1:9000", "origin": str(file)} in shown
