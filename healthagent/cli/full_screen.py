@@ -16,6 +16,8 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from types import FrameType
 
+from healthagent.errors import HealthagentError
+
 _ENTER = "\x1b[?1049h\x1b[?25l\x1b[?7l"
 _LEAVE = "\x1b[?7h\x1b[?25h\x1b[?1049l"
 END = "\x04"
@@ -43,8 +45,8 @@ class FullScreen:
         What was there goes before each is written: after a full one the cursor is still on it.
         """
         *above, last = lines
-        kept = "".join(f"{_REST_OF_LINE}{line}\n" for line in above)
-        _write(_HOME + kept + _REST_OF_SCREEN + last)
+        drawn = "".join(f"{_REST_OF_LINE}{line}\n" for line in above)
+        _write(_HOME + drawn + _REST_OF_SCREEN + last)
 
     def key(self, timeout: float) -> str:
         """What was typed within so many seconds, or nothing. A window that gets another size, or a
@@ -70,7 +72,7 @@ def full_screen() -> Iterator[FullScreen]:
         _write(_ENTER)
 
     def leave() -> None:
-        with suppress(OSError, termios.error):  # the terminal may be gone
+        with suppress(HealthagentError, termios.error):  # the terminal may be gone
             _write(_LEAVE)
             if typed is not None and known is not None:
                 termios.tcsetattr(typed, termios.TCSADRAIN, known)
@@ -112,5 +114,8 @@ def full_screen() -> Iterator[FullScreen]:
 def _write(sequence: str) -> None:
     """Past the buffer, since a signal may come while it is written, and its handler writes too."""
     data = sequence.encode(sys.stdout.encoding, "replace")
-    while data:
-        data = data[os.write(sys.stdout.fileno(), data) :]
+    try:
+        while data:
+            data = data[os.write(sys.stdout.fileno(), data) :]
+    except OSError as error:
+        raise HealthagentError(f"the terminal takes no more: {error.strerror}") from None

@@ -41,7 +41,6 @@ error Traefik waits longer before it asks again. Well under Traefik's own pollTi
 LONGEST_WAIT = 60.0
 """Seconds for which a poll may ask to be held."""
 
-
 PACKED = 1
 """gzip's least effort: the page repeats itself, and is a tenth after that too."""
 
