@@ -1,5 +1,6 @@
 """How long the event loop was held up: by the agent's own work, by who took its processor, or by a
-stop of the whole process. Whoever was held up did not look in time, and knows nothing."""
+stop of the whole process. Whoever was held up did not look in time, and knows nothing: see
+decisions/0017."""
 
 from __future__ import annotations
 
