@@ -87,7 +87,7 @@ def _name(agent: Agent, reference: str) -> str:
     Raises :class:`UnknownTarget` where neither a target nor an event has it.
     """
     try:
-        name: str = find(agent.health()["targets"], reference)["name"]
+        name: str = find(agent.health(), reference)["name"]
     except UnknownTarget as error:
         if agent.past_events(reference, 1):
             return reference

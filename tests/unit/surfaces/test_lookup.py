@@ -18,7 +18,7 @@ def test_a_target_is_found_by_name_id_and_prefix(world: World) -> None:
 
 def test_a_short_prefix_finds_nothing(world: World) -> None:
     report = world.report(world.replica("app-1"))
-    with pytest.raises(Problem, match="no target is called '000'; known: app-1") as caught:
+    with pytest.raises(Problem, match="takes 4 characters at least; known: app-1") as caught:
         find_target(report, report.targets[0].target.id[:3])
     assert caught.value.status == 404
 
