@@ -186,11 +186,11 @@ class Watcher:
         target, timelines = replica.target, replica.timelines
         checks = [check for check in self._checks if check.name in timelines]
         kinds = dict.fromkeys(kind for check in checks for kind in check.needs)
-        lag = self._lag.total
+        begun = time.monotonic()
         async with asyncio.TaskGroup() as group:
             looks = {kind: group.create_task(self._look(replica, kind)) for kind in kinds}
             for check in checks:
-                group.create_task(self._judge(target, timelines, check, looks, lag))
+                group.create_task(self._judge(target, timelines, check, looks, begun))
 
     def _incarnate(self, replica: _Replica, state: Fact | Unseen) -> None:
         """A container that was started anew begins anew: its grace, and all that it must show. One
@@ -234,17 +234,20 @@ class Watcher:
         timelines: dict[str, Timeline],
         check: Check,
         looks: Mapping[type[Fact], asyncio.Task[Fact | Unseen]],
-        lag: float,
+        begun: float,
     ) -> None:
-        """Judge by the declaration that the round began with, when the lag was ``lag``.
+        """Judge by the declaration that the round began with, at the monotonic time ``begun``.
 
         A round that is about to be cancelled, since its target was declared anew, may still come to
         this: it then folds into timelines that nobody keeps.
         """
         facts = {kind: await looks[kind] for kind in check.needs}
         verdict = _verdict(check, Observation(target, facts))
-        if _may_be_late(verdict) and (held := self._lag.total - lag) > target.timing.timeout / 2:
-            verdict = unknown("held_up", f"the agent itself was held up for {held:.1f} s; {REMEDY}")
+        if _may_be_late(verdict):
+            held = self._lag.longest_since(begun)
+            if held > target.timing.timeout / 2:
+                why = f"the agent itself was held up for {held:.1f} s; {REMEDY}"
+                verdict = unknown("held_up", why)
         before, now = timelines[check.name], self._clock()
         after = before.fold(verdict, now, target.timing)
         timelines[check.name] = after
