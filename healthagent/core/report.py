@@ -405,12 +405,13 @@ def _service(name: str, targets: tuple[TargetReport, ...]) -> ServiceReport:
 
 
 def _excused(report: TargetReport) -> TargetReport:
-    checks = tuple(
-        check._replace(excused=True) if _rests_on_the_agent(report, check) else check
-        for check in report.checks
+    return replace(
+        report,
+        checks=tuple(
+            check._replace(excused=True) if _rests_on_the_agent(report, check) else check
+            for check in report.checks
+        ),
     )
-    starting = report.starting and any(check.awaited and not check.excused for check in checks)
-    return replace(report, checks=checks, starting=starting)
 
 
 def _rests_on_the_agent(report: TargetReport, check: CheckReport) -> bool:

@@ -206,13 +206,6 @@ def test_in_its_grace_a_replica_starts_and_lives_and_gets_no_traffic() -> None:
     assert (starting.phase, starting.live, starting.ready) == (Phase.STARTING, True, False)
 
 
-def test_what_only_the_agent_misses_holds_back_one_that_starts_unless_nobody_else_serves() -> None:
-    missed = but(dbos=failed("not_registered", "no executor is seen"))
-    starting = subject("app-1", missed, grace_until=NOW + 5)
-    assert not service(starting, subject("app-2")).targets[0].ready
-    assert service(starting).targets[0].ready
-
-
 def test_after_its_grace_the_same_replica_is_not_ready() -> None:
     late = subject("app-1", but(http=failed("not_listening", "not yet")), grace_until=NOW - 1)
     assert service(late).targets[0].phase is Phase.NOT_READY
