@@ -13,11 +13,13 @@ Document = dict[str, Any]
 
 NOBODY = "No replica is watched. Label a service healthagent.enable=true."
 NOBODY_YET = "No replica is known yet."
+STUCK = "the agent is stuck"
+"""How the output of a whole begins that fails for the agent itself."""
 
 
 def is_stuck(health: Document) -> bool:
     """Whether it is the agent itself that fails; else it is a service, for lack of its quorum."""
-    return health["status"] == "fail" and "quorum" not in health["output"]
+    return str(health["output"]).startswith(STUCK)
 
 
 def ago(then: str | None, now: str | None) -> str:

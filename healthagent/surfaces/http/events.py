@@ -17,7 +17,7 @@ import orjson
 from healthagent.core.action import Step
 from healthagent.core.ports import Entry
 from healthagent.surfaces.entry_text import document
-from healthagent.surfaces.http.lookup import SHORTEST_PREFIX
+from healthagent.surfaces.http.lookup import begins
 from healthagent.surfaces.http.number import whole
 
 KEPT = 500
@@ -148,15 +148,8 @@ class Wanted:
 
     def __contains__(self, entry: Entry) -> bool:
         name, identity, service = _about(entry)
-        return (
-            not self.targets or any(_means(each, name, identity) for each in self.targets)
-        ) and (not self.services or service in self.services)
-
-
-def _means(reference: str, name: str, identity: str) -> bool:
-    return reference == name or (
-        len(reference) >= SHORTEST_PREFIX and identity.startswith(reference)
-    )
+        asked = (each == name or begins(identity, each) for each in self.targets)
+        return (not self.targets or any(asked)) and (not self.services or service in self.services)
 
 
 def _about(entry: Entry) -> tuple[str, str, str]:

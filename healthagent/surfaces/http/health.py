@@ -23,6 +23,7 @@ from healthagent.core.report import (
 )
 from healthagent.core.rotation import Drain
 from healthagent.core.target import DatabaseRef, Target
+from healthagent.surfaces.target_text import STUCK
 from healthagent.surfaces.transition_text import rfc3339
 
 PASS, WARN, FAIL = "pass", "warn", "fail"
@@ -59,7 +60,7 @@ def document(report: Report, notices: Sequence[Notice], stale_for: float | None)
 def overall(report: Report, notices: Sequence[Notice], stale_for: float | None) -> tuple[str, str]:
     """The draft's status of the whole, and the sentence that explains one that is not *pass*."""
     if stale_for is not None:
-        return FAIL, f"the agent is stuck: its last report is {stale_for:.0f} s old"
+        return FAIL, f"{STUCK}: its last report is {stale_for:.0f} s old"
     if not report.settled:
         return WARN, "the agent has just started and has not judged every replica yet"
     short = [service for service in report.services if not service.has_quorum]

@@ -18,8 +18,8 @@ def find_target(report: Report, reference: str) -> TargetReport:
     Raises :class:`Problem`: 404 where there is none, 409 where several have the name or prefix.
     """
     named = [t for t in report.targets if reference in (t.target.name, t.target.id)]
-    if not named and len(reference) >= SHORTEST_PREFIX:
-        named = [t for t in report.targets if t.target.id.startswith(reference)]
+    if not named:
+        named = [t for t in report.targets if begins(t.target.id, reference)]
     match named:
         case [target]:
             return target
@@ -35,6 +35,11 @@ def find_target(report: Report, reference: str) -> TargetReport:
                 f"{reference!r} names {len(named)} targets; ask by the id of one",
                 {"candidates": [{"id": t.target.id, "name": t.target.name} for t in named]},
             )
+
+
+def begins(id_: str, reference: str) -> bool:
+    """Whether an id begins so, with as much of it as is asked for."""
+    return len(reference) >= SHORTEST_PREFIX and id_.startswith(reference)
 
 
 def find_by_address(report: Report, remote: str | None) -> TargetReport:

@@ -81,7 +81,7 @@ def headline(health: Document) -> str:
     """How all of it is, in a sentence; of a stuck agent without a count, which would be read aloud
     each time it grows."""
     if target_text.is_stuck(health):
-        return "the agent is stuck: it has made no report"
+        return f"{target_text.STUCK}: it has made no report"
     if health["status"] == "fail" or not health["settled"]:
         return str(health["output"])
     if not health["targets"]:
