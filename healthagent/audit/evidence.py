@@ -264,11 +264,13 @@ class Container:
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """What the agent holds of one check."""
+    """What the agent holds of one check. ``answered`` is the HTTP status that it was answered with,
+    where that is what speaks against the replica."""
 
     status: str
     code: str
     reason: str
+    answered: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -125,10 +125,10 @@ def _fleeting(text: str) -> str:
 
 
 def identity_is_declared(app: App) -> Finding:
-    told = app.service.environment.get("DBOS__VMID")
-    if told and told.value:
+    given = app.service.environment.get("DBOS__VMID")
+    if given and given.value:
         return not_met(
-            f"DBOS__VMID gives every replica the id {told}", told.place,
+            f"DBOS__VMID gives every replica the id {given}", given.place,
             remedy="remove it; let the app take its container's name",
         )  # fmt: skip
     label = app.service.labels.get("healthagent.dbos.executor")
@@ -171,13 +171,7 @@ def _check(replica: Replica, others: set[str]) -> Finding:
     service is silent towards Postgres as well, which is no word of how many executors it has."""
     verdict = replica.checks.get("dbos")
     if verdict is None:
-        return not_seen(
-            Unseen(
-                "the agent does not judge its executor",
-                _LABEL,
-            ),
-            replica.place,
-        )
+        return not_seen(Unseen("the agent does not judge its executor", _LABEL), replica.place)
     if verdict.status == "unknown":
         return not_seen(Unseen(verdict.reason, "see `healthagent explain`"), replica.place)
     others = others if replica.ready else others | {"stale"}

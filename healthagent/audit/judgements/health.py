@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
+from http import HTTPStatus
 from urllib.parse import urlsplit
 
 from healthagent.audit.evidence import (
@@ -23,9 +24,6 @@ from healthagent.audit.finding import Finding, Outcome, met, not_met, not_seen, 
 from healthagent.core.observation import Unseen
 
 _PASTE = "paste Dockerfile.fragment into the Dockerfile"
-_SAYS_NO = re.compile(r"GET \S+ answered 503\b")
-"""How the agent tells of an endpoint that is there, and says that its replica is not."""
-
 _ASK = "audit with --traefik URL: its API"
 _CANNOT_FAIL = re.compile(
     r"(?:\S*sh -c )?(?:.*(?:\|\||;)\s*)?(?:(?:\S*/)?true|:|exit 0)\s*;?", re.DOTALL
@@ -85,7 +83,8 @@ def _answer(replica: Replica, check: str) -> Finding:
         )  # fmt: skip
     if verdict.status == "unknown":
         return not_seen(Unseen(verdict.reason, "see `healthagent explain`"), replica.place)
-    if verdict.status == "failed" and not _SAYS_NO.match(verdict.reason):
+    says_no = verdict.answered == HTTPStatus.SERVICE_UNAVAILABLE
+    if verdict.status == "failed" and not says_no:
         return not_met(verdict.reason, replica.place, remedy="see `healthagent explain`")
     return met(f"the agent's check {check} gets an answer", replica.place)
 

@@ -41,7 +41,12 @@ def _replica(target: Document, share: Document) -> Replica:
         id=target["id"],
         service=target["service"],
         ready=target["ready"],
-        checks={c["name"]: Verdict(c["status"], c["code"], c["reason"]) for c in target["checks"]},
+        checks={
+            check["name"]: Verdict(
+                check["status"], check["code"], check["reason"], check["evidence"].get("status")
+            )
+            for check in target["checks"]
+        },
         address=address,
         port=port,
         held=share.get("held"),

@@ -76,6 +76,13 @@ def patch(document: Any, operation: dict[str, Any]) -> Any:
     return document
 
 
+def rewrite(file: Path, old: str, new: str) -> None:
+    """Say something else in a file of a stack."""
+    text = file.read_text()
+    assert old in text, f"{file.name} of the good stack holds no {old!r} any more"
+    file.write_text(text.replace(old, new))
+
+
 def evidence(stack: Path) -> Evidence:
     """What the stack's files say, and what was recorded of one that ran."""
     seen = gather.from_files(gather.Files(compose.default_files(stack)))

@@ -24,7 +24,7 @@ from healthagent.audit.requirement import Kind, passing
 from healthagent.audit.table import REQUIREMENTS
 from healthagent.core.observation import Elsewhere, Process, ProcessTree, Unseen
 from provision.paths import ROOT
-from tests.unit.audit.stacks import assemble, evidence, judgements, outcomes
+from tests.unit.audit.stacks import assemble, evidence, judgements, outcomes, rewrite
 
 AUDIT = (ROOT / "docs" / "audit.md").read_text()
 UNSEEN = Unseen("nobody looked", "look")
@@ -207,7 +207,7 @@ FROZEN = {
     "http": Verdict("failed", "timeout", "GET /readyz gave no answer within 0.8 s"),
     "dbos": Verdict("failed", "stale", "the executor has not spoken to Postgres for 9 s"),
 }
-SAYS_NO = {"http": Verdict("failed", "status", "GET /readyz answered 503: no database")}
+SAYS_NO = {"http": Verdict("failed", "status", "GET /readyz answered 503: no database", 503)}
 
 
 @pytest.mark.parametrize("checks", [FROZEN, SAYS_NO], ids=["frozen", "says no"])
@@ -217,6 +217,20 @@ def test_a_replica_out_of_service_shows_routing_and_breaks_nothing_else(
     found = outcomes(beside_others(good, ready=False, checks=checks))
 
     assert [id_ for id_, outcome in found.items() if not outcome.passing] == []
+
+
+@pytest.mark.parametrize(("status", "outcome"), [(503, Outcome.MET), (404, Outcome.NOT_MET)])
+def test_what_the_agent_was_answered_tells_a_no_from_an_endpoint_that_is_not_there(
+    tmp_path: Path, status: int, outcome: Outcome
+) -> None:
+    stack = assemble(tmp_path)
+    told = json.loads((stack / "live" / "health.json").read_text())
+    for check in told["targets"][0]["checks"]:
+        if check["name"] == "http":
+            check |= {"status": "failed", "code": "status", "evidence": {"status": status}}
+    (stack / "live" / "health.json").write_text(json.dumps(told))
+
+    assert outcomes(evidence(stack))["FR-7.2"] is outcome
 
 
 def test_a_ready_replica_that_gives_no_answer_has_no_endpoint(good: Evidence) -> None:
@@ -298,7 +312,7 @@ def test_no_shell_stays_where_it_executes_the_app_with_variables_or_without(
 ) -> None:
     stack = assemble(tmp_path)
     package = next(stack.rglob("package.json"))
-    package.write_text(package.read_text().replace("exec bun build/index.js", script))
+    rewrite(package, "exec bun build/index.js", script)
 
     assert outcomes(evidence(stack), Kind.FILES)["8.1.1"] is outcome
 
@@ -312,7 +326,7 @@ def test_bun_is_bun_wherever_the_image_has_it(tmp_path: Path, entry: list[str]) 
     stack = assemble(tmp_path)
     dockerfile = next(stack.rglob("Dockerfile"))
     start = 'CMD ["bun", "run", "start"]'
-    dockerfile.write_text(dockerfile.read_text().replace(start, f"CMD {json.dumps(entry)}"))
+    rewrite(dockerfile, start, f"CMD {json.dumps(entry)}")
     found = outcomes(evidence(stack), Kind.FILES)
 
     assert found["7.1.2"] is Outcome.CONTRADICTION, "compare the program's base name"
@@ -351,9 +365,9 @@ def test_a_start_is_followed_through_every_script_to_the_program_that_is_the_app
     stack = assemble(tmp_path)
     package, dockerfile = stack / "package.json", stack / "Dockerfile"
     (stack / "server.ts").touch()
-    package.write_text(package.read_text().replace(SCRIPT, scripts))
+    rewrite(package, SCRIPT, scripts)
     start = 'CMD ["bun", "run", "start"]'
-    dockerfile.write_text(dockerfile.read_text().replace(start, f"CMD {json.dumps(entry)}"))
+    rewrite(dockerfile, start, f"CMD {json.dumps(entry)}")
     found = outcomes(evidence(stack), Kind.FILES)
 
     failed = {id_ for id_, outcome in found.items() if outcome is Outcome.NOT_MET}
@@ -385,7 +399,7 @@ def test_what_the_last_stage_is_given_counts_as_what_it_is_built_on(
 ) -> None:
     stack = assemble(tmp_path)
     dockerfile = stack / "Dockerfile"
-    dockerfile.write_text(dockerfile.read_text().replace(LAST, f"\n\n{last}\n"))
+    rewrite(dockerfile, LAST, f"\n\n{last}\n")
     found = outcomes(evidence(stack), Kind.FILES)
 
     assert (found["7.1.1"].passing, found["FR-1.2"].passing) == (pinned, without_node)
@@ -418,7 +432,7 @@ def test_a_name_that_only_reads_like_another_managers_is_none(tmp_path: Path) ->
     stack = assemble(tmp_path)
     package = stack / "package.json"
     script = '"check": "bunx npm-check && bun run yarn:old && rm -rf ./npm", "build":'
-    package.write_text(package.read_text().replace('"build":', script))
+    rewrite(package, '"build":', script)
     (stack / "compose.dev.yaml").write_text("# no pm2 here\nservices: {app: {image: x/pm2-free}}")
 
     assert outcomes(evidence(stack), Kind.FILES)["FR-2.1"] is Outcome.MET
@@ -473,7 +487,7 @@ def test_a_database_that_nothing_names_is_not_seen_to_be_the_same(
     stack = assemble(tmp_path)
     compose = stack / "compose.yaml"
     named = f"DATABASE_URL: postgresql://shop:{PASSWORD}@postgres:5432/shop"
-    compose.write_text(compose.read_text().replace(named, variables))
+    rewrite(compose, named, variables)
 
     assert outcomes(evidence(stack), Kind.FILES)["9.4"] is outcome
 
@@ -521,9 +535,7 @@ def test_a_variable_is_no_executors_id_since_compose_gives_it_to_every_replica(
 ) -> None:
     stack = assemble(tmp_path)
     work = stack / "src" / "lib" / "server" / "work.ts"
-    work.write_text(
-        work.read_text().replace("executor = await containerName()", f"executor = {expression}")
-    )
+    rewrite(work, "executor = await containerName()", f"executor = {expression}")
     override(stack, {"environment": variables})
 
     assert outcomes(evidence(stack), Kind.FILES)["FR-5.3"] is outcome
@@ -602,7 +614,7 @@ def test_a_queues_bound_is_followed_to_where_it_stands(
 ) -> None:
     stack = assemble(tmp_path)
     work = stack / "src" / "lib" / "server" / "work.ts"
-    work.write_text(work.read_text().replace("{ workerConcurrency: 4 }", options))
+    rewrite(work, "{ workerConcurrency: 4 }", options)
 
     assert outcomes(evidence(stack), Kind.FILES)["7.3.3"] is outcome
 
@@ -806,7 +818,7 @@ def test_traces_alone_are_telemetry_too(good: Evidence, tmp_path: Path) -> None:
     container = replace(running(good, "bun server.js"), otel=endpoint)
     stack = assemble(tmp_path / "traces")
     for path in (stack / "package.json", stack / "bun.lock"):
-        path.write_text(path.read_text().replace("sdk-metrics", "sdk-trace-node"))
+        rewrite(path, "sdk-metrics", "sdk-trace-node")
 
     assert is_told_where_live(container).outcome is Outcome.MET
     assert outcomes(evidence(stack), Kind.FILES)["NFR-3.1"] is Outcome.MET
@@ -852,7 +864,7 @@ def test_bun_that_watches_the_files_outlives_the_app(
 ) -> None:
     stack = assemble(tmp_path)
     package = stack / "package.json"
-    package.write_text(package.read_text().replace("exec bun build/index.js", start))
+    rewrite(package, "exec bun build/index.js", start)
 
     assert outcomes(evidence(stack), Kind.FILES)["NFR-2.2"] is outcome
 
