@@ -137,12 +137,18 @@ def test_lets_no_escape_of_others_reach_the_terminal(agent: RunningAgent, run: R
     assert not {"\x1b", "\x07"} & set(run("status").out)
 
 
-def test_folds_the_reason_on_a_narrow_terminal(
-    agent: RunningAgent, run: Run, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def narrow(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Have the test's output be a terminal of 80 columns. No fixture: pytest changes the output
+    between the setup of a test and its call."""
     monkeypatch.setattr("sys.stdout.isatty", lambda: True)
     monkeypatch.setenv("COLUMNS", "80")
     monkeypatch.setenv("NO_COLOR", "1")
+
+
+def test_folds_the_reason_on_a_narrow_terminal(
+    agent: RunningAgent, run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    narrow(monkeypatch)
     seen = {"shop-app-1": {"http": failed("status", "one word after another " * 8)}}
     agent.publish(report(replica(1), seen=seen))
     table = run("status").out.split("\n\n")[0].splitlines()
@@ -154,9 +160,7 @@ def test_folds_the_reason_on_a_narrow_terminal(
 def test_a_reason_that_has_no_room_beside_a_long_name_stands_below_it(
     agent: RunningAgent, run: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("sys.stdout.isatty", lambda: True)
-    monkeypatch.setenv("COLUMNS", "80")
-    monkeypatch.setenv("NO_COLOR", "1")
+    narrow(monkeypatch)
     name, reason = f"shop-{'app-' * 12}1", "one word after another " * 8
     agent.publish(report(replica(1, name=name), seen={name: {"http": failed("status", reason)}}))
     table = run("status").out.split("\n\n")[0].splitlines()
