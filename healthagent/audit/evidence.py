@@ -135,7 +135,6 @@ class Package:
     """With the optional ones, which are installed as well."""
     dev_dependencies: Mapping[str, Text] = field(default_factory=dict)
     package_manager: Text | None = None
-    engines: Mapping[str, Text] = field(default_factory=dict)
     bun_only: tuple[Text, ...] = ()
     """What no other package manager reads: ``catalog:``, ``patchedDependencies``."""
 
@@ -276,7 +275,7 @@ class Verdict:
 @dataclass(frozen=True, slots=True)
 class Replica:
     """One replica of the app as the agent reports it. ``held`` are its connections, ``pools`` the
-    most that it declares for Prisma's pool and for DBOS's."""
+    most that it declares to hold."""
 
     name: str
     id: str
@@ -287,11 +286,7 @@ class Replica:
     port: int | None
     """Where its probes are answered; ``None`` where it serves no HTTP."""
     held: int | None
-    pools: tuple[int | None, int | None]
-
-    @property
-    def declared(self) -> int | None:
-        return Pools(*self.pools).total
+    pools: Pools
 
     @property
     def place(self) -> Place:

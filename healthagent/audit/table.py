@@ -18,6 +18,7 @@ from healthagent.audit.judgements import (
     runtime,
     scaling,
 )
+from healthagent.audit.judgements.pools import DBOS, PRISMA
 from healthagent.audit.looking import (
     agents,
     app_images,
@@ -116,8 +117,8 @@ _REQUIREMENTS = (
         "Prisma's pool has an explicit maximum per container",
         (
             codes(prisma.pool_is_bounded),
-            apps(prisma.declares_prisma),
-            replicas(prisma.pool_live),
+            apps(PRISMA.is_declared),
+            replicas(PRISMA.is_known),
         ),
     ),
     Requirement("FR-6.3", "The default pool is small and bounded", (codes(prisma.pool_is_small),)),
@@ -234,7 +235,7 @@ _REQUIREMENTS = (
     Requirement(
         "7.3.2",
         "DBOS's system pool is bounded",
-        (codes(dbos.pool_is_bounded), apps(dbos.declares_dbos), replicas(dbos.pool_live)),
+        (codes(dbos.pool_is_bounded), apps(DBOS.is_declared), replicas(DBOS.is_known)),
     ),
     Requirement(
         "7.3.3",

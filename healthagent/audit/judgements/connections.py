@@ -6,7 +6,7 @@ import re
 
 from healthagent.audit.evidence import Agent, App, Code, Place, Replica, Server
 from healthagent.audit.finding import Finding, met, not_met, not_seen, resolved, worst
-from healthagent.audit.judgements import dbos, prisma
+from healthagent.audit.judgements.pools import DBOS, PRISMA
 from healthagent.core.observation import Unseen
 
 _CLIENTS = {
@@ -18,11 +18,11 @@ _CLIENTS = {
 
 
 def are_declared(app: App) -> Finding:
-    return worst((prisma.declares_prisma(app), dbos.declares_dbos(app)))
+    return worst((PRISMA.is_declared(app), DBOS.is_declared(app)))
 
 
 def add_up(agent: Agent) -> Finding:
-    unknown = [replica for replica in agent.replicas if replica.declared is None]
+    unknown = [replica for replica in agent.replicas if replica.pools.total is None]
     if unknown:
         return not_met(
             f"{len(unknown)} of {len(agent.replicas)} replicas declare no pool",
@@ -48,7 +48,7 @@ def add_up(agent: Agent) -> Finding:
 def _sum(server: Server, agent: Agent) -> str:
     """All that is planned there: replicas that are not the stack's may share the server."""
     ours = [replica for replica in agent.replicas if replica.name in server.replicas]
-    declared = sum(replica.declared or 0 for replica in ours)
+    declared = sum(replica.pools.total or 0 for replica in ours)
     beside = {
         "other replicas'": server.planned - server.agent - server.others - declared,
         "agent": server.agent,
@@ -60,9 +60,10 @@ def _sum(server: Server, agent: Agent) -> str:
 
 def _terms(ours: list[Replica]) -> str:
     pools = [replica.pools for replica in ours]
-    if len(set(pools)) == 1 and None not in pools[0]:
-        return f"{len(pools)} x ({pools[0][0]} + {pools[0][1]})"
-    return " + ".join(str(replica.declared) for replica in ours)
+    each = pools[0]
+    if len(set(pools)) == 1 and None not in (each.prisma, each.dbos):
+        return f"{len(pools)} x ({each.prisma} + {each.dbos})"
+    return " + ".join(str(replica.pools.total) for replica in ours)
 
 
 def has_one_pool(_app: App, code: Code) -> Finding:
@@ -104,7 +105,7 @@ def within_pool(replica: Replica) -> Finding:
         return not_seen(Unseen(verdict.reason, "see `healthagent explain`"), replica.place)
     if verdict.status != "ok":
         return not_met(verdict.reason, replica.place, remedy="see `healthagent budget`")
-    held, declared = replica.held, replica.declared
+    held, declared = replica.held, replica.pools.total
     if held is not None and declared is not None and held > declared:
         return not_met(
             f"holds {held} of {declared} declared", replica.place, remedy="see `healthagent budget`"

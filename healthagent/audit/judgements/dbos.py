@@ -206,19 +206,6 @@ def pool_is_bounded(app: App, code: Code) -> Finding:
     return DBOS.is_small(app, code, config)
 
 
-def declares_dbos(app: App) -> Finding:
-    return DBOS.is_declared(app)
-
-
-def pool_live(replica: Replica) -> Finding:
-    if replica.pools[1] is None:
-        return not_met(
-            "the agent knows no size of its DBOS pool", replica.place,
-            remedy="label it healthagent.pool.dbos: env:DBOS_POOL_MAX",
-        )  # fmt: skip
-    return met(f"DBOS's pool is declared with {replica.pools[1]}", replica.place)
-
-
 def does_not_scale_with_requests(_app: App, code: Code) -> Finding:
     configs = code.source.named("DBOS.setConfig")
     for config in configs:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Literal
 
-from healthagent.audit.evidence import App, Call, Code, Place
+from healthagent.audit.evidence import App, Call, Code, Place, Replica
 from healthagent.audit.finding import Finding, met, not_met, not_seen
 from healthagent.audit.judgements.options import constant, told, variable
 from healthagent.core.observation import Unseen
@@ -16,15 +17,19 @@ SMALL = 10
 
 @dataclass(frozen=True, slots=True)
 class Pool:
-    """``callee`` makes it, as large as its ``option`` says; ``label`` declares the same, best by
-    the ``variable`` that both go by, such as one of the ``usual`` size."""
+    """``callee`` makes it, as large as its ``option`` says; the label of its ``key`` declares the
+    same, best by the ``variable`` that both go by, such as one of the ``usual`` size."""
 
     name: str
-    label: str
+    key: Literal["prisma", "dbos"]
     variable: str
     usual: int
     callee: str
     option: str
+
+    @property
+    def label(self) -> str:
+        return f"healthagent.pool.{self.key}"
 
     def is_declared(self, app: App) -> Finding:
         """By a number, and by the one that the source comes to, as far as that can be followed."""
@@ -56,6 +61,16 @@ class Pool:
                     value.place, place, remedy=f"label it {self.label}: env:{self.variable}",
                 )  # fmt: skip
         return met(f"declared by {label}", label.place)
+
+    def is_known(self, replica: Replica) -> Finding:
+        """To the agent, which holds the replica against it."""
+        size = getattr(replica.pools, self.key)
+        if size is None:
+            return not_met(
+                f"the agent knows no size of {self.name}", replica.place,
+                remedy=f"label it {self.label}: env:{self.variable}",
+            )  # fmt: skip
+        return met(f"{self.name} is declared with {size}", replica.place)
 
     def is_small(self, app: App, code: Code, call: Call) -> Finding:
         size, place = self.size(app, code, call)
@@ -92,8 +107,7 @@ class Pool:
         return [self.size(app, app.code, call) for call in calls if self.option in call.options]
 
 
-PRISMA = Pool("Prisma's pool", "healthagent.pool.prisma", "PRISMA_POOL_MAX", 5, "Pool", "max")
+PRISMA = Pool("Prisma's pool", "prisma", "PRISMA_POOL_MAX", 5, "Pool", "max")
 DBOS = Pool(
-    "DBOS's pool", "healthagent.pool.dbos", "DBOS_POOL_MAX", 3,
-    "DBOS.setConfig", "systemDatabasePoolSize",
+    "DBOS's pool", "dbos", "DBOS_POOL_MAX", 3, "DBOS.setConfig", "systemDatabasePoolSize"
 )  # fmt: skip

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from healthagent.audit.evidence import App, Call, Code, Package, Place, Replica
+from healthagent.audit.evidence import App, Call, Code, Package, Place
 from healthagent.audit.finding import Finding, met, not_met, not_seen, worst
 from healthagent.audit.judgements.options import constant, told, variable
 from healthagent.audit.judgements.pools import PRISMA
@@ -77,19 +77,6 @@ def pool_is_bounded(_app: App, code: Code) -> Finding:
                 )
             return not_met("the pool has no max; pg's default is 10", pool.place, remedy=_POOL)
     return met(f"max: {pools[0].options['max']}", pools[0].place)
-
-
-def declares_prisma(app: App) -> Finding:
-    return PRISMA.is_declared(app)
-
-
-def pool_live(replica: Replica) -> Finding:
-    if replica.pools[0] is None:
-        return not_met(
-            "the agent knows no size of its Prisma pool", replica.place,
-            remedy="label it healthagent.pool.prisma: env:PRISMA_POOL_MAX",
-        )  # fmt: skip
-    return met(f"Prisma's pool is declared with {replica.pools[0]}", replica.place)
 
 
 def pool_is_small(app: App, code: Code) -> Finding:

@@ -8,6 +8,7 @@ from typing import Any
 from healthagent.audit.evidence import Agent, Replica, Server, Verdict
 from healthagent.core.masking import masked
 from healthagent.core.observation import Unseen
+from healthagent.core.target import Pools
 
 Document = Mapping[str, Any]
 
@@ -50,7 +51,7 @@ def _replica(target: Document, share: Document) -> Replica:
         address=address,
         port=port,
         held=share.get("held"),
-        pools=(prisma, dbos),
+        pools=Pools(prisma, dbos),
     )
 
 

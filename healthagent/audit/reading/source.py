@@ -91,7 +91,6 @@ def _package(path: Path) -> Package | Unseen:
         package_manager=(
             Text(manager, table.place("packageManager")) if isinstance(manager, str) else None
         ),
-        engines=table.texts("engines"),
         bun_only=tuple(bun_only),
     )
 
