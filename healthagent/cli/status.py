@@ -71,6 +71,8 @@ def summary(screen: Screen, health: Document) -> None:
         screen.folding((health["output"], "bold red"))
     for service in health["services"]:
         screen.line(*_quorum(service))
+        for failure in service["shared_failures"]:
+            screen.folding("  ", (failure["text"], "bold red"))
     if not health["settled"]:
         screen.line(("The agent has just started and has not judged every replica yet.", "cyan"))
     for notice in health["notices"]:

@@ -87,6 +87,12 @@ class CheckReport(NamedTuple):
         return self.shown.evidence
 
     @property
+    def told(self) -> str:
+        """Name, code and reason in a sentence; the public is told neither of the last two."""
+        verdict = f"{self.name} {self.code}".rstrip()
+        return f"{verdict}: {self.reason}" if self.reason else verdict
+
+    @property
     def standing(self) -> Verdict:
         """The last verdict that was known and believed: what routing keeps to."""
         return self.timeline.standing or PENDING
@@ -187,10 +193,7 @@ class TargetReport:
         if self.phase is Phase.DRAINED:
             return str(self.drain)
         blame = self.blame
-        if blame is None:
-            return ""
-        verdict = f"{blame.name} {blame.code}".rstrip()  # the public is told neither
-        return f"{verdict}: {blame.reason}" if blame.reason else verdict
+        return blame.told if blame else ""
 
     @property
     def since(self) -> float:
@@ -234,6 +237,17 @@ class ServiceReport:
     @property
     def has_quorum(self) -> bool:
         return len(self.ready) >= self.quorum
+
+    @property
+    def shared_failures(self) -> tuple[CheckReport, ...]:
+        """What fails for its replicas alike, such as their database: each failure once."""
+        failures = {
+            check.told: check
+            for report in self.targets
+            for check in report.checks
+            if check.shared and check.status is Status.FAILED
+        }
+        return tuple(failures.values())
 
     @property
     def unseen(self) -> tuple[TargetReport, ...]:

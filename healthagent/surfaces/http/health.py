@@ -65,14 +65,19 @@ def overall(report: Report, notices: Sequence[Notice], stale_for: float | None) 
         return WARN, "the agent has just started and has not judged every replica yet"
     short = [service for service in report.services if not service.has_quorum]
     if short:
-        return FAIL, "; ".join(
-            f"{s.name}: {len(s.ready)} of {len(s.targets)} ready, quorum {s.quorum}" for s in short
-        )
+        return FAIL, "; ".join(map(_shortage, short))
     unwell = [target for target in report.targets if target.phase is not Phase.READY]
     if unwell or notices:
         sick = [f"{target.target.name} is {target.phase}" for target in unwell]
         return WARN, "; ".join((*sick, *map(str, notices)))
     return PASS, ""
+
+
+def _shortage(service: ServiceReport) -> str:
+    """How much a service lacks, and what all of it suffers from: this is what a pager shows."""
+    count = f"{len(service.ready)} of {len(service.targets)} ready, quorum {service.quorum}"
+    shared = "; ".join(failure.told for failure in service.shared_failures)
+    return f"{service.name}: {count}{f' ({shared})' if shared else ''}"
 
 
 def _draft_check(target: TargetReport, check: CheckReport, at: float) -> dict[str, Any]:
@@ -102,6 +107,10 @@ def _service(service: ServiceReport) -> dict[str, Any]:
         "ready": len(service.ready),
         "quorum": service.quorum,
         "has_quorum": service.has_quorum,
+        "shared_failures": [
+            {"check": each.name, "code": each.code, "reason": each.reason, "text": each.told}
+            for each in service.shared_failures
+        ],
     }
 
 

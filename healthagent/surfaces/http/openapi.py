@@ -305,7 +305,14 @@ SCHEMAS: dict[str, Json] = {
         targets=_list(_ref("Target")),
         notices=_list(_ref("Notice")),
     ),
-    "Service": _object(name=TEXT, replicas=COUNT, ready=COUNT, quorum=COUNT, has_quorum=FLAG),
+    "Service": _object(
+        name=TEXT,
+        replicas=COUNT,
+        ready=COUNT,
+        quorum=COUNT,
+        has_quorum=FLAG,
+        shared_failures=_list(_object(check=TEXT, code=TEXT, reason=TEXT, text=TEXT)),
+    ),
     "Target": _object(
         id=TEXT,
         short_id=TEXT,

@@ -44,6 +44,21 @@ def test_sums_up_each_service_against_its_quorum(agent: RunningAgent, run: Run) 
     assert "jobs: 1 of 1 ready, quorum 1" in out
 
 
+def test_names_what_all_replicas_suffer_from_below_their_service(
+    agent: RunningAgent, run: Run
+) -> None:
+    sick = {
+        "http": failed("status", "GET /readyz answered 503"),
+        "postgres": failed("timeout", "db:5432 did not answer in time"),
+    }
+    agent.publish(report(replica(1), replica(2), seen={"shop-app-1": sick, "shop-app-2": sick}))
+    lines = run("status").out.splitlines()
+    assert lines[-2:] == [
+        "app: 0 of 2 ready, quorum 1",
+        "  postgres timeout: db:5432 did not answer in time",
+    ]
+
+
 def test_ends_0_where_all_are_ready(agent: RunningAgent, run: Run) -> None:
     agent.publish(report(replica(1), replica(2)))
     assert run("status").code == 0

@@ -254,6 +254,22 @@ def test_a_shared_failure_takes_nobody_out_not_even_the_first_that_it_is_seen_on
     assert (first.phase, first.ready) == (Phase.DEGRADED, True)
 
 
+def test_a_shared_failure_is_told_of_the_service_and_once() -> None:
+    down = but(http=failed("status", "503"), postgres=failed("refused", "down"))
+    report = service(subject("app-1", down), subject("app-2", down))
+    assert [failure.told for failure in report.shared_failures] == ["postgres refused: down"]
+
+
+def test_two_databases_that_are_down_are_two_shared_failures() -> None:
+    report = service(
+        subject("app-1", but(postgres=failed("refused", "one is down"))),
+        subject("app-2", but(postgres=failed("refused", "two is down"))),
+        subject("app-3"),
+    )
+    reasons = [failure.reason for failure in report.shared_failures]
+    assert reasons == ["one is down", "two is down"]
+
+
 def test_what_only_the_agent_sees_takes_nobody_out_if_it_hits_all() -> None:
     down = but(dbos=failed("stale", "silent"))
     report = service(subject("app-1", down), subject("app-2", down))

@@ -34,6 +34,14 @@ def test_a_service_below_its_quorum_fails(world: World) -> None:
     assert document["output"] == "app: 0 of 1 ready, quorum 1"
 
 
+def test_it_says_what_a_service_below_its_quorum_suffers_from_together(world: World) -> None:
+    document = health.document(world.report(world.without_database("app-1")), (), None)
+    cause = "postgres refused: nothing listens at postgres:5432; is Postgres started?"
+    assert document["output"] == f"app: 0 of 1 ready, quorum 1 ({cause})"
+    (failure,) = document["services"][0]["shared_failures"]
+    assert (failure["check"], failure["code"], failure["text"]) == ("postgres", "refused", cause)
+
+
 def test_a_notice_alone_is_a_warning(world: World) -> None:
     document = health.document(world.report(world.replica("app-1")), (NOTICE,), None)
     assert document["status"] == "warn"

@@ -56,6 +56,11 @@ def test_each_replica_has_its_state_and_reason_and_what_to_do(world: World) -> N
         assert said in shown, f"below the row stands what explain says: {said}"
 
 
+def test_what_all_replicas_suffer_from_stands_above_them(world: World) -> None:
+    shown = text(drawn(world.report(world.without_database("app-1"))))
+    assert "app 0 of 1 ready quorum 1 postgres refused: nothing listens at postgres:5432" in shown
+
+
 def test_what_others_wrote_stays_text(world: World) -> None:
     html = drawn(world.report(world.refusing("app-1", MARKUP)), (NOTICE,))
     assert MARKUP in text(html)
@@ -152,5 +157,8 @@ def test_the_public_sees_states_alone(world: World) -> None:
     changes = transitions(world.report(world.replica("app-1")), frozen)
     html = drawn(view.report(frozen), entries=[view.entry(change) for change in changes])
     assert "app-1 not live" in text(html)
+    without = text(drawn(view.report(world.report(world.without_database("app-1")))))
+    assert "app 0 of 1 ready quorum 1 postgres Replica State" in without
+    assert "5432" not in without
     for secret in ("10.0.0.", "pid 100", "SIGSTOP", "kill -CONT", "postgres:5432", "restarts"):
         assert secret not in html

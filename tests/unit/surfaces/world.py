@@ -15,6 +15,7 @@ from healthagent.core.observation import (
     Backend,
     ContainerState,
     Database,
+    DatabaseDown,
     DatabaseSession,
     Fact,
     Fleet,
@@ -83,6 +84,11 @@ class World:
     def refusing(self, name: str, body: str = "warming up") -> Replica:
         """A replica whose own /readyz says no."""
         return self.replica(name).seen(Readyz("/readyz", 503, 0.002, "", body))
+
+    def without_database(self, name: str) -> Replica:
+        """A replica whose own /readyz says no, since nothing listens where its database was."""
+        down = DatabaseSession(DatabaseDown(DATABASE, "refused", "", 0.001))
+        return self.refusing(name, "database: ECONNREFUSED").seen(down)
 
     def report(
         self,
