@@ -9,6 +9,7 @@ from urllib.parse import urlsplit
 import pytest
 from playwright.sync_api import Browser, Locator, Page, Route, expect, sync_playwright
 
+from healthagent.core.verdict import failed
 from provision import browser as chromium
 from provision.errors import Unavailable
 from tests.system.client import WITHIN
@@ -139,6 +140,20 @@ def test_an_entry_stays_what_it_is_while_newer_ones_come(told: RunningAgent, pag
     entries = page.locator("#past li").filter(has_text="restart")
     expect(entries).to_have_count(2)
     assert entries.nth(1).evaluate("entry => entry.mark")
+
+
+def test_a_shared_failure_comes_and_goes_and_leaves_all_else_as_it_was(
+    told: RunningAgent, page: Page
+) -> None:
+    page.goto(told.url)
+    service = page.locator("#service-app")
+    heads = service.locator(".heads").evaluate("row => row.outerHTML")
+    down = {"postgres": failed("timeout", "db:5432 did not answer in time")}
+    told.publish(report(one(1), seen={"shop-app-1": down}))
+    expect(service.get_by_role("list")).to_contain_text("postgres timeout: db:5432")
+    told.publish(report(one(1)))
+    expect(service.get_by_role("list")).to_have_count(0)
+    assert service.locator(".heads").evaluate("row => row.outerHTML") == heads
 
 
 def test_a_time_of_another_day_has_its_date(told: RunningAgent, page: Page) -> None:
