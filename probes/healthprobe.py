@@ -801,10 +801,24 @@ class Exchange:
         if fault:
             self.try_next_address(fault)
         elif self.question.tcp:
-            self.end("connected")
+            if self.is_to_itself():
+                self.try_next_address(errno.ECONNREFUSED)
+            else:
+                self.end("connected")
         else:
             self.phase = "sending"
             self.send_request()
+
+    def is_to_itself(self):
+        """Tell whether the kernel gave the connection the very port that it goes to.
+
+        A port from which connections go out may be asked for before anybody listens there: TCP then
+        takes the two ends of one socket for peers. Source: RFC 9293, section 3.5.
+        """
+        try:
+            return self.socket.getsockname() == self.socket.getpeername()
+        except OSError:
+            return False
 
     def send_request(self):
         """Send as much of the request as the kernel takes."""

@@ -27,11 +27,18 @@ from cython.cimports.response import (
     response_is_final,
     response_read,
 )
-from cython.cimports.sockets import connect_tcp, connect_udp, connect_unix, connection_fault
+from cython.cimports.sockets import (
+    connect_tcp,
+    connect_udp,
+    connect_unix,
+    connection_fault,
+    connection_is_to_itself,
+)
 from cython.cimports.system import (
     AF_INET,
     AF_INET6,
     EAGAIN,
+    ECONNREFUSED,
     EINTR,
     MSG_NOSIGNAL,
     POLLIN,
@@ -230,7 +237,10 @@ def finish_connecting(exchange):
         try_next_address(exchange, fault)
         return
     if exchange.question.tcp:
-        end(exchange, CONNECTED, 0)
+        if connection_is_to_itself(exchange.fd):
+            try_next_address(exchange, ECONNREFUSED)
+        else:
+            end(exchange, CONNECTED, 0)
         return
     exchange.phase = SENDING
     send_request(exchange)

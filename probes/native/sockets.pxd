@@ -9,6 +9,7 @@ cdef extern int connect_udp(Address *address, int port) noexcept nogil
 cdef extern int connect_unix(Slice path) noexcept nogil
 
 cdef extern int connection_fault(int fd) noexcept nogil
+cdef extern bint connection_is_to_itself(int fd) noexcept nogil
 
 cdef int connect_address(Address *address, int port, int kind) noexcept nogil
 cdef int open_socket(int family, int kind) noexcept nogil

@@ -16,8 +16,11 @@ from cython.cimports.system import (
     close,
     connect,
     errno,
+    getpeername,
+    getsockname,
     getsockopt,
     htons,
+    memcmp,
     memcpy,
     memset,
     sockaddr,
@@ -94,3 +97,19 @@ def connection_fault(fd):
     if getsockopt(fd, SOL_SOCKET, SO_ERROR, cython.address(fault), cython.address(size)) < 0:
         return errno
     return fault
+
+
+def connection_is_to_itself(fd):
+    """Tell whether the kernel gave the connection the very port that it goes to.
+
+    A port from which connections go out may be asked for before anybody listens there: TCP then
+    takes the two ends of one socket for peers. Source: RFC 9293, section 3.5, simultaneous open.
+    """
+    ends: sockaddr_in6[2]
+    size: cython.uint = cython.sizeof(sockaddr_in6)
+    own: cython.pointer(sockaddr) = cython.cast(cython.pointer(sockaddr), ends)
+    peer: cython.pointer(sockaddr) = cython.cast(cython.pointer(sockaddr), ends + 1)
+    memset(ends, 0, cython.sizeof(ends))
+    getsockname(fd, own, cython.address(size))
+    getpeername(fd, peer, cython.address(size))
+    return memcmp(own, peer, size) == 0

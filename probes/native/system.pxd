@@ -114,6 +114,8 @@ cdef extern from "<sys/socket.h>" nogil:
         pass
     int socket(int family, int kind, int protocol)
     int connect(int fd, const sockaddr *address, unsigned int length)
+    int getpeername(int fd, sockaddr *address, unsigned int *length)
+    int getsockname(int fd, sockaddr *address, unsigned int *length)
     int getsockopt(int fd, int level, int option, void *value, unsigned int *length)
     ssize_t recv(int fd, void *buffer, size_t length, int flags)
     ssize_t send(int fd, const void *buffer, size_t length, int flags)

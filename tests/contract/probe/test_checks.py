@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import socket
 import subprocess
+import sys
 import threading
 import time
 from typing import TYPE_CHECKING
@@ -47,6 +48,23 @@ def test_tcp_where_nothing_listens(ask: Ask, nobody: str) -> None:
         f"failed tcp: cannot connect to {address(nobody)}: connection refused,"
         " nothing listens there; pid1=- http=- tcp=refused agent=- ms=N"
     )
+
+
+# Bring the loopback up, let connections go out from two ports alone, and become the probe.
+TWO_PORTS = """import fcntl, os, socket, struct, sys
+fcntl.ioctl(socket.socket(), 0x8914, struct.pack("16sH14x", b"lo", 1))  # SIOCSIFFLAGS, IFF_UP
+open("/proc/sys/net/ipv4/ip_local_port_range", "w").write("40000 40001")
+os.execvp(sys.argv[1], sys.argv[1:])"""
+
+
+@pytest.mark.usefixtures("as_root")
+@pytest.mark.parametrize("target", ["127.0.0.1:40000", "0.0.0.0:40000", "[::1]:40000"])
+def test_tcp_that_meets_nobody_but_itself(ask: Ask, target: str) -> None:
+    """Of the ports that connections go out from, one of several attempts gets that very one."""
+    inside = ["unshare", "--net", sys.executable, "-IS", "-c", TWO_PORTS]
+    said = ask("--tcp", target, "--wait", "--timeout", str(SHORT_MS), inside=inside)
+    assert said.status == 1
+    assert said.line.endswith(", nothing listens there; pid1=- http=- tcp=refused agent=- ms=N")
 
 
 WRONG = {
