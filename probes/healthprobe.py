@@ -402,8 +402,8 @@ def read_authority(url):
     if b"@" in authority:
         raise UsageFault(b"must hold no user or password")
     if authority.startswith(b"["):
-        host, _, port = authority[1:].partition(b"]")
-        if not is_address(socket.AF_INET6, host):
+        host, bracket, port = authority[1:].partition(b"]")
+        if not bracket or not is_address(socket.AF_INET6, host):
             raise UsageFault(b"holds no IPv6 address between [ and ]")
         url.addresses = [(socket.AF_INET6, host)]
     else:

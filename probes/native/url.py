@@ -82,7 +82,8 @@ def read_origin(url, origin, scheme, port):
         url.host = slice_from(slice_until(url.authority, end), 1)
         rest = slice_from(url.authority, end + 1)
         url.kind = HOST_IPV6
-        if not address_read(url.host, AF_INET6, url.address):
+        closed: cython.bint = end < url.authority.length
+        if not closed or not address_read(url.host, AF_INET6, url.address):
             return b"holds no IPv6 address between [ and ]"
     else:
         url.host = slice_until(url.authority, slice_find(url.authority, b":"))

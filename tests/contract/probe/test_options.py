@@ -66,6 +66,10 @@ WRONG_FLAGS = {
         ["--http", "http://["],
         "--http 'http://[' holds no IPv6 address between [ and ]",
     ),
+    "no closing bracket": (
+        ["--http", "http://[::1:3000/"],
+        "--http 'http://[::1:3000/' holds no IPv6 address between [ and ]",
+    ),
     "IPv6 with a zone": (
         ["--http", "http://[fe80::1%eth0]/"],
         "--http 'http://[fe80::1%eth0]/' holds no IPv6 address between [ and ]",
