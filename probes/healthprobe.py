@@ -622,12 +622,16 @@ class Response:
             self.status, self.phase, self.chunked, self.left = 0, "status line", False, -1
             return
         self.expected = bool(status_is_listed(self.expect, self.status))
-        if self.expected and not self.wanted:
+        if (self.expected and not self.wanted) or self.has_no_body():
             self.phase = "complete"
         elif self.chunked:
             self.phase = "chunk size"
         else:
             self.phase = "complete" if self.left == 0 else "body"
+
+    def has_no_body(self):
+        """Tell whether the answer ends with its head, whatever that says. Source: section 6.3."""
+        return self.status < 200 or self.status in (204, 304)
 
     def end_chunk_size(self, line):
         """Take the size of the next chunk; the last one has none, and an empty line ends each."""

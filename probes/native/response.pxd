@@ -10,6 +10,8 @@ cdef enum:
     REASON_BOUND = 512  # how long a line of it may be repeated
     SWITCHING_PROTOCOLS = 101
     FIRST_FINAL = 200
+    NO_CONTENT = 204
+    NOT_MODIFIED = 304
     LOWEST_STATUS = 100
     LARGEST_STATUS = 999
     STATUS_LINE_HEAD = 12  # "HTTP/1.1 503"
@@ -54,6 +56,7 @@ cdef void read_byte(Response *response, char byte) noexcept nogil
 cdef bint fits_status_line(Response *response) noexcept nogil
 cdef void end_status_line(Response *response) noexcept nogil
 cdef void end_header(Response *response) noexcept nogil
+cdef bint has_no_body(int status) noexcept nogil
 cdef void end_chunk_size(Response *response) noexcept nogil
 cdef long hexadecimal(Slice digits) noexcept nogil
 cdef void end_head(Response *response) noexcept nogil

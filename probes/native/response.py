@@ -160,7 +160,7 @@ def end_head(response):
         response.left = -1
         return
     response.expected = status_is_listed(response.expect, response.status) > 0
-    if response.expected and response.wanted.length == 0:
+    if (response.expected and response.wanted.length == 0) or has_no_body(response.status):
         response.phase = COMPLETE
     elif response.chunked:
         response.phase = IN_CHUNK_SIZE
@@ -168,6 +168,11 @@ def end_head(response):
         response.phase = COMPLETE
     else:
         response.phase = IN_BODY
+
+
+def has_no_body(status):
+    """Tell whether an answer ends with its head, whatever that says. Source: section 6.3."""
+    return status < FIRST_FINAL or status == NO_CONTENT or status == NOT_MODIFIED
 
 
 def end_chunk_size(response):

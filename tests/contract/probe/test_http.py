@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from tests.contract.probe.conftest import UNHURRIED_MS
+
 if TYPE_CHECKING:
     from tests.contract.probe.conftest import Ask, Serve
 
@@ -218,6 +220,18 @@ def test_unhealthy(ask: Ask, serve: Serve, answer: bytes, end: str, reason: str,
     said = ask("--http", url, *short)
     assert said.status == 1
     assert said.line == f"failed http: {url} {reason}; pid1=- http={fact} agent=- ms=N"
+
+
+@pytest.mark.parametrize("status", [101, 204, 304])
+def test_an_answer_that_has_no_body_is_not_waited_for(ask: Ask, serve: Serve, status: int) -> None:
+    """Whatever its head says: RFC 9112, section 6.3. The server keeps the connection."""
+    answer = b"HTTP/1.1 %d Bodiless\r\nContent-Length: 5\r\n\r\n" % status
+    url = f"{serve(answer, 'hold').url}/livez"
+    flags = ("--expect", "200", "--timeout", str(UNHURRIED_MS))
+    said = ask("--http", url, *flags, within_ms=UNHURRIED_MS / 2)
+    assert said.line == (
+        f"failed http: {url} answered {status}, expected 200; pid1=- http={status} agent=- ms=N"
+    )
 
 
 def test_nothing_listens(ask: Ask, nobody: str) -> None:
