@@ -391,7 +391,7 @@ def split_socket(text):
     path = b"/" + path if colon else b""
     if len(socket_path) > SOCKET_PATH_BOUND:
         raise UsageFault(b"names a socket by more than 107 bytes")
-    url = Url(text[: len(text) - len(path)], b"localhost", path, 0)
+    url = Url(b"unix:" + socket_path + b":", b"localhost", path, 0)
     url.socket_path = socket_path
     return url
 

@@ -18,6 +18,7 @@ from cython.cimports.text import (
     slice_starts,
     slice_until,
     text_add,
+    text_byte,
     text_slice,
 )
 
@@ -47,6 +48,8 @@ def url_read(url, text, tcp):
 def url_print(text, url):
     """Append the URL as it is asked, with what the probe appends to the path."""
     text_slice(text, url.origin)
+    if url.kind == HOST_SOCKET:
+        text_byte(text, b":")
     text_slice(text, url.path)
     text_add(text, url.suffix)
 
@@ -63,7 +66,7 @@ def read_socket(url, rest):
         length += 1
     url.path = slice_from(url.host, length + 1)
     url.host = slice_until(url.host, length)
-    url.origin = slice_until(rest, scheme + length + (1 if url.path.length else 0))
+    url.origin = slice_until(rest, scheme + length)
     if length > SOCKET_PATH_BOUND:
         return b"names a socket by more than 107 bytes"
     return cython.NULL

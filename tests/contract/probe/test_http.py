@@ -280,6 +280,13 @@ def test_unix_socket_that_is_missing(ask: Ask, tmp_path: Path) -> None:
     assert ": no such socket; pid1=- http=missing" in said.line
 
 
+def test_a_unix_socket_without_a_path_is_named_as_a_url_that_can_be_asked(
+    ask: Ask, tmp_path: Path
+) -> None:
+    said = ask("--live", "--http", f"unix:{tmp_path}/none.sock")
+    assert f" unix:{tmp_path}/none.sock:/livez: no such socket; " in said.line
+
+
 def test_unix_socket_that_nobody_listens_on(ask: Ask, tmp_path: Path) -> None:
     with socket.socket(socket.AF_UNIX) as stale:
         stale.bind(str(tmp_path / "stale.sock"))
