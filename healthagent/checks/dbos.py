@@ -7,17 +7,22 @@ steady polling: see :mod:`healthagent.core.executors`.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Sequence
 
 from healthagent.checks.share import NEEDS, come_from_elsewhere, share
 from healthagent.core.check import Check, Group, Witness
-from healthagent.core.executors import PREFIX, Executors, Name, executors, is_cut, named
+from healthagent.core.executors import (
+    FRESH,
+    PREFIX,
+    Executors,
+    Name,
+    executors,
+    is_cut,
+    named,
+    silence,
+)
 from healthagent.core.observation import Backend, Observation, PendingWorkflows, Unseen
 from healthagent.core.target import Target
 from healthagent.core.verdict import Verdict, degraded, failed, ok, unknown
-
-FRESH = 5.0
-"""Seconds of silence from which an executor counts as stale; idle ones poll every second."""
 
 COVERED = 10.0
 """Seconds without a sight of an executor's queries from which it may have ended. An idle one makes
@@ -60,7 +65,8 @@ def judge_executor(mine: tuple[Backend, ...], target: Target, everyone: Executor
         if fault := _identity(name, mine, target, everyone):
             return fault
     return (
-        _mixed(names, target, everyone)
+        _unanswered(mine)
+        or _mixed(names, target, everyone)
         or _orphaned(target, everyone)
         or ok(f"executor {names[0][1]} is registered{_unlooked(everyone)}", backends=len(mine))
     )
@@ -93,7 +99,7 @@ def _elsewhere(target: Target, held: tuple[Backend, ...], everyone: Executors) -
     if not target.addresses:
         return None
     mine = _named_outside(target, everyone)
-    if mine and _silence(mine) <= FRESH:
+    if mine and silence(mine) <= FRESH:
         return judge_executor(mine, target, everyone)
     between = mine or everyone.pooled(target, held)
     if not between:
@@ -103,7 +109,7 @@ def _elsewhere(target: Target, held: tuple[Backend, ...], everyone: Executors) -
     )
     if target.executor is None:
         return unknown("behind_pooler", f"{came}; declare healthagent.dbos.executor to tell whose")
-    seen = f"its id is on none used for {_silence(mine):.0f} s" if mine else "none bears its id now"
+    seen = f"its id is on none used for {silence(mine):.0f} s" if mine else "none bears its id now"
     return unknown(
         "behind_pooler",
         f"{came}, and {seen}; let DBOS connect to Postgres itself, or in the pooler's session "
@@ -134,7 +140,7 @@ def _absent(target: Target, everyone: Executors) -> Verdict:
 
 
 def _stale(mine: tuple[Backend, ...]) -> Verdict | None:
-    silent = _silence(mine)
+    silent = silence(mine)
     if silent <= FRESH:
         return None
     return failed(
@@ -145,9 +151,18 @@ def _stale(mine: tuple[Backend, ...]) -> Verdict | None:
     )
 
 
-def _silence(mine: Sequence[Backend]) -> float:
-    """Seconds since any of these connections was used; 0 where that cannot be seen."""
-    return min((each.idle_for for each in mine if each.idle_for is not None), default=0.0)
+def _unanswered(mine: tuple[Backend, ...]) -> Verdict | None:
+    """The executor waits for Postgres, and asks nothing else meanwhile: its workflows stand still,
+    for a fault that is not its own."""
+    waits = min((each.idle_for for each in mine if each.idle_for is not None), default=0.0)
+    if waits <= FRESH:
+        return None
+    return degraded(
+        "unanswered",
+        f"Postgres has been at work for {waits:.0f} s on what the executor asked last, and it asks "
+        "nothing else meanwhile; look for locks on DBOS's tables, and for what slows Postgres down",
+        waits_s=round(waits, 1),
+    )
 
 
 def _identity(
@@ -183,7 +198,7 @@ def _processes(name: Name, mine: tuple[Backend, ...], target: Target, everyone: 
     listening = [
         sum(backend.listens_dbos for backend in backends)
         for backends in others.values()
-        if _silence(backends) <= FRESH
+        if silence(backends) <= FRESH
     ]
     return bool(own) + sum(max(1, count) for count in listening)
 

@@ -9,7 +9,7 @@ where the id ends. Seen with DBOS Transact for TypeScript 5.3.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence, Set
+from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
 
@@ -27,6 +27,9 @@ on different workflows, so that theirs are never compared."""
 LONGEST_NAME = 63
 """Bytes of an application_name that Postgres keeps (NAMEDATALEN - 1)."""
 
+FRESH = 5.0
+"""Seconds of silence until which an executor counts as alive; idle ones poll every second."""
+
 
 def named(application: str, executor: str) -> bool:
     """Whether an application_name may stand for that executor id, as far as Postgres kept it."""
@@ -36,6 +39,13 @@ def named(application: str, executor: str) -> bool:
 def is_cut(executor: str) -> bool:
     """Whether Postgres cuts the name within the id, so that others may look the same."""
     return len(f"{PREFIX}{executor}_".encode()) > LONGEST_NAME
+
+
+def silence(backends: Iterable[Backend]) -> float:
+    """Seconds since an executor said something on any of these connections; 0 where that cannot be
+    seen. Where Postgres is at work on what it said last, the silence is not the executor's."""
+    said = (0.0 if each.state == "active" else each.idle_for for each in backends)
+    return min((ago for ago in said if ago is not None), default=0.0)
 
 
 @dataclass(frozen=True, eq=False)
@@ -52,6 +62,12 @@ class Executors:
             if backend.application.startswith(PREFIX):
                 found[backend.database, backend.application].append(backend)
         return dict(found)
+
+    @cached_property
+    def living(self) -> Set[Name]:
+        """The names that somebody still uses. Of one that vanished without a farewell Postgres
+        shows the connections until TCP gives them up, after two hours by default."""
+        return {name for name, each in self.by_name.items() if silence(each) <= FRESH}
 
     @cached_property
     def expected(self) -> Set[str]:
@@ -133,7 +149,7 @@ class Executors:
         the owner's."""
         here = self.ledger.database.ref.name
         exact = _cut(f"{PREFIX}{pending.executor}_{pending.version}")
-        return (here, exact) in self.by_name or (here, _beginning(pending.executor)) in self.by_name
+        return not self.living.isdisjoint({(here, exact), (here, _beginning(pending.executor))})
 
     @cached_property
     def _has_nameless(self) -> bool:
@@ -157,7 +173,7 @@ class Executors:
             if target.executor is not None:
                 services[target.executor].add(target.service)
         found: dict[tuple[str, str], set[str]] = defaultdict(set)
-        for database, application in self.by_name:
+        for database, application in self.living:
             for executor, version in _readings(application):
                 for service in services.get(executor, ()):
                     found[service, database].add(version)

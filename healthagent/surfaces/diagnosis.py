@@ -23,6 +23,10 @@ class Advice:
 
 
 _LOGS = "read what it last said: {logs}"
+_BLOCKED = (
+    "SELECT pid, pg_blocking_pids(pid), query FROM pg_stat_activity "
+    "WHERE cardinality(pg_blocking_pids(pid)) > 0"
+)
 
 ADVICE: dict[str, Advice] = {
     # The process
@@ -349,6 +353,14 @@ ADVICE: dict[str, Advice] = {
     "dbos stale": Advice(
         "Its workflows stand still, and no other replica takes them.",
         (_LOGS, "restart it under the same executor id: it recovers its own workflows"),
+    ),
+    "unanswered": Advice(
+        "Its workflows stand still until Postgres answers. The replica itself is well: a restart "
+        "would wait for the same.",
+        (
+            f"see who holds what it waits for: {_BLOCKED}",
+            "end that transaction, or wait for it: a migration, a VACUUM FULL, a psql left open",
+        ),
     ),
     "unexpected_id": Advice(
         "After a restart nobody recovers what this id has left behind.",

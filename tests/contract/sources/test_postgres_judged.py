@@ -21,7 +21,7 @@ from healthagent.core.observation import (
     Observation,
 )
 from healthagent.core.target import Pools, Target, Timing
-from healthagent.core.verdict import Verdict
+from healthagent.core.verdict import Status, Verdict
 from healthagent.sources.postgres import PostgresSource
 from provision.local_postgres import LocalPostgres
 from tests.contract.sources.postgres_server import (
@@ -176,6 +176,19 @@ async def test_an_executor_is_registered_once_it_is_launched_and_not_when_it_is_
     assert (await one.judged(dbos.CHECK)).code == "ok"
     one.end()
     assert (await one.judged(dbos.CHECK)).code == "not_registered"
+
+
+async def test_an_executor_that_waits_for_a_lock_is_not_called_silent(
+    postgres: LocalPostgres, one: Replica
+) -> None:
+    with superuser(postgres) as other:
+        other.execute("SELECT pg_advisory_lock(1)")
+        one.launch("app-1")
+        one.holds[-1].pgconn.send_query(b"SELECT pg_advisory_lock(1)")
+        deadline = time.monotonic() + PATIENCE
+        while (verdict := await one.judged(dbos.CHECK)).code == "ok":
+            assert time.monotonic() < deadline, verdict
+    assert (verdict.status, verdict.code) == (Status.DEGRADED, "unanswered")
 
 
 async def test_an_executor_without_name_that_never_listens_is_told_by_what_it_asks(

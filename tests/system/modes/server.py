@@ -141,6 +141,12 @@ class Server:
         password = self._stack.secret("postgres")
         self._held += [self._connect("postgres", password) for _ in range(count)]
 
+    def lock(self, role: str, table: str) -> None:
+        """Let all that ask for a table of that role's database wait."""
+        holder = self._connect(role, role, role)
+        holder.execute(f"BEGIN; LOCK TABLE {table}".encode())
+        self._held.append(holder)
+
     def empty(self) -> None:
         for connection in self._held:
             connection.close()

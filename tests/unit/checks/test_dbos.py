@@ -96,6 +96,30 @@ def test_a_stale_executor_fails_and_says_for_how_long() -> None:
     assert verdict.evidence == {"idle_s": 61.0}
 
 
+@pytest.mark.parametrize(("waits", "code"), [(5.0, "ok"), (5.1, "unanswered")])
+def test_an_executor_that_waits_for_postgres_is_not_the_one_that_is_silent(
+    waits: float, code: str
+) -> None:
+    """As where somebody holds a lock on DBOS's tables: what it asks next waits for that."""
+    asking, listening = executor()
+    asking = replace(asking, state="active", idle_for=waits)
+    assert judged(asking, listening).code == code
+
+
+def test_what_an_executor_waits_for_is_said_with_how_long_and_takes_nobody_out() -> None:
+    waiting = [replace(each, state="active", idle_for=12.04) for each in executor()]
+    verdict = judged(*waiting)
+    assert said(verdict) == (Status.DEGRADED, "unanswered")
+    assert "Postgres has been at work for 12 s" in verdict.reason
+    assert verdict.evidence == {"waits_s": 12.0}
+    assert judged(*waiting, pending=of_killed("v1", "app-1")).code == "unanswered"
+
+
+def test_in_the_middle_of_a_transaction_the_silence_is_the_executors_own() -> None:
+    stuck = [replace(each, state="idle in transaction", idle_for=6.0) for each in executor()]
+    assert judged(*stuck).code == "stale"
+
+
 def test_stale_comes_before_any_fault_of_identity() -> None:
     frozen = [replace(each, idle_for=60.0) for each in executor("local")]
     assert judged(*frozen).code == "stale"
@@ -189,6 +213,25 @@ def test_an_address_that_has_fallen_silent_is_no_second_process(idle_for: float,
     assert judged(*executor(), *silent).code == code
     enforcing = replace(APP, enforce=frozenset({"dbos"}))
     assert judged(*executor(), *silent, target=enforcing).code == code
+
+
+@pytest.mark.parametrize(("idle_for", "code"), [(5.0, "mixed_versions"), (5.1, "ok")])
+def test_an_executor_that_has_fallen_silent_runs_no_version(idle_for: float, code: str) -> None:
+    silent = [replace(each, idle_for=idle_for) for each in executor("app-2", "v0", TWO)]
+    assert judged(*executor(), *silent).code == code
+
+
+@pytest.mark.parametrize(("idle_for", "code"), [(5.0, "ok"), (5.1, "orphaned")])
+def test_an_executor_that_has_fallen_silent_owns_no_workflows(idle_for: float, code: str) -> None:
+    silent = [replace(each, idle_for=idle_for) for each in executor("app-3", address=OUTSIDE)]
+    assert judged(*executor(), *silent, pending=of_killed()).code == code
+
+
+def test_an_executor_that_waits_for_postgres_keeps_its_workflows() -> None:
+    waiting = [
+        replace(each, state="active", idle_for=60.0) for each in executor("app-3", address=OUTSIDE)
+    ]
+    assert judged(*executor(), *waiting, pending=of_killed()).code == "ok"
 
 
 def test_a_connection_that_the_replica_itself_lost_is_no_second_process() -> None:
