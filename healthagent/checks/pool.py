@@ -49,7 +49,7 @@ def judge(seen: Observation) -> Verdict:
     account, held = found.account, found.held
     app = tuple(backend for backend in held if not backend.application.startswith(PREFIX))
     fault = (
-        _over_declared(len(app), len(held) - len(app), seen.target)
+        _over_declared(app, held, seen.target)
         or _leaking(app)
         or _saturated(app, seen.target)
         or _beyond(account, seen.target, held)
@@ -75,15 +75,19 @@ def _behind_pooler(account: Ledger, target: Target, holds: str) -> Verdict | Non
     )
 
 
-def _over_declared(prisma: int, dbos: int, target: Target) -> Fault | None:
-    for pool, held, declared in (
-        ("prisma", prisma, target.pools.prisma),
-        ("dbos", dbos, target.pools.dbos),
-    ):
-        if declared is not None and held > declared:
+def _over_declared(app: Sequence[Backend], held: Sequence[Backend], target: Target) -> Fault | None:
+    """Where DBOS's pool is the app's own, and bears no name, only the sum of both is told."""
+    pools = target.pools
+    if any(each.listens_dbos or each.asked_dbos is not None for each in app):
+        counts = [("", len(held), pools.total)]
+    else:
+        counts = [("prisma", len(app), pools.prisma), ("dbos", len(held) - len(app), pools.dbos)]
+    for pool, count, declared in counts:
+        if declared is not None and count > declared:
+            declare = f"declare healthagent.pool.{pool}={count}" if pool else "declare their sizes"
             return "over_declared", (
-                f"holds {held} {pool} connections and declared {declared}: a second pool, or a "
-                f"larger one; lower the pool's max, or declare healthagent.pool.{pool}={held}"
+                f"holds {count} {pool or 'prisma and dbos'} connections and declared {declared}: "
+                f"a second pool, or a larger one; lower the pool's max, or {declare}"
             )
     return None
 

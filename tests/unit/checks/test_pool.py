@@ -74,6 +74,17 @@ def test_more_than_declared_is_degraded_and_names_the_pool(
     assert hint in verdict.reason
 
 
+@pytest.mark.parametrize("sign", [{"listens_dbos": True}, {"asked_dbos": 0.5}], ids=str)
+def test_where_dbos_has_a_pool_without_a_name_the_sum_of_both_is_held_to_what_they_declare(
+    sign: dict[str, object],
+) -> None:
+    told = replace(prisma(1)[0], **sign)  # type: ignore[arg-type]
+    assert judged(*prisma(7), told).code == "ok", "5 and 3"
+    verdict = judged(*prisma(8), told)
+    assert said(verdict) == (Status.DEGRADED, "over_declared")
+    assert "holds 9 prisma and dbos connections and declared 8" in verdict.reason
+
+
 def test_a_pool_that_declares_nothing_is_not_held_to_anything() -> None:
     assert judged(*prisma(20), target=replace(APP, pools=Pools(dbos=3))).status is Status.OK
 
