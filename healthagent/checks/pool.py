@@ -135,17 +135,21 @@ def _saturated(app: Sequence[Backend], target: Target) -> Fault | None:
 
 
 def _beyond(account: Ledger, target: Target, held: Sequence[Backend]) -> Fault | None:
-    """What the server, the replica's role and its database allow, the worst first."""
+    """What the server, and the roles and databases of the replica allow, the worst first: DBOS may
+    log in by another role than the app, or to another database."""
     troubled = _troubled(account)
     if not troubled:
         return None
-    mine = {target.role} if target.role else {backend.role for backend in held}
+    roles = {target.role, *(backend.role for backend in held)}
+    databases = {backend.database for backend in held}
+    if target.database:
+        databases.add(target.database.name)
     bounds = [
         (bound, planned)
         for bound, planned in troubled
         if bound.kind == "server"
-        or (bound.kind == "role" and bound.name in mine)
-        or (bound.kind == "database" and target.database and bound.name == target.database.name)
+        or (bound.kind == "role" and bound.name in roles)
+        or (bound.kind == "database" and bound.name in databases)
     ]
     return (
         next(filter(None, (_exhausted(bound, account) for bound, _ in bounds)), None)

@@ -15,6 +15,7 @@ from operator import attrgetter
 from typing import Literal, NamedTuple
 
 from healthagent.core.attribution import Held, Ledger
+from healthagent.core.executors import PREFIX
 from healthagent.core.observation import Address, Backend, Database, DatabaseDown, Unseen
 from healthagent.core.once import once
 from healthagent.core.pooler import pooled
@@ -27,7 +28,10 @@ REFUSED = {"absent", "closed", "exhausted"}
 class ReplicaBudget(NamedTuple):
     """One replica's share. ``declared`` is ``None`` where it declares no pool; ``held`` is
     ``None`` where its backends cannot be told from others'. ``role`` is ``None`` where it is not
-    known. ``surge`` is how many replicas more a rollout of its service adds for a while."""
+    known. ``surge`` is how many replicas more a rollout of its service adds for a while.
+
+    ``dbos`` is the part of its share that is DBOS's, where that logs in by another role than the
+    app, or to another database, as it does by default; 0 where it does not."""
 
     name: str
     service: str
@@ -36,6 +40,9 @@ class ReplicaBudget(NamedTuple):
     role: str | None = None
     database: str | None = None
     surge: int = 1
+    dbos: int = 0
+    dbos_role: str | None = None
+    dbos_database: str | None = None
 
     @property
     def share(self) -> int:
@@ -55,14 +62,22 @@ class Part:
     others: int
 
     def binds(self, replica: ReplicaBudget) -> bool:
-        """Whether what a replica takes counts here."""
-        match self.kind:
-            case "server":
-                return True
-            case "role":
-                return replica.role == self.name
-            case "database":
-                return replica.database == self.name
+        """Whether what a replica takes counts here, or some of it."""
+        return self.kind == "server" or self.name in self._named(replica)
+
+    def of(self, replica: ReplicaBudget) -> int:
+        """How much of a replica's share counts here."""
+        if self.kind == "server":
+            return replica.share
+        app, dbos = self._named(replica)
+        counts = (app, replica.share - replica.dbos), (dbos, replica.dbos)
+        return sum(count for name, count in counts if name == self.name)
+
+    def _named(self, replica: ReplicaBudget) -> tuple[str | None, str | None]:
+        """The role, or the database, of a replica's app and of its DBOS."""
+        if self.kind == "role":
+            return replica.role, replica.dbos_role
+        return replica.database, replica.dbos_database
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,16 +150,16 @@ class Budget:
 
     def declared_within(self, part: Part) -> int:
         """The declared pools of those that count in a part."""
-        return sum(r.declared or 0 for r in self.replicas if part.binds(r))
+        return sum(part.of(r) for r in self.replicas if r.declared is not None)
 
     def planned_within(self, part: Part) -> int:
         """What is planned of those that count in a part, the surge left out."""
-        return sum(r.share for r in self.replicas if part.binds(r)) + part.agent + part.others
+        return sum(map(part.of, self.replicas)) + part.agent + part.others
 
     def surge_within(self, part: Part) -> int:
         """What a rollout adds to that: of the service that adds the most, since one goes at a
         time."""
-        return max((r.surge * r.share for r in self.replicas if part.binds(r)), default=0)
+        return max((r.surge * part.of(r) for r in self.replicas), default=0)
 
     def overrun(self, limit: Limit) -> int:
         """How many connections too many a limit is planned to bear; what is free where negative."""
@@ -167,9 +182,8 @@ class Budget:
         """The limit that one replica more of ``service`` would pass if all pools were full, and by
         how many connections; ``None`` where none is passed."""
         ours = [replica for replica in self.replicas if replica.service == service]
-        share = max((replica.share for replica in ours), default=0)
         passed = (
-            (limit, self.planned_within(limit) + share - limit.allowed)
+            (limit, self.planned_within(limit) + max(map(limit.of, ours)) - limit.allowed)
             for limit in self.bounds
             if any(limit.binds(replica) for replica in ours)
         )
@@ -183,18 +197,20 @@ class Budget:
         """
         ours, _ = self._of(service)
         like = max(ours, key=lambda replica: replica.declared or 0)
-        share = like.declared or 0
-        if share == 0:
+        if not like.declared:
             raise ValueError(f"{service} declares no pool")
         without = self.scaled(service, 0)
-        rooms = (
-            limit.allowed
-            - without.planned_within(limit)
-            - max(without.surge_within(limit), like.surge * share)
+        fitting = (
+            (
+                limit.allowed
+                - without.planned_within(limit)
+                - max(without.surge_within(limit), like.surge * share)
+            )
+            // share
             for limit in self.bounds
-            if limit.binds(like)
+            if (share := limit.of(like))
         )
-        return max(0, min(rooms) // share)
+        return max(0, min(fitting))
 
     def _of(self, service: str) -> tuple[list[ReplicaBudget], list[ReplicaBudget]]:
         """The replicas of a service, and the others."""
@@ -208,7 +224,9 @@ def budget(ledger: Ledger, held: Mapping[str, Held]) -> Budget:
     """The budget of one server. ``held`` has what each of the targets that share it holds."""
     database, foreign = ledger.database, strangers(ledger, held)
     limits = database.limits
-    replicas = _with_roles([_replica(target, held[target.id], ledger) for target in ledger.sharing])
+    replicas = _with_siblings(
+        [_replica(target, held[target.id], ledger) for target in ledger.sharing]
+    )
     name, *also = (f"{host}:{port}" for host, port in sorted(database.addresses))
     by_database = Counter(ref.name for ref in {t.database for t in ledger.sharing if t.database})
     by_role = Counter({database.agent_role: by_database.total()})
@@ -283,16 +301,27 @@ def strangers(ledger: Ledger, held: Mapping[str, Held]) -> tuple[Backend, ...]:
 
 
 def _replica(target: Target, held: Held, ledger: Ledger) -> ReplicaBudget:
-    roles = set() if isinstance(held, Unseen) else {backend.role for backend in held}
+    seen = () if isinstance(held, Unseen) else held
+    dbos = [backend for backend in seen if backend.application.startswith(PREFIX)]
+    app = [backend for backend in seen if not backend.application.startswith(PREFIX)]
     return ReplicaBudget(
         name=target.name,
         service=target.service,
         declared=target.pools.total,
         held=None if isinstance(held, Unseen) or _is_pooled(target, held, ledger) else len(held),
-        role=target.role or (roles.pop() if len(roles) == 1 else None),
+        role=target.role or _only(backend.role for backend in app or dbos),
         database=target.database.name if target.database else None,
         surge=target.surge,
+        dbos=len(dbos) if target.pools.total is None else target.pools.dbos or 0,
+        dbos_role=_only(backend.role for backend in dbos),
+        dbos_database=_only(backend.database for backend in dbos),
     )
+
+
+def _only(names: Iterable[str]) -> str | None:
+    """The one name that there is, if there is one alone."""
+    found = set(names)
+    return found.pop() if len(found) == 1 else None
 
 
 def _is_pooled(target: Target, held: Sequence[Backend], ledger: Ledger) -> bool:
@@ -300,10 +329,32 @@ def _is_pooled(target: Target, held: Sequence[Backend], ledger: Ledger) -> bool:
     return not held and bool(pooled(ledger).of(target))
 
 
-def _with_roles(replicas: Sequence[ReplicaBudget]) -> tuple[ReplicaBudget, ...]:
-    """Replicas of a service share their role: one that holds nothing yet has its siblings'."""
-    known = {replica.service: replica.role for replica in replicas if replica.role}
-    return tuple(r if r.role else r._replace(role=known.get(r.service)) for r in replicas)
+def _with_siblings(replicas: Sequence[ReplicaBudget]) -> tuple[ReplicaBudget, ...]:
+    """Replicas of a service log in alike: one that holds nothing yet does so as its siblings."""
+    roles = {each.service: each.role for each in replicas if each.role}
+    logins = {
+        each.service: (each.dbos_role, each.dbos_database)
+        for each in replicas
+        if each.dbos_role and each.dbos_database
+    }
+    return tuple(
+        _with_login(
+            each._replace(role=each.role or roles.get(each.service)),
+            *logins.get(each.service, (None, None)),
+        )
+        for each in replicas
+    )
+
+
+def _with_login(
+    replica: ReplicaBudget, dbos_role: str | None, dbos_database: str | None
+) -> ReplicaBudget:
+    """The replica with its DBOS told apart, where that logs in otherwise than the app."""
+    role, database = replica.dbos_role or dbos_role, replica.dbos_database or dbos_database
+    alike = (role, database) in ((None, None), (replica.role, replica.database))
+    if alike or not replica.dbos:
+        return replica._replace(dbos=0, dbos_role=None, dbos_database=None)
+    return replica._replace(dbos_role=role, dbos_database=database)
 
 
 def _parts(
@@ -315,9 +366,10 @@ def _parts(
     limits: Mapping[str, int],
 ) -> Iterator[Part]:
     """What each role, or each database, holds. ``agent`` counts the agent's connections by that."""
-    of = attrgetter(kind)
+    of, dbos_of = attrgetter(kind), attrgetter(f"dbos_{kind}")
     held, others = Counter(map(of, database.backends)), Counter(map(of, foreign))
-    for name in sorted(filter(None, held.keys() | map(of, replicas))):
+    used = {*map(of, replicas), *map(dbos_of, replicas)}
+    for name in sorted(filter(None, held.keys() | used)):
         counts = held[name], agent[name], others[name]
         limit = limits.get(name)
         yield Part(kind, name, *counts) if limit is None else Limit(kind, name, *counts, limit)

@@ -436,6 +436,9 @@ SCHEMAS: dict[str, Json] = {
                 role=_or_null(TEXT),
                 database=_or_null(TEXT),
                 surge=COUNT,
+                dbos=COUNT,
+                dbos_role=_or_null(TEXT),
+                dbos_database=_or_null(TEXT),
             )
         ),
     ),

@@ -217,6 +217,18 @@ def test_a_pool_that_gets_on_is_not_saturated(last: Backend) -> None:
     assert judged(*[connected(60, 30, "active")] * 4, last).code == "ok"
 
 
+def test_a_limit_where_dbos_logs_in_is_told_of_the_replicas_and_counts_dbos_alone() -> None:
+    apart = [replace(each, role="dbos", database="shop_dbos_sys") for each in dbos(3)]
+    for limits, code in (
+        (replace(LIMITS, database_limits={"shop_dbos_sys": 2}), "exhausted"),
+        (replace(LIMITS, role_limits={"dbos": 5}), "over_planned"),
+        (replace(LIMITS, role_limits={"dbos": 6}), "ok"),
+        (replace(LIMITS, database_limits={"shop": 11}), "ok"),
+    ):
+        verdict = judged(*prisma(5), *apart, fleet=(APP, replica(2)), limits=limits)
+        assert verdict.code == code, limits
+
+
 def test_another_service_may_have_another_role() -> None:
     limits = replace(LIMITS, role_limits={"app": 15})
     assert judged(*prisma(1), fleet=(APP, replica(2, "jobs")), limits=limits).status is Status.OK

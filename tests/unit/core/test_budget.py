@@ -193,6 +193,57 @@ def test_every_role_and_database_that_is_used_has_its_part_and_all_add_up() -> N
     assert [part.name for part in made.parts if isinstance(part, Limit)] == ["app", "app"]
 
 
+def with_dbos_apart(*sharing: Target) -> Budget:
+    """The first replica's DBOS is seen to log in by a role of its own, to a database of its own;
+    both have a CONNECTION LIMIT, and so has the app's database."""
+    limits = replace(
+        LIMITS, role_limits={"dbos": 9}, database_limits={"app": 13, "app_dbos_sys": 12}
+    )
+    app, dbos = from_address("172.20.0.11", "172.20.0.11")
+    dbos = replace(dbos, role="dbos", database="app_dbos_sys", application="dbos_transact_app-1_v1")
+    database = Database(REF, 0.01, AGENT.pid, AGENT.role, limits, (AGENT, app, dbos))
+    account = Ledger(database, sharing)
+    return budget(account, account.owners({}))
+
+
+def test_where_dbos_logs_in_otherwise_its_pool_counts_there_and_the_rest_where_the_app_does() -> (
+    None
+):
+    made = with_dbos_apart(replica(1), replica(2))
+    parts = {(part.kind, part.name): part for part in made.parts}
+    assert {
+        key: (made.planned_within(part), part.held, made.surge_within(part))
+        for key, part in parts.items()
+        if key[1] != "healthagent"
+    } == {
+        ("role", "app"): (10, 1, 5),
+        ("role", "dbos"): (6, 1, 3),
+        ("database", "app"): (11, 2, 5),
+        ("database", "app_dbos_sys"): (6, 1, 3),
+    }
+    assert sum(made.declared_within(part) for part in made.parts if part.kind == "role") == 16
+    assert (made.planned, made.surge) == (17, 8), "of the server it is all one"
+
+
+def test_a_connection_limit_where_dbos_logs_in_bounds_the_replicas() -> None:
+    assert {limit.name for limit in with_dbos_apart(replica(1)).limits} == {
+        "dbos", "app", "app_dbos_sys",
+    }  # fmt: skip
+    two, three = (with_dbos_apart(*map(replica, range(1, n))) for n in (3, 4))
+    assert two.largest("app") == 1, "13 for the app's database: 5 each, the agent's, and a rollout"
+    lacking = three.lacking("app")
+    assert lacking is not None
+    assert (lacking[0].name, lacking[1]) == ("app", 8), "of four it lacks the most"
+    without_limit = replace(three, parts=tuple(p for p in three.parts if p.name != "app"))
+    assert without_limit.largest("app") == 2, "9 for DBOS's role: 3 each, and a rollout"
+
+
+def test_a_replica_without_a_declared_pool_counts_where_it_holds_something() -> None:
+    made = with_dbos_apart(replica(1, Pools()))
+    planned = {part.name: made.planned_within(part) for part in made.parts}
+    assert planned == {"app": 2, "app_dbos_sys": 1, "dbos": 1, "healthagent": 1}
+
+
 def test_a_role_that_holds_nothing_yet_has_its_part() -> None:
     made = budgeted([replace(replica(1), role="app")])
     assert made.parts[0] == Part("role", "app", held=0, agent=0, others=0)
