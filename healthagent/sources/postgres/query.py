@@ -41,13 +41,13 @@ WHERE backend_type = 'client backend'
    OR backend_type IS NULL AND usesysid IS NOT NULL AND datid IS NOT NULL
 """
 
-# reserved_connections came with PostgreSQL 16. A limit of -1 is none.
+# reserved_connections came with PostgreSQL 16. A limit of -1 is none, and none binds a superuser.
 LIMITS = """
 SELECT current_setting('max_connections')::int AS max_connections,
        current_setting('superuser_reserved_connections')::int AS superuser_reserved,
        coalesce(current_setting('reserved_connections', true)::int, 0) AS reserved,
        coalesce((SELECT json_object_agg(rolname, rolconnlimit)
-                 FROM pg_roles WHERE rolconnlimit >= 0), '{}') AS role_limits,
+                 FROM pg_roles WHERE rolconnlimit >= 0 AND NOT rolsuper), '{}') AS role_limits,
        coalesce((SELECT json_object_agg(datname, datconnlimit)
                  FROM pg_database WHERE datconnlimit >= 0), '{}') AS database_limits
 """

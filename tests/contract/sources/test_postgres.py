@@ -270,6 +270,21 @@ async def test_a_round_tells_what_the_server_allows(postgres: LocalPostgres) -> 
     assert 0 < seen.elapsed < PATIENCE
 
 
+async def test_the_connection_limit_of_a_superuser_is_none_since_postgres_keeps_it_not(
+    postgres: LocalPostgres,
+) -> None:
+    with superuser(postgres) as admin:
+        admin.execute("CREATE ROLE boss LOGIN SUPERUSER PASSWORD 'boss' CONNECTION LIMIT 1")
+        try:
+            boss = make_conninfo(postgres.dsn, user="boss", password="boss")
+            async with sourcing() as source:
+                with psycopg.connect(boss), psycopg.connect(boss):
+                    seen = await told(source, database(postgres))
+        finally:
+            admin.execute("DROP ROLE boss")
+    assert seen.limits.role_limits == {"app": 9, "full_up": 0}
+
+
 async def test_a_role_that_was_named_in_another_encoding_hides_no_other(
     postgres: LocalPostgres,
 ) -> None:
