@@ -148,7 +148,8 @@ def _own_want(sqlstate: str, message: str, user: str, ref: DatabaseRef) -> Unsee
         case "53300" if "for role" in message:
             return Unseen(
                 f"the agent's role {user!r} is at its CONNECTION LIMIT",
-                f"end its other sessions, or ALTER ROLE {user} CONNECTION LIMIT 3",
+                f"end its other sessions, or ALTER ROLE {user} CONNECTION LIMIT N, with 3 for each "
+                "database that it looks at",
                 "role_limit",
             )
     return None
@@ -164,9 +165,11 @@ def _kind(error: Exception, sqlstate: str, message: str) -> DatabaseError:
 
 
 def _message(error: Exception) -> str:
-    """The first line, in the server's own words: without where it was dialled and by whom."""
+    """The first line, in the server's own words: without where it was dialled and by whom. psycopg
+    begins with the last of a host's addresses: where only another had a server, that one's word."""
     lines = str(error).splitlines() or [type(error).__name__]
-    return lines[0].rpartition(" failed: ")[2].removeprefix("FATAL:").strip()
+    said = next((line for line in lines if "FATAL:" in line), lines[0])
+    return said.rpartition(" failed: ")[2].removeprefix("FATAL:").strip()
 
 
 def _find(meanings: Mapping[str, T], message: str) -> T | None:

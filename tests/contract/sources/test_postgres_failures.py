@@ -254,6 +254,28 @@ async def test_a_server_that_crashed_is_recovering_and_comes_back(postgres: Loca
             assert "recovering" in await states_until(source, database(postgres), "up")
 
 
+async def test_what_a_server_says_is_told_though_its_other_address_has_none(
+    postgres: LocalPostgres,
+) -> None:
+    """As on a dual-stack network, where Postgres listens by IPv4 alone."""
+    ref, names = DatabaseRef("db.invalid", postgres.port, "app"), ("127.0.0.1", "127.0.0.2")
+    login = Credentials(ROLE, WRONG_PASSWORD)
+    source = PostgresSource(lambda _: login, names=Names(lambda _: names))
+    async with contextlib.aclosing(source):
+        assert (await unseen(source, ref)).code == "password"
+        with full(postgres):
+            assert (await down(source, ref)).error == "exhausted"
+        postgres.stop()
+        assert (await down(source, ref)).error == "refused"
+
+
+async def test_at_its_limit_the_role_is_told_how_much_it_takes(postgres: LocalPostgres) -> None:
+    """Of several databases each takes a session."""
+    async with sourcing("full_up") as source:
+        seen = await unseen(source, database(postgres))
+    assert "with 3 for each database that it looks at" in seen.remedy
+
+
 async def test_a_frozen_server_times_out_by_the_deadline(postgres: LocalPostgres) -> None:
     async with sourcing() as source:
         await told(source, database(postgres))
