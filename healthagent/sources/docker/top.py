@@ -10,7 +10,7 @@ import asyncio
 import re
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import PurePath
 from typing import Any
 
@@ -46,6 +46,21 @@ class _Answer:
     fact: ProcessTree | Unseen
     cpu: Mapping[int, int]
 
+    def at_age(self, now: float) -> ProcessTree | Unseen:
+        """What was told, with the ages that its processes have by now. The age of a young replica
+        is compared with those of its connections, which are of now: to an answer of four seconds
+        ago all of them would be older than it, and so of the one before."""
+        if isinstance(self.fact, Unseen):
+            return self.fact
+        since = now - self.at
+        return replace(
+            self.fact,
+            processes=tuple(
+                each if each.age is None else replace(each, age=each.age + since)
+                for each in self.fact.processes
+            ),
+        )
+
 
 class DockerTop:
     """Asks ``GET /containers/ID/top``, at most every ``FRESH`` seconds and once at a time each.
@@ -74,9 +89,9 @@ class DockerTop:
         root = self._pid_of(target)
         if root is None:
             return Unseen("the pid of its first process is not known")
-        known = self._answers.get(target.id)
-        if known is not None and known.root == root and self._clock() - known.at < FRESH:
-            return known.fact
+        known, now = self._answers.get(target.id), self._clock()
+        if known is not None and known.root == root and now - known.at < FRESH:
+            return known.at_age(now)
         try:
             async with asyncio.timeout(timeout):
                 return await asyncio.shield(self._asked(target.id, root))

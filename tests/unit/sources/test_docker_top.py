@@ -149,3 +149,13 @@ async def test_that_the_process_is_in_no_answer_is_asked_again(top: Top) -> None
     assert await top.seen() == ()
     top.answers(APP)
     assert await top.seen() == (70,), "docker top answered for another life of the container"
+
+
+async def test_a_process_is_as_old_as_it_is_now_whenever_the_answer_was_given(top: Top) -> None:
+    top.answers(APP, CHILD)
+    await top.seen()
+    top.now += 4
+    tree = await top.look(TARGET, AMPLE)
+    assert isinstance(tree, ProcessTree)
+    assert [process.age for process in tree.processes] == [94.0, 93.0]
+    assert top.asked == 1, "by the answer of four seconds ago"
