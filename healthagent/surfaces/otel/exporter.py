@@ -6,7 +6,7 @@ import logging
 import threading
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from enum import Enum, auto
 from functools import partial
 
@@ -14,6 +14,7 @@ from opentelemetry.sdk._logs.export import LogRecordExporter, LogRecordExportRes
 from opentelemetry.sdk.metrics.export import MetricExporter, MetricExportResult
 
 from healthagent.core.action import Step
+from healthagent.core.masking import masked
 from healthagent.core.ports import Entry
 from healthagent.core.report import Report
 from healthagent.core.transition import Transition
@@ -54,7 +55,8 @@ class Reply(Enum):
 class OtelSurface:
     """Exports gauges each ``metric_interval``, and transitions and acts each ``log_delay`` seconds.
 
-    An exporter that is ``None`` is a signal that nobody wants.
+    An exporter that is ``None`` is a signal that nobody wants. None of ``secrets`` is told when one
+    of them fails.
     """
 
     def __init__(
@@ -63,6 +65,7 @@ class OtelSurface:
         logs: LogRecordExporter | None,
         metric_interval: float,
         log_delay: float,
+        secrets: Sequence[str] = (),
     ) -> None:
         self._metrics = metrics
         self._logs = logs
@@ -72,7 +75,7 @@ class OtelSurface:
         self._report: Report | None = None
         self._waiting: deque[Entry] = deque(maxlen=MOST_WAITING)
         self._at_once = MOST_AT_ONCE
-        self._collector = Collector()
+        self._collector = Collector(secrets)
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._run, name="otel", daemon=True)
         self._thread.start()
@@ -149,8 +152,9 @@ class Collector(logging.Handler):
     log, and their first words become the reason in the one warning.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, secrets: Sequence[str] = ()) -> None:
         super().__init__()
+        self._secrets = secrets
         self._silent: set[str] = set()
         self._words = ""
         self._refused = self._told_of_drops = False
@@ -171,7 +175,7 @@ class Collector(logging.Handler):
         self._hear(record.getMessage(), *args)
 
     def _hear(self, words: str, *about: object) -> None:
-        self._words = self._words or words
+        self._words = self._words or masked(words, self._secrets)
         self._refused = self._refused or any(map(refuses, (words, *about)))
 
     def ask(self, export: Callable[[], Result]) -> Reply:

@@ -3,61 +3,124 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Collection, Mapping
+import os
+from collections.abc import Collection, Iterator
+from contextlib import contextmanager
+from typing import Any
 
 from opentelemetry.sdk._logs.export import LogRecordExporter
 from opentelemetry.sdk.metrics.export import MetricExporter
+from opentelemetry.util.re import parse_env_headers
 
-PROTOCOLS = ("http/protobuf", "grpc")
+from healthagent.surfaces.otel import variables
+from healthagent.surfaces.otel.variables import Asked, Environ
+
+READ_HERE = ("_TIMEOUT", "_COMPRESSION")
+"""Variables that OpenTelemetry for Python reads in another way than the specification, which has
+milliseconds, and ``none`` as a compression for gRPC too."""
 
 _log = logging.getLogger(__name__)
 
 
 def exporters(
-    signals: Collection[str], environ: Mapping[str, str]
+    signals: Collection[str], environ: Environ
 ) -> tuple[MetricExporter | None, LogRecordExporter | None]:
-    """One exporter for each signal that is wanted. Endpoint, headers, certificates, compression
-    and timeout they read from the process' variables themselves."""
-    metrics = _metric_exporter(_protocol("metrics", environ)) if "metrics" in signals else None
-    logs = _log_exporter(_protocol("logs", environ)) if "logs" in signals else None
+    """One exporter for each signal that is wanted. Endpoint, headers and certificates they read
+    from the process' variables themselves, and raise whatever they raise over a wrong one."""
+    asked = {signal: variables.asked(signal, environ) for signal in sorted(signals)}
+    with _headers_untold():
+        for signal in asked:
+            _check_headers(signal, environ)
+        with _without(_not_theirs(environ)):
+            metrics = _metric_exporter(asked["metrics"]) if "metrics" in asked else None
+            logs = _log_exporter(asked["logs"]) if "logs" in asked else None
     return metrics, logs
 
 
-def _protocol(signal: str, environ: Mapping[str, str]) -> str:
-    """``http/protobuf`` is the specification's default, and what stands for one we cannot speak."""
-    own = environ.get(f"OTEL_EXPORTER_OTLP_{signal.upper()}_PROTOCOL", "").strip()
-    asked = own or environ.get("OTEL_EXPORTER_OTLP_PROTOCOL", "").strip() or PROTOCOLS[0]
-    if asked in PROTOCOLS:
-        return asked
-    _log.warning(
-        "OTLP protocol %r for %s is not spoken; write %s. Using %s",
-        asked,
-        signal,
-        " or ".join(PROTOCOLS),
-        PROTOCOLS[0],
-    )
-    return PROTOCOLS[0]
+def _not_theirs(environ: Environ) -> list[str]:
+    """Variables that the exporters are not to see: that are read here, or that are empty, and count
+    as unset, which they do not know of all of them."""
+    ours = [name for name in environ if name.startswith(variables.PREFIX)]
+    return [name for name in ours if name.endswith(READ_HERE) or not environ[name].strip()]
 
 
-def _metric_exporter(protocol: str) -> MetricExporter:
-    if protocol == "grpc":
+@contextmanager
+def _without(names: Collection[str]) -> Iterator[None]:
+    kept = {name: os.environ.pop(name) for name in names if name in os.environ}
+    try:
+        yield
+    finally:
+        os.environ.update(kept)
+
+
+@contextmanager
+def _headers_untold() -> Iterator[None]:
+    """While headers are read. OpenTelemetry logs one that it cannot read with its value, which is a
+    credential as a rule; the agent says the same without it."""
+    theirs = logging.getLogger("opentelemetry.util.re")
+    met: list[logging.LogRecord] = []
+
+    def withheld(record: logging.LogRecord) -> bool:
+        met.append(record)
+        return False
+
+    theirs.addFilter(withheld)
+    try:
+        yield
+    finally:
+        theirs.removeFilter(withheld)
+    if met:
+        _log.warning(
+            "a header in OTEL_EXPORTER_OTLP_HEADERS cannot be read and is left out; write "
+            "NAME=VALUE, with commas between, and percent-encode what else is in a value"
+        )
+
+
+def _check_headers(signal: str, environ: Environ) -> None:
+    """Raises ``ValueError`` where a header could not be sent: each attempt would fail, with an
+    error that quotes it."""
+    name, text = variables.of_exporter("HEADERS", signal, environ)
+    for value in parse_env_headers(text, liberal=True).values():
+        if not (value.isascii() and value.isprintable()):
+            raise ValueError(f"{name} has a line break, or a letter beyond ASCII, in a value")
+
+
+def _metric_exporter(asked: Asked) -> MetricExporter:
+    if asked.protocol == "grpc":
         from opentelemetry.exporter.otlp.proto.grpc.metric_exporter import (
             OTLPMetricExporter as OverGrpc,
         )
 
-        return OverGrpc()
+        return OverGrpc(**_for_grpc(asked))
     from opentelemetry.exporter.otlp.proto.http.metric_exporter import (
         OTLPMetricExporter as OverHttp,
     )
 
-    return OverHttp()
+    return OverHttp(**_for_http(asked))
 
 
-def _log_exporter(protocol: str) -> LogRecordExporter:
-    if protocol == "grpc":
+def _log_exporter(asked: Asked) -> LogRecordExporter:
+    if asked.protocol == "grpc":
         from opentelemetry.exporter.otlp.proto.grpc._log_exporter import OTLPLogExporter as OverGrpc
 
-        return OverGrpc()
+        return OverGrpc(**_for_grpc(asked))
     from opentelemetry.exporter.otlp.proto.http._log_exporter import OTLPLogExporter as OverHttp
 
-    return OverHttp()
+    return OverHttp(**_for_http(asked))
+
+
+def _for_grpc(asked: Asked) -> dict[str, Any]:
+    from grpc import Compression  # type: ignore[import-untyped]
+
+    compressions = {
+        "none": Compression.NoCompression,
+        "gzip": Compression.Gzip,
+        "deflate": Compression.Deflate,
+    }
+    return {"timeout": asked.timeout, "compression": compressions[asked.compression]}
+
+
+def _for_http(asked: Asked) -> dict[str, Any]:
+    from opentelemetry.exporter.otlp.proto.http import Compression
+
+    return {"timeout": asked.timeout, "compression": Compression(asked.compression)}

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import gzip
 import logging
+import os
 import socket
 import subprocess
 import sys
@@ -77,6 +79,8 @@ def over_http(receiver: Receiver, bound: socket.socket | None = None) -> Callabl
     class Handler(BaseHTTPRequestHandler):
         def do_POST(self) -> None:
             body = self.rfile.read(int(self.headers["Content-Length"]))
+            if self.headers["Content-Encoding"] == "gzip":
+                body = gzip.decompress(body)
             if self.path == "/v1/metrics":
                 metrics = metrics_service_pb2.ExportMetricsServiceRequest.FromString(body)
                 taken = receiver.take(receiver.metrics, metrics.resource_metrics)
@@ -144,7 +148,7 @@ def environ(monkeypatch: pytest.MonkeyPatch) -> Iterator[dict[str, str]]:
     given = Environment(monkeypatch)
     given["OTEL_METRIC_EXPORT_INTERVAL"] = "100"
     given["OTEL_BLRP_SCHEDULE_DELAY"] = "50"
-    given["OTEL_EXPORTER_OTLP_TIMEOUT"] = "1"
+    given["OTEL_EXPORTER_OTLP_TIMEOUT"] = "1000"
     yield given
 
 
@@ -332,7 +336,7 @@ def test_a_dead_collector_costs_one_warning_and_a_line_when_it_is_back(
     caplog.set_level(logging.DEBUG)
     receiver = Receiver()
     environ["OTEL_EXPORTER_OTLP_ENDPOINT"] = f"http://127.0.0.1:{silent.getsockname()[1]}"
-    environ["OTEL_EXPORTER_OTLP_TIMEOUT"] = "2"  # long enough for a second attempt
+    environ["OTEL_EXPORTER_OTLP_TIMEOUT"] = "2000"  # long enough for a second attempt
     well, sick = world.report(world.replica("app-1")), world.report(world.frozen("app-1"))
     with closing(from_environment()) as surface:
         surface.publish(sick, transitions(well, sick))
@@ -377,7 +381,7 @@ def test_a_collector_that_hangs_delays_neither_reports_nor_the_end(
     with socket.create_server(("127.0.0.1", 0)) as silent:
         environ["OTEL_EXPORTER_OTLP_ENDPOINT"] = f"http://127.0.0.1:{silent.getsockname()[1]}"
         environ["OTEL_EXPORTER_OTLP_PROTOCOL"] = protocol
-        environ["OTEL_EXPORTER_OTLP_TIMEOUT"] = "30"
+        environ["OTEL_EXPORTER_OTLP_TIMEOUT"] = "30000"
         surface = from_environment()
         surface.publish(sick, transitions(well, sick))
         silent.settimeout(SOON)
@@ -436,6 +440,87 @@ def test_a_variable_that_cannot_be_used_is_told_and_never_stops_the_agent(
     told = "\n".join(record.getMessage() for record in caplog.records)
     assert "'carrier-pigeon' for metrics is not spoken; write http/protobuf or grpc" in told
     assert "OTEL_METRIC_EXPORT_INTERVAL='often' cannot be read" in told
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "told"),
+    [
+        ("OTEL_EXPORTER_OTLP_COMPRESSION", "", ""),
+        ("OTEL_EXPORTER_OTLP_COMPRESSION", "none", ""),
+        ("OTEL_EXPORTER_OTLP_COMPRESSION", "gzip", ""),
+        ("OTEL_EXPORTER_OTLP_COMPRESSION", "zstd", "'zstd' cannot be read; write none or gzip"),
+        ("OTEL_EXPORTER_OTLP_METRICS_COMPRESSION", "", ""),
+        ("OTEL_EXPORTER_OTLP_TIMEOUT", "", ""),
+        ("OTEL_EXPORTER_OTLP_TIMEOUT", "10s", "'10s' cannot be read; write milliseconds"),
+        ("OTEL_EXPORTER_OTLP_METRICS_TIMEOUT", "0", "'0' cannot be read; write milliseconds"),
+        ("OTEL_EXPORTER_OTLP_METRICS_TIMEOUT", "", ""),
+        ("OTEL_EXPORTER_OTLP_INSECURE", "", ""),
+        ("OTEL_BLRP_SCHEDULE_DELAY", "9" * 5000, "cannot be read; write milliseconds"),
+    ],
+)
+def test_a_variable_that_is_empty_or_wrong_counts_as_unset(
+    receiver: Receiver,
+    environ: dict[str, str],
+    world: World,
+    caplog: pytest.LogCaptureFixture,
+    name: str,
+    value: str,
+    told: str,
+) -> None:
+    environ[name] = value
+    with closing(from_environment()) as surface:
+        surface.publish(world.report(world.replica("app-1")), ())
+        receiver.until(lambda: bool(receiver.metrics), "metrics")
+    assert os.environ[name] == value, "the process' variables are as they were"
+    words = {record.getMessage() for record in caplog.records}
+    assert (len(words) == 1) is bool(told), words
+    assert all(name in word and told in word for word in words)
+
+
+@pytest.mark.parametrize("protocol", ["http/protobuf", "grpc"])
+def test_a_timeout_is_in_milliseconds(
+    environ: dict[str, str], world: World, caplog: pytest.LogCaptureFixture, protocol: str
+) -> None:
+    environ["OTEL_EXPORTER_OTLP_PROTOCOL"] = protocol
+    environ["OTEL_EXPORTER_OTLP_TIMEOUT"] = "100"
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        environ["OTEL_EXPORTER_OTLP_ENDPOINT"] = f"http://127.0.0.1:{silent.getsockname()[1]}"
+        with closing(from_environment()) as surface:
+            surface.publish(world.report(world.replica("app-1")), ())
+            Heard(LOGGER).until(1)
+    assert "does not take metrics" in caplog.text
+
+
+@pytest.mark.parametrize("protocol", ["http/protobuf", "grpc"])
+def test_a_header_that_cannot_be_sent_is_told_without_its_value(
+    environ: dict[str, str], caplog: pytest.LogCaptureFixture, protocol: str
+) -> None:
+    """As what base64 prints has line breaks."""
+    environ["OTEL_EXPORTER_OTLP_ENDPOINT"] = "http://127.0.0.1:1"
+    environ["OTEL_EXPORTER_OTLP_PROTOCOL"] = protocol
+    environ["OTEL_EXPORTER_OTLP_HEADERS"] = "Authorization=Basic%20aHVudGVy%0AMjIyMjIy"
+    assert isinstance(from_environment(), NoTelemetry)
+    [told] = [record.getMessage() for record in caplog.records]
+    assert "OTEL_EXPORTER_OTLP_HEADERS has a line break" in told
+    assert "aHVudGVy" not in told
+
+
+@pytest.mark.parametrize(("protocol", "scheme"), [("http/protobuf", "htp"), ("grpc", "http")])
+def test_a_password_in_an_endpoint_is_not_told(
+    environ: dict[str, str],
+    world: World,
+    caplog: pytest.LogCaptureFixture,
+    protocol: str,
+    scheme: str,
+) -> None:
+    environ["OTEL_EXPORTER_OTLP_ENDPOINT"] = f"{scheme}://me:hunter2@127.0.0.1:1"
+    environ["OTEL_EXPORTER_OTLP_PROTOCOL"] = protocol
+    with closing(from_environment()) as surface:
+        surface.publish(world.report(world.replica("app-1")), ())
+        Heard(LOGGER).until(1)
+    assert "does not take metrics" in caplog.text
+    assert "127.0.0.1:1" in caplog.text
+    assert "hunter2" not in caplog.text
 
 
 @pytest.mark.parametrize("protocol", ["http/protobuf", "grpc"])
