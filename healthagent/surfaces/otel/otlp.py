@@ -28,6 +28,9 @@ def exporters(
     """One exporter for each signal that is wanted. Endpoint, headers and certificates they read
     from the process' variables themselves, and raise whatever they raise over a wrong one."""
     asked = {signal: variables.asked(signal, environ) for signal in sorted(signals)}
+    # gRPC's core writes a plain line to standard error for each handshake that fails, until told
+    # not to before it is imported; what it has to say is in its exceptions too.
+    os.environ.setdefault("GRPC_VERBOSITY", "NONE")
     with _headers_untold():
         for signal in asked:
             _check_headers(signal, environ)

@@ -536,6 +536,35 @@ def test_a_header_that_cannot_be_read_is_told_once_and_without_its_value(
     assert "hunter2" not in told
 
 
+WAITS_FOR_THE_WARNING = """
+import logging, threading
+from healthagent.core.report import Report
+from healthagent.surfaces.otel import from_environment
+
+told, handler = threading.Event(), logging.Handler()
+handler.emit = lambda _: told.set()
+logging.getLogger("healthagent").addHandler(handler)
+surface = from_environment()
+surface.publish(Report(0.0, settled=True), ())
+assert told.wait(15)
+surface.close()
+"""
+"""A program of its own: gRPC reads its variables once, as it is imported."""
+
+
+def test_grpc_writes_nothing_beside_the_agents_log(environ: dict[str, str]) -> None:
+    """As it would for each attempt at a collector that speaks no TLS."""
+    receiver = Receiver()
+    stop = over_http(receiver)
+    environ["OTEL_EXPORTER_OTLP_ENDPOINT"] = receiver.endpoint.replace("http:", "https:")
+    environ["OTEL_EXPORTER_OTLP_PROTOCOL"] = "grpc"
+    done = subprocess.run(
+        [sys.executable, "-c", WAITS_FOR_THE_WARNING], capture_output=True, text=True, check=True
+    )
+    stop()
+    assert done.stderr == ""
+
+
 def test_opentelemetry_is_not_even_imported_where_nobody_asks() -> None:
     program = (
         "import sys; from healthagent.surfaces import otel; otel.from_environment({}); "
