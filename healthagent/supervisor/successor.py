@@ -12,6 +12,7 @@ Shapes: https://docs.docker.com/reference/api/engine/version/v1.41/#operation/Co
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -26,8 +27,11 @@ COMPOSE_NUMBER = "com.docker.compose.container-number"
 _OF_THE_IMAGE = ("User", "WorkingDir", "StopSignal", "Shell", "ArgsEscaped", "OnBuild")
 """Settings that a container has from its image, or else of its own."""
 
-_NEVER = ("MacAddress", "Image", "Domainname")
+_NEVER = ("MacAddress", "Image")
 """Not carried over as they are; an address is drawn anew."""
+
+_ANONYMOUS = re.compile("[0-9a-f]{64}")
+"""How the Engine names a volume that nobody named."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,8 +72,7 @@ def creation(
     if number is not None and COMPOSE_NUMBER in labels:
         labels[COMPOSE_NUMBER] = str(number)
     config["Labels"] = labels
-    # A new replica beside the old gets volumes of its own, as another one of Compose's does.
-    host = dict(old["HostConfig"]) if name else _with_volumes(old)
+    host = _without_volumes(old, config) if name else _with_volumes(old)
     host.pop("ContainerIDFile", None)
     networks = _networks(old, name)
     primary = str(host.get("NetworkMode", ""))
@@ -90,12 +93,16 @@ def _config(old: Document, image: Document) -> dict[str, Any]:
             config.pop(key, None)
     if config.get("Hostname") == old["Id"][:12] or _shares_network(old):
         config.pop("Hostname", None)
+    if _shares_network(old):
+        config.pop("Domainname", None)
     if config.get("Entrypoint") == image.get("Entrypoint"):
         # A command beside an entrypoint of the container's own must stay: there the Engine takes
         # none from the image.
         config.pop("Entrypoint", None)
         if config.get("Cmd") == image.get("Cmd"):
             config.pop("Cmd", None)
+    elif config.get("Entrypoint") is None:
+        config["Entrypoint"] = []  # it was reset: nothing at all would ask for the image's
     for key in ("ExposedPorts", "Volumes"):
         config[key] = _own(config.get(key) or {}, image.get(key) or {})
     config["Labels"] = _own(config.get("Labels") or {}, image.get("Labels") or {})
@@ -145,6 +152,25 @@ def _with_volumes(old: Document) -> dict[str, Any]:
     if mounts:
         host["Mounts"] = mounts
     return host
+
+
+def _without_volumes(old: Document, config: dict[str, Any]) -> dict[str, Any]:
+    """The host's settings of a replica more, which gets anonymous volumes of its own, as another
+    one of Compose's does. The old one's have their names here once it was created in the place of
+    another, by Compose or by a roll."""
+    host = dict(old["HostConfig"])
+    binds = host.get("Binds") or ()
+    anonymous = [bind for bind in binds if _ANONYMOUS.fullmatch(bind.split(":")[0])]
+    config["Volumes"] |= {bind.split(":")[1]: {} for bind in anonymous}
+    host["Binds"] = [bind for bind in binds if bind not in anonymous] or None
+    if host.get("Mounts"):
+        host["Mounts"] = [_anonymous(mount) for mount in host["Mounts"]]
+    return host
+
+
+def _anonymous(mount: Mapping[str, Any]) -> dict[str, Any]:
+    theirs = mount.get("Type") == "volume" and _ANONYMOUS.fullmatch(mount.get("Source") or "")
+    return {key: value for key, value in mount.items() if not (theirs and key == "Source")}
 
 
 def _networks(old: Document, name: str | None) -> dict[str, dict[str, Any]]:

@@ -15,7 +15,7 @@ from healthagent.supervisor.fake import FakeRuntime
 from healthagent.supervisor.ports import Container, Image, Runtime
 from provision import owner
 from provision.engine import PROJECT, Engine
-from tests.containers import HEARS_SIGTERM, IMAGE, ON_THE_HOST, Containers, containers
+from tests.containers import HEARS_SIGTERM, IMAGE, ON_THE_HOST, SLEEP, Containers, containers
 
 NOBODY = "0" * 64
 
@@ -250,6 +250,41 @@ async def test_a_successor_has_all_that_the_old_one_had(boxes: Containers) -> No
     for key in told:
         assert after["HostConfig"][key] == before["HostConfig"][key], key
     assert after["Config"]["Hostname"] == new[:12]
+
+
+async def test_what_the_old_one_had_not_from_its_image_its_successor_has_not(
+    boxes: Containers,
+) -> None:
+    entered = _derived(boxes, "entered", 'ENTRYPOINT ["/bin/dash", "-c"]')
+    id_ = boxes.docker(
+        "run", "--detach", "--label", f"{PROJECT}={boxes.project}",
+        "--entrypoint", "", "--hostname", "shop", "--domainname", "example.com",
+        entered, *SLEEP,
+    )  # fmt: skip
+    runtime = DockerRuntime(boxes.engine.host)
+    await runtime.stop(id_, 0)
+    after = boxes.engine.inspect(await runtime.replace(id_, Plan(variables={"A": "1"})))
+    assert (after["Path"], after["Args"]) == (SLEEP[0], [*SLEEP[1:]]), "its entrypoint was reset"
+    assert (after["Config"]["Hostname"], after["Config"]["Domainname"]) == ("shop", "example.com")
+
+
+async def test_one_more_has_anonymous_volumes_of_its_own(boxes: Containers) -> None:
+    """Beside a successor too, to which those of the old one were handed on by name."""
+    name = owner.new_name("volumes")
+    mount = "--mount type=volume,dst=/mounted"
+    id_ = boxes.run(options=f"--name {name} --volume /data {mount} --volume {name}:/shared")
+    runtime = DockerRuntime(boxes.engine.host)
+    await runtime.stop(id_, 0)
+    id_ = await runtime.replace(id_, Plan(variables={"A": "1"}))
+    its = _volumes(boxes.engine.inspect(id_))
+    more = await runtime.add(id_, f"{name}-2", 2, Plan())
+    others = _volumes(boxes.engine.inspect(more))
+    assert its.keys() == others.keys() == {"/data", "/mounted", "/shared"}
+    assert [where for where in its if its[where] == others[where]] == ["/shared"]
+    await runtime.remove(more)
+    boxes.engine.remove(id_)
+    for volume in its.values():
+        boxes.engine.remove_volume(volume)
 
 
 async def test_what_came_from_the_old_image_does_not_outlive_it(boxes: Containers) -> None:
