@@ -10,6 +10,7 @@ import asyncio
 import math
 from collections.abc import Callable, Mapping
 from contextlib import suppress
+from dataclasses import replace
 from typing import Any, TypeVar, cast
 
 from docker.errors import APIError, ImageNotFound, NotFound
@@ -18,6 +19,7 @@ from healthagent.aside import aside
 from healthagent.core.action import Plan
 from healthagent.docker_api import FAULTS, connect, explained, words
 from healthagent.errors import ActionError, Unanswered
+from healthagent.supervisor import given
 from healthagent.supervisor.ports import Container, Image
 from healthagent.supervisor.successor import Creation, Document, creation, image_of
 
@@ -86,7 +88,7 @@ class DockerRuntime:
         def add(engine: Api) -> str:
             old = _inspected(engine, id_)
             asked = _asked(engine, old, plan, name=name, number=number)
-            return _create(engine, asked, name)
+            return _create(engine, old, asked, name)
 
         return await self._do(f"create {name}", add)
 
@@ -147,7 +149,7 @@ def _replace(engine: Api, id_: str, plan: Plan) -> str:
     for sure. Where the old one does not go it may be half gone, so both stay as they are."""
     old = _inspected(engine, id_)
     name = old["Name"].lstrip("/")
-    new = _create(engine, _asked(engine, old, plan), _meanwhile(id_, name))
+    new = _create(engine, old, _asked(engine, old, plan), _meanwhile(id_, name))
     engine.remove_container(id_)
     engine.rename(new, name)
     return new
@@ -199,24 +201,29 @@ def _asked(
     name: str | None = None,
     number: int | None = None,
 ) -> Creation:
-    reference = image_of(old, plan)
-    new_image = engine.inspect_image(reference)
-    if plan.image is None and new_image["Id"] != old["Image"]:
-        # The tag has moved on meanwhile: what is not asked to change stays what it is.
-        plan = Plan(old["Image"], plan.variables, plan.labels, plan.surge)
-        new_image = engine.inspect_image(old["Image"])
-    try:
-        image = engine.inspect_image(old["Image"])
-    except ImageNotFound:
-        image = {}  # removed by force: its settings can no longer be told from the container's
+    now = _known_image(engine, image_of(old, plan))
+    if plan.image is None and (now is None or now["Id"] != old["Image"]):
+        # The tag has moved on meanwhile, or is gone: what is not asked to change stays what it is.
+        plan = replace(plan, image=old["Image"])
+    new_image = engine.inspect_image(image_of(old, plan))
+    # Of one that was removed by force the settings can no longer be told from the container's.
+    image = _known_image(engine, old["Image"]) or {}
     return creation(old, image, new_image, plan, name=name, number=number)
 
 
-def _create(engine: Api, asked: Creation, name: str) -> str:
+def _known_image(engine: Api, reference: str) -> Document | None:
+    try:
+        return cast("Document", engine.inspect_image(reference))
+    except ImageNotFound:
+        return None
+
+
+def _create(engine: Api, old: Document, asked: Creation, name: str) -> str:
     new = str(engine.create_container_from_config(asked.body, name)["Id"])
     try:
         for network, endpoint in asked.networks.items():
             _connect(engine, new, network, endpoint)
+        given.hand_on(engine, old, new)
     except FAULTS:
         engine.remove_container(new, v=True)
         raise
@@ -283,9 +290,4 @@ def _missing(engine: Api, image: str, files: tuple[str, ...]) -> tuple[str, ...]
 
 
 def _has(engine: Api, id_: str, file: str) -> bool:
-    url = f"{engine.base_url}/v{engine.api_version}/containers/{id_}/archive"
-    found = engine.head(url, params={"path": file}, timeout=WITHIN)
-    if found.status_code == 404:
-        return False
-    found.raise_for_status()
-    return True
+    return given.stat(engine, id_, file) is not None

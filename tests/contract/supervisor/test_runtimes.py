@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -15,9 +16,23 @@ from healthagent.supervisor.fake import FakeRuntime
 from healthagent.supervisor.ports import Container, Image, Runtime
 from provision import owner
 from provision.engine import PROJECT, Engine
+from provision.errors import CommandFailed
 from tests.containers import HEARS_SIGTERM, IMAGE, ON_THE_HOST, SLEEP, Containers, containers
 
 NOBODY = "0" * 64
+
+WRITTEN_INTO = f"""
+services:
+  app:
+    image: {IMAGE}
+    pull_policy: never
+    command: {" ".join(SLEEP)}
+    network_mode: none
+    secrets: [{{source: word, mode: 0400}}]
+    configs: [{{source: line, target: /deep/er}}]
+secrets: {{word: {{environment: WORD}}}}
+configs: {{line: {{content: sesame}}}}
+"""
 
 
 @dataclass(slots=True)
@@ -252,6 +267,26 @@ async def test_a_successor_has_all_that_the_old_one_had(boxes: Containers) -> No
     assert after["Config"]["Hostname"] == new[:12]
 
 
+async def test_a_successor_has_what_compose_wrote_into_the_old_one(
+    boxes: Containers, tmp_path: Path
+) -> None:
+    """A secret of a variable and an inline config are in no mount: Compose copies them in."""
+    file = tmp_path / "compose.yaml"
+    file.write_text(WRITTEN_INTO)
+    (tmp_path / ".env").write_text("WORD=open")
+    boxes.engine.compose("--project-name", boxes.project, "--file", file, "up", "--detach")
+    id_ = boxes.engine.inspect(f"{boxes.project}-app-1")["Id"]
+    boxes.docker("exec", id_, "/bin/dash", "-c", "echo mine > /own")
+    runtime = DockerRuntime(boxes.engine.host)
+    for life in ("the next", "and the one after"):
+        await runtime.stop(id_, 0)
+        id_ = await runtime.replace(id_, Plan(variables={"LIFE": life}))
+        assert _held(boxes, id_, "/run/secrets/word", tmp_path) == ("0400", "open"), life
+        assert _held(boxes, id_, "/deep/er", tmp_path) == ("0444", "sesame"), life
+        with pytest.raises(CommandFailed):
+            _held(boxes, id_, "/own", tmp_path)
+
+
 async def test_what_the_old_one_had_not_from_its_image_its_successor_has_not(
     boxes: Containers,
 ) -> None:
@@ -322,6 +357,22 @@ async def test_a_tag_that_moved_on_is_not_followed_unasked(boxes: Containers) ->
     assert boxes.engine.inspect(moved)["Image"] != before
 
 
+async def test_a_tag_that_is_gone_is_not_missed(boxes: Containers) -> None:
+    """As after ``docker rmi`` of a tag, or a prune: what runs has its image still."""
+    tag = f"{_images(boxes)}:going"
+    boxes.docker("tag", IMAGE, tag)
+    id_ = boxes.docker(
+        "run", "--detach", "--label", f"{PROJECT}={boxes.project}", tag,
+        *SLEEP,
+    )  # fmt: skip
+    before = boxes.engine.inspect(id_)["Image"]
+    boxes.docker("rmi", tag)
+    runtime = DockerRuntime(boxes.engine.host)
+    await runtime.stop(id_, 0)
+    same = await runtime.replace(id_, Plan(variables={"B": "1"}))
+    assert boxes.engine.inspect(same)["Image"] == before
+
+
 def _images(boxes: Containers) -> str:
     """The name of all images that this run makes."""
     return f"healthagent/test-{boxes.project}"
@@ -351,6 +402,14 @@ def _aliases(document: dict[str, Any]) -> dict[str, set[str]]:
         name: set(attached["Aliases"] or ()) - {document["Id"][:12]}
         for name, attached in networks.items()
     }
+
+
+def _held(boxes: Containers, id_: str, path: str, folder: Path) -> tuple[str, str]:
+    """The mode and the content of a file in a container, whether that runs or not."""
+    copy = folder / "copy"
+    copy.unlink(missing_ok=True)
+    boxes.docker("cp", "--archive", f"{id_}:{path}", str(copy))
+    return f"{copy.stat().st_mode & 0o7777:04o}", copy.read_text()
 
 
 def _volumes(document: dict[str, Any]) -> dict[str, str]:

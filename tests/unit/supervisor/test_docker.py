@@ -53,6 +53,9 @@ class Engine:
         self.put(new, name, body["Image"])
         return {"Id": new}
 
+    def diff(self, id_: str) -> None:
+        """What Docker's API answers of a container in which no file has changed."""
+
     def remove_container(self, id_: str, v: bool = False) -> None:
         self._fail("remove")
         del self.containers[self._known(id_)["Id"]]
