@@ -47,12 +47,13 @@ def from_environment(environ: Environ = os.environ) -> Telemetry:
     signals = variables.signals(environ)
     if not signals:
         return NoTelemetry()
-    from healthagent.surfaces.otel.exporter import OtelSurface
+    from healthagent.surfaces.otel.exporter import Collector, OtelSurface
     from healthagent.surfaces.otel.otlp import exporters
 
     secrets = variables.secrets(environ)
+    collector = Collector(secrets)
     try:
-        metrics, logs = exporters(signals, environ)
+        metrics, logs = exporters(signals, environ, collector.answered)
     except Exception as error:  # the exporters have no word in common for a variable that is wrong
         why = masked(str(error), secrets)
         _log.warning("no telemetry: an OTEL_EXPORTER_OTLP_* variable cannot be used: %s", why)
@@ -60,7 +61,7 @@ def from_environment(environ: Environ = os.environ) -> Telemetry:
     return OtelSurface(
         metrics,
         logs,
+        collector,
         metric_interval=variables.seconds("OTEL_METRIC_EXPORT_INTERVAL", 60_000, environ),
         log_delay=variables.seconds("OTEL_BLRP_SCHEDULE_DELAY", 1_000, environ),
-        secrets=secrets,
     )

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import logging
+import re
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from enum import Enum, auto
 from functools import partial
+from typing import Protocol
 
 from opentelemetry.sdk._logs.export import LogRecordExporter, LogRecordExportResult
 from opentelemetry.sdk.metrics.export import MetricExporter, MetricExportResult
@@ -41,7 +43,21 @@ TOO_LARGE = ("larger than max", "exceeds max_request_size")
 """What gRPC says of such a message, whose status is that of a collector that is busy, and what the
 exporter over HTTP says."""
 
+OVERLOADED = (429, 503)
+"""Statuses of HTTP with which a collector may name the seconds until it may be asked again."""
+
+LONGEST_REST = 300.0
+"""Seconds after which it is asked all the same."""
+
 _log = logging.getLogger(__name__)
+
+
+class Answer(Protocol):
+    """As much of a requests.Response as is looked at."""
+
+    status_code: int
+    reason: str
+    headers: Mapping[str, str]
 
 
 class Reply(Enum):
@@ -55,17 +71,16 @@ class Reply(Enum):
 class OtelSurface:
     """Exports gauges each ``metric_interval``, and transitions and acts each ``log_delay`` seconds.
 
-    An exporter that is ``None`` is a signal that nobody wants. None of ``secrets`` is told when one
-    of them fails.
+    An exporter that is ``None`` is a signal that nobody wants.
     """
 
     def __init__(
         self,
         metrics: MetricExporter | None,
         logs: LogRecordExporter | None,
+        collector: Collector,
         metric_interval: float,
         log_delay: float,
-        secrets: Sequence[str] = (),
     ) -> None:
         self._metrics = metrics
         self._logs = logs
@@ -75,7 +90,8 @@ class OtelSurface:
         self._report: Report | None = None
         self._waiting: deque[Entry] = deque(maxlen=MOST_WAITING)
         self._at_once = MOST_AT_ONCE
-        self._collector = Collector(secrets)
+        self._collector = collector
+        collector.attend()
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._run, name="otel", daemon=True)
         self._thread.start()
@@ -106,7 +122,7 @@ class OtelSurface:
     def _export(self) -> None:
         pause = min(self._log_delay, self._metric_interval)
         due = time.monotonic() + self._metric_interval
-        while not self._stopping.wait(pause):
+        while not self._stopping.wait(max(pause, self._collector.rests_for)):
             self._send_logs()
             if time.monotonic() >= due:
                 due = time.monotonic() + self._metric_interval
@@ -149,7 +165,9 @@ class Collector(logging.Handler):
     """Whether the collector answers: one warning when it stops to, one line when it is back.
 
     OpenTelemetry's exporters log each failed attempt by themselves. They are kept from the agent's
-    log, and their first words become the reason in the one warning.
+    log, and their first words become the reason in the one warning. What is answered over HTTP
+    :meth:`answered` hears first: they tell no status where they are to wait too long for a further
+    attempt, nor for how long. None of ``secrets`` is told.
     """
 
     def __init__(self, secrets: Sequence[str] = ()) -> None:
@@ -158,8 +176,13 @@ class Collector(logging.Handler):
         self._silent: set[str] = set()
         self._words = ""
         self._refused = self._told_of_drops = False
+        self._rests_until = 0.0
         self._theirs = logging.getLogger("opentelemetry")
-        self._propagate, self._theirs.propagate = self._theirs.propagate, False
+        self._propagate = self._theirs.propagate
+
+    def attend(self) -> None:
+        """Hear what the exporters log from here on, until closed."""
+        self._theirs.propagate = False
         self._theirs.addHandler(self)
         for name in list(logging.root.manager.loggerDict):
             if name.startswith(f"{self._theirs.name}."):
@@ -169,6 +192,20 @@ class Collector(logging.Handler):
     @property
     def answers(self) -> bool:
         return not self._silent
+
+    @property
+    def rests_for(self) -> float:
+        """Seconds for which it has asked to be left alone."""
+        return self._rests_until - time.monotonic()
+
+    def answered(self, response: Answer, **_options: object) -> None:
+        """Hear an answer over HTTP: a hook of requests."""
+        if response.status_code < 400:
+            return
+        self._hear(f"{response.status_code} {response.reason}", response.status_code)
+        after = response.headers.get("Retry-After", "")
+        if response.status_code in OVERLOADED and re.fullmatch("[0-9]{1,9}", after):
+            self._rests_until = time.monotonic() + min(int(after), LONGEST_REST)
 
     def emit(self, record: logging.LogRecord) -> None:
         args = record.args if isinstance(record.args, tuple) else ()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Collection, Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -23,10 +23,11 @@ _log = logging.getLogger(__name__)
 
 
 def exporters(
-    signals: Collection[str], environ: Environ
+    signals: Collection[str], environ: Environ, answered: Callable[..., None]
 ) -> tuple[MetricExporter | None, LogRecordExporter | None]:
     """One exporter for each signal that is wanted. Endpoint, headers and certificates they read
-    from the process' variables themselves, and raise whatever they raise over a wrong one."""
+    from the process' variables themselves, and raise whatever they raise over a wrong one.
+    ``answered`` is a hook of requests for each answer over HTTP."""
     asked = {signal: variables.asked(signal, environ) for signal in sorted(signals)}
     # gRPC's core writes a plain line to standard error for each handshake that fails, until told
     # not to before it is imported; what it has to say is in its exceptions too.
@@ -35,8 +36,8 @@ def exporters(
         for signal in asked:
             _check_headers(signal, environ)
         with _without(_not_theirs(environ)):
-            metrics = _metric_exporter(asked["metrics"]) if "metrics" in asked else None
-            logs = _log_exporter(asked["logs"]) if "logs" in asked else None
+            metrics = _metric_exporter(asked["metrics"], answered) if "metrics" in asked else None
+            logs = _log_exporter(asked["logs"], answered) if "logs" in asked else None
     return metrics, logs
 
 
@@ -88,7 +89,7 @@ def _check_headers(signal: str, environ: Environ) -> None:
             raise ValueError(f"{name} has a line break, or a letter beyond ASCII, in a value")
 
 
-def _metric_exporter(asked: Asked) -> MetricExporter:
+def _metric_exporter(asked: Asked, answered: Callable[..., None]) -> MetricExporter:
     if asked.protocol == "grpc":
         from opentelemetry.exporter.otlp.proto.grpc.metric_exporter import (
             OTLPMetricExporter as OverGrpc,
@@ -99,17 +100,17 @@ def _metric_exporter(asked: Asked) -> MetricExporter:
         OTLPMetricExporter as OverHttp,
     )
 
-    return OverHttp(**_for_http(asked))
+    return OverHttp(**_for_http(asked, answered))
 
 
-def _log_exporter(asked: Asked) -> LogRecordExporter:
+def _log_exporter(asked: Asked, answered: Callable[..., None]) -> LogRecordExporter:
     if asked.protocol == "grpc":
         from opentelemetry.exporter.otlp.proto.grpc._log_exporter import OTLPLogExporter as OverGrpc
 
         return OverGrpc(**_for_grpc(asked))
     from opentelemetry.exporter.otlp.proto.http._log_exporter import OTLPLogExporter as OverHttp
 
-    return OverHttp(**_for_http(asked))
+    return OverHttp(**_for_http(asked, answered))
 
 
 def _for_grpc(asked: Asked) -> dict[str, Any]:
@@ -123,7 +124,11 @@ def _for_grpc(asked: Asked) -> dict[str, Any]:
     return {"timeout": asked.timeout, "compression": compressions[asked.compression]}
 
 
-def _for_http(asked: Asked) -> dict[str, Any]:
+def _for_http(asked: Asked, answered: Callable[..., None]) -> dict[str, Any]:
     from opentelemetry.exporter.otlp.proto.http import Compression
+    from requests import Session
 
-    return {"timeout": asked.timeout, "compression": Compression(asked.compression)}
+    session = Session()
+    session.hooks["response"].append(answered)
+    compression = Compression(asked.compression)
+    return {"timeout": asked.timeout, "compression": compression, "session": session}

@@ -38,18 +38,22 @@ LOGGER = "healthagent.surfaces.otel.exporter"
 @dataclass
 class Receiver:
     """A collector that remembers what it was sent. While ``refusing``, it takes nothing, and never
-    a request that holds ``unwanted``."""
+    a request that holds ``unwanted``. While it ``rests``, it asks for so many seconds of that."""
 
     endpoint: str = ""
     refusing: bool = False
     unwanted: str = ""
+    rests: int = 0
+    asked: int = 0
     metrics: list[Any] = field(default_factory=list)
     logs: list[Any] = field(default_factory=list)
     came: threading.Condition = field(default_factory=threading.Condition)
 
     def take(self, kept: list[Any], resources: Any) -> bool:
         with self.came:
-            taken = not (self.refusing or (self.unwanted and self.unwanted in str(resources)))
+            self.asked += 1
+            unwanted = self.unwanted and self.unwanted in str(resources)
+            taken = not (self.rests or self.refusing or unwanted)
             if taken:
                 kept.extend(resources)
             self.came.notify_all()
@@ -87,7 +91,9 @@ def over_http(receiver: Receiver, bound: socket.socket | None = None) -> Callabl
             else:
                 logs = logs_service_pb2.ExportLogsServiceRequest.FromString(body)
                 taken = receiver.take(receiver.logs, logs.resource_logs)
-            self.send_response(200 if taken else 400)
+            self.send_response(200 if taken else 429 if receiver.rests else 400)
+            if receiver.rests:
+                self.send_header("Retry-After", str(receiver.rests))
             self.send_header("Content-Length", "0")
             self.end_headers()
 
@@ -367,6 +373,27 @@ def test_a_collector_that_refuses_is_told_with_its_own_words(
     [warning] = [r.getMessage() for r in caplog.records if r.name == LOGGER]
     assert "400" in warning
     assert "look at OTEL_EXPORTER_OTLP_ENDPOINT" in warning
+
+
+def test_a_collector_that_asks_to_be_left_alone_is_told_of_and_left_alone(
+    environ: dict[str, str], world: World, caplog: pytest.LogCaptureFixture
+) -> None:
+    receiver = Receiver(rests=2)
+    stop = over_http(receiver)
+    environ["OTEL_EXPORTER_OTLP_ENDPOINT"] = receiver.endpoint
+    environ["OTEL_METRICS_EXPORTER"] = "none"
+    well, sick = world.report(world.replica("app-1")), world.report(world.frozen("app-1"))
+    with closing(from_environment()) as surface:
+        surface.publish(sick, transitions(well, sick))
+        Heard(LOGGER).until(1)
+        refused_at, asked, receiver.rests = time.monotonic(), receiver.asked, 0
+        receiver.until(lambda: len(receiver.changes()) == 3, "all that waited for the collector")
+        came = time.monotonic()
+    stop()
+    assert came - refused_at > 1.5, "it asked for two seconds of rest"
+    assert (asked, receiver.asked) == (1, 2)
+    [warning] = [r.getMessage() for r in caplog.records if r.name == LOGGER]
+    assert "does not take logs (429 Too Many Requests)" in warning
 
 
 @pytest.mark.parametrize("protocol", ["http/protobuf", "grpc"])
