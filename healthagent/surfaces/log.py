@@ -1,6 +1,7 @@
 """JSON lines on stdout: the agent's own words, every transition, and every notice.
 
-All of it goes through the standard ``logging``, so that one handler writes and one level filters.
+All of it goes through the standard ``logging``, so that one handler writes and one level filters;
+so does what Python itself would write to stderr, as plain text of many lines.
 A thread does the writing: a reader of stdout that stops reading, or goes away, or a full disk,
 costs lines and never a delay or a traceback.
 """
@@ -12,6 +13,7 @@ import json
 import logging
 import os
 import queue
+import sys
 import threading
 from typing import Any
 
@@ -32,6 +34,7 @@ NOBODY = frozenset({errno.EPIPE, errno.EBADF})
 """Errors of a write after which none can succeed: the reader is gone, or the descriptor."""
 
 _log = logging.getLogger("healthagent.transitions")
+_fault = logging.getLogger("healthagent.faults")
 
 
 class LogSurface:
@@ -50,7 +53,8 @@ class LogSurface:
 def setup(level: str | int = "info", fd: int = 1) -> logging.Handler:
     """Send all of ``logging`` as JSON lines to a file descriptor; stdout, unless told otherwise.
 
-    It replaces the handlers that stand. Python closes the returned handler at exit by itself;
+    It replaces the handlers that stand, and the hooks by which Python tells of warnings and of what
+    was raised where nobody catches it. Python closes the returned handler at exit by itself;
     whoever wants the last lines earlier may close it. Raises ``ValueError`` for an unknown level.
     """
     handler = LineHandler(fd)
@@ -59,7 +63,20 @@ def setup(level: str | int = "info", fd: int = 1) -> logging.Handler:
         level=level.upper() if isinstance(level, str) else level, handlers=[handler], force=True
     )
     logging.raiseExceptions = False
+    logging.captureWarnings(True)
+    threading.excepthook = _tell_of_thread
+    sys.unraisablehook = _tell_of_unraisable
     return handler
+
+
+def _tell_of_thread(ended: threading.ExceptHookArgs) -> None:
+    name = ended.thread.name if ended.thread else "that is gone"
+    _fault.error("the thread %s ended with a fault", name, exc_info=ended.exc_value)
+
+
+def _tell_of_unraisable(ignored: sys.UnraisableHookArgs) -> None:
+    about = ignored.err_msg or "a fault was ignored in"
+    _fault.error("%s %r", about, ignored.object, exc_info=ignored.exc_value)
 
 
 class JsonFormatter(logging.Formatter):
@@ -96,7 +113,10 @@ class LineHandler(logging.Handler):
         self._thread.start()
 
     def emit(self, record: logging.LogRecord) -> None:
-        line = self.format(record).encode() + b"\n"
+        try:
+            line = self.format(record).encode() + b"\n"
+        except Exception as error:  # its words do not fit, or a value of it cannot be told
+            line = self.format(_instead(record, error)).encode() + b"\n"
         try:
             self._lines.put_nowait(line)
         except queue.Full:
@@ -144,7 +164,16 @@ class LineHandler(logging.Handler):
 
     def _confession(self, lost: int) -> bytes:
         message = f"{lost} lines were dropped: standard output did not take them"
-        record = logging.makeLogRecord(
-            {"name": __name__, "levelno": logging.WARNING, "levelname": "WARNING", "msg": message}
-        )
-        return self.format(record).encode() + b"\n"
+        return self.format(_warning(__name__, message)).encode() + b"\n"
+
+
+def _instead(record: logging.LogRecord, error: Exception) -> logging.LogRecord:
+    """What is told of a record that cannot be."""
+    where = f"{record.pathname}:{record.lineno}"
+    return _warning(record.name, f"a line from {where} cannot be written: {type(error).__name__}")
+
+
+def _warning(name: str, message: str) -> logging.LogRecord:
+    return logging.makeLogRecord(
+        {"name": name, "levelno": logging.WARNING, "levelname": "WARNING", "msg": message}
+    )

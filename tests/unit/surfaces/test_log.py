@@ -6,6 +6,9 @@ import errno
 import json
 import logging
 import os
+import sys
+import threading
+import warnings
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -26,7 +29,10 @@ def restored() -> Iterator[None]:
     """The logging that pytest set up, back again after a test."""
     root = logging.getLogger()
     handlers, level, raising = root.handlers[:], root.level, logging.raiseExceptions
+    hooks = threading.excepthook, sys.unraisablehook
     yield
+    logging.captureWarnings(False)
+    threading.excepthook, sys.unraisablehook = hooks
     root.handlers[:] = handlers
     root.setLevel(level)
     logging.raiseExceptions = raising
@@ -98,6 +104,58 @@ def test_what_orjson_refuses_is_written_all_the_same(lines: Lines) -> None:
     logging.getLogger("x").warning("a file called %s", "\udcff", extra={"fields": {"n": 1 << 70}})
     [line] = lines()
     assert line["n"] == 1 << 70
+
+
+class Untold:
+    """What has no words."""
+
+    def __str__(self) -> str:
+        raise RuntimeError("none")
+
+    __repr__ = __str__
+
+
+@pytest.mark.parametrize(
+    ("message", "args", "fields"),
+    [
+        ("%d items", ("many",), {}),
+        ("%s", (Untold(),), {}),
+        ("odd", (), {"what": Untold()}),
+        ("odd", (), {("a", "b"): 1}),
+    ],
+    ids=["words that do not fit", "no words", "a value without words", "a name that is none"],
+)
+def test_a_line_that_cannot_be_written_is_told_of_and_never_raised(
+    lines: Lines, message: str, args: tuple[Any, ...], fields: dict[Any, Any]
+) -> None:
+    logging.getLogger("theirs").info(message, *args, extra={"fields": fields})
+    [line] = lines()
+    assert (line["logger"], line["level"]) == ("theirs", "warning")
+    assert "test_log.py" in line["message"]
+
+
+def test_what_python_would_write_by_itself_is_a_line_as_well(
+    lines: Lines, capfd: pytest.CaptureFixture[str]
+) -> None:
+    def fail() -> None:
+        raise ValueError("odd\nnews")
+
+    class Careless:
+        def __del__(self) -> None:
+            raise ValueError("in passing")
+
+    warnings.warn("old ways", RuntimeWarning, stacklevel=1)
+    thread = threading.Thread(target=fail, name="poor")
+    thread.start()
+    thread.join()
+    Careless()
+    warned, ended, ignored = lines()
+    assert "RuntimeWarning: old ways" in warned["message"]
+    assert ended["message"] == "the thread poor ended with a fault"
+    assert ended["exception"].endswith("ValueError: odd\nnews")
+    assert "Careless.__del__" in ignored["message"]
+    assert ignored["exception"].endswith("ValueError: in passing")
+    assert capfd.readouterr() == ("", "")
 
 
 def test_a_level_hides_what_is_below_it(restored: None) -> None:
