@@ -170,6 +170,9 @@ async def _body(request: web.Request, shape: type[Body]) -> Body:
         )
         taken = f"the body takes {', '.join(shape.model_fields)}"
         raise Problem(HTTPStatus.BAD_REQUEST, "; ".join((*faults, taken))) from None
+    except web.RequestPayloadError:
+        detail = "the body is not packed as its Content-Encoding says; send it as it is"
+        raise Problem(HTTPStatus.BAD_REQUEST, detail) from None
 
 
 def _wrong(fault: ErrorDetails) -> str:

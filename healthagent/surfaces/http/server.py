@@ -41,8 +41,10 @@ web_response.SERVER_SOFTWARE = "healthagent"  # type: ignore[attr-defined]
 
 
 def _is_fault(record: logging.LogRecord) -> bool:
-    """Whether it is the agent's: what a port scan or a TLS hello brings about is not."""
-    return not (record.exc_info and isinstance(record.exc_info[1], HttpProcessingError))
+    """Whether it is the agent's: what a port scan or a TLS hello brings about is not, nor a body
+    that is not packed as its header says."""
+    theirs = (HttpProcessingError, web.RequestPayloadError)
+    return not (record.exc_info and isinstance(record.exc_info[1], theirs))
 
 
 server_logger.addFilter(_is_fault)

@@ -43,7 +43,7 @@ async def answer(
     400 for a query that cannot be read, and 503 where too many readers follow.
     """
     wanted = _wanted(request)
-    follows = request.query.get("follow") != "false"
+    follows = _follows(request)
     with _place(places) if follows else nullcontext(), feed.subscribe() as subscription:
         past, newest = _past(request, feed, wanted), feed.newest
         response = web.StreamResponse(headers=headers)
@@ -112,6 +112,13 @@ def _place(places: Places) -> Iterator[None]:
 def _wanted(request: web.Request) -> Wanted:
     query = request.query
     return Wanted(frozenset(query.getall("target", [])), frozenset(query.getall("service", [])))
+
+
+def _follows(request: web.Request) -> bool:
+    text = request.query.get("follow", "true")
+    if text not in ("true", "false"):
+        raise Problem(HTTPStatus.BAD_REQUEST, f"follow={text!r}: write true or false")
+    return text == "true"
 
 
 def _count(request: web.Request, name: str) -> int:

@@ -222,6 +222,23 @@ async def test_what_cannot_be_meant_is_a_problem(
     assert agent.stage.recorder.steps == []
 
 
+async def test_a_body_that_is_not_packed_as_it_says_is_a_problem(
+    agent: Agent, caplog: pytest.LogCaptureFixture
+) -> None:
+    connector = aiohttp.UnixConnector(str(agent.socket))
+    async with aiohttp.ClientSession(connector=connector, auto_decompress=False) as client:
+        url, headers = "http://agent/targets/app-1/drain", {"Content-Encoding": "gzip"}
+        async with client.post(url, data=_as_it_is(b"{}"), headers=headers) as answer:
+            assert (answer.status, answer.content_type) == (400, "application/problem+json")
+            assert "Content-Encoding" in (await answer.json())["detail"]
+    assert [record.message for record in caplog.records] == [], "what others send is no fault"
+
+
+async def _as_it_is(body: bytes) -> AsyncIterator[bytes]:
+    """A body that the client sends without packing it itself."""
+    yield body
+
+
 async def test_a_socket_that_an_agent_left_there_is_replaced(tmp_path: Path) -> None:
     path = tmp_path / "admin.sock"
     with socket.socket(socket.AF_UNIX) as left:

@@ -194,6 +194,7 @@ async def test_a_service_is_asked_for_its_quorum(agent: Agent, world: World) -> 
         ("/targets/app-1/readyz/nosuch", 404, "app-1 has no check 'nosuch'; it has: exit, process"),
         ("/services/none/readyz", 404, "known: app"),
         ("/events?replay=x", 400, "write a whole number"),
+        ("/events?follow=no", 400, "write true or false"),
         pytest.param(f"/events?replay={DIGITS}", 400, "18 digits at most", id="too many to replay"),
         pytest.param(f"/history?most={DIGITS}", 400, "from 1 to 10000", id="too many of history"),
     ],
@@ -335,6 +336,20 @@ async def test_who_speaks_no_http_is_told_so_without_a_word_of_the_software_or_i
             head, *rest = (await reader.read()).decode().splitlines()
     assert head.startswith("HTTP/1.") and " 400 " in head
     assert "Server: healthagent" in rest
+    assert [record.message for record in caplog.records] == [], "what others send is no fault"
+
+
+async def test_a_body_that_is_not_packed_as_it_says_leaves_no_word_in_the_log(
+    agent: Agent, caplog: pytest.LogCaptureFixture
+) -> None:
+    host, port = agent.public.removeprefix("http://").split(":")
+    reader, writer = await asyncio.open_connection(host, int(port))
+    with contextlib.closing(writer):
+        head = b"GET /livez HTTP/1.1\r\nHost: agent\r\nContent-Encoding: gzip\r\n"
+        writer.write(head + b"Content-Length: 3\r\n\r\nabc")
+        async with asyncio.timeout(SOON):
+            assert b" 200 " in await reader.readline()
+            await reader.read()  # to the end: what is left of the request is read after the answer
     assert [record.message for record in caplog.records] == [], "what others send is no fault"
 
 
