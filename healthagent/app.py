@@ -142,6 +142,7 @@ def _docker(settings: Settings) -> DockerDiscovery:
         project=settings.docker.project,
         databases=settings.database_refs(),
         defaults=settings.defaults,
+        routed=settings.traefik.network,
     )
 
 

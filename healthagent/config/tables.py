@@ -221,7 +221,16 @@ class Admin(Table):
 
 
 class Traefik(Table):
-    """How an act learns that Traefik has a change."""
+    """How Traefik reaches replicas, and how an act learns that it has a change."""
+
+    network: Annotated[
+        str | None,
+        Setting(
+            "a network's name, as in the Compose file or as Docker has it",
+            "the network by which Traefik reaches replicas that are on several, "
+            "as its providers.docker.network",
+        ),
+    ] = None
 
     api: Annotated[
         str | None,

@@ -40,6 +40,7 @@ class Candidate:
     where: str = "label"
     address: str | None = None
     addresses: tuple[str, ...] = ()
+    routed_at: str | None = None
     exposed: tuple[int, ...] = ()
     environment: Mapping[str, str] = field(default_factory=dict)
     routing: Mapping[str, str] = field(default_factory=dict)
@@ -70,6 +71,7 @@ def declare(
         runtime=read("runtime", "bun"),
         address=candidate.address,
         addresses=candidate.addresses,
+        routed_at=candidate.routed_at,
         port=_port(reader),
         livez=read("livez", "/livez"),
         readyz=read("readyz", "/readyz"),

@@ -68,13 +68,19 @@ class Told:
 
 
 def routes_to(servers: Iterable[str], target: Target) -> bool:
-    """Whether a replica is among servers, each a host with its port. A container has its address
-    for itself, on whichever port it is routed to; local processes share theirs."""
-    address = target.address or ""
-    host = f"[{address}]" if ":" in address else address
+    """Whether a replica is among servers, each a host with its port. A container has its addresses
+    for itself, whichever of them Traefik goes by, and on whichever port; local processes share
+    theirs."""
+    address = target.server or ""
     if not target.is_container:
-        return f"{host}:{target.port}" in servers
-    return any(server.rpartition(":")[0] == host for server in servers)
+        return f"{_host(address)}:{target.port}" in servers
+    hosts = {_host(each) for each in (address, *target.addresses)}
+    return any(server.rpartition(":")[0] in hosts for server in servers)
+
+
+def _host(address: str) -> str:
+    """An address as a URL has it (RFC 3986, section 3.2.2)."""
+    return f"[{address}]" if ":" in address else address
 
 
 def served(services: Any) -> set[str]:

@@ -80,7 +80,8 @@ class Target:
 
     ``id`` is the container's full id, or ``static:NAME``. ``addresses`` are all addresses that the
     replica may be seen under (Postgres sees the one of the network it shares with the replica);
-    ``address`` is the one that the agent dials. ``pid`` is the process of a static target; a
+    ``address`` is the one that the agent dials, ``routed_at`` the one that Traefik is told, where
+    it is known which network that is on. ``pid`` is the process of a static target; a
     container's is known from its state. ``role`` is the one in its DATABASE_URL. ``surge`` is how
     many replicas more a rollout of its service adds for a while. ``origins`` says where each
     declared value came from, for ``explain``. ``routing`` holds the labels that are Traefik's.
@@ -94,6 +95,7 @@ class Target:
     runtime: Runtime = "bun"
     address: str | None = None
     addresses: tuple[str, ...] = ()
+    routed_at: str | None = None
     port: int | None = None
     livez: str | None = "/livez"
     readyz: str | None = "/readyz"
@@ -120,6 +122,11 @@ class Target:
     def short_id(self) -> str:
         """The id as Docker prints it: the first twelve characters."""
         return self.id[:12] if self.is_container else self.id
+
+    @property
+    def server(self) -> str | None:
+        """The address by which Traefik is to reach it."""
+        return self.address if self.routed_at is None else self.routed_at
 
     @property
     def origin(self) -> str | None:

@@ -36,6 +36,7 @@ def read(url: str, health: Document, budget: Document, services: Sequence[str]) 
 def _replica(target: Document, share: Document) -> Replica:
     settings = target["settings"]
     address, port = (settings.get(key, {}).get("value") for key in ("address", "port"))
+    address = settings.get("server", {}).get("value") or address  # which Traefik is told
     prisma, dbos = (settings.get(f"pool.{key}", {}).get("value") for key in ("prisma", "dbos"))
     return Replica(
         name=target["name"],

@@ -22,6 +22,12 @@ ONE_OFF = "com.docker.compose.oneoff"
 """``True`` on what ``docker compose run`` started: it has the service's labels, and is none."""
 
 TRAEFIK_NETWORK = "traefik.docker.network"
+ROUTED = "traefik.http."
+"""What the labels of a replica begin with that Traefik is to route to."""
+
+ROUTED_BY = "HEALTHAGENT_TRAEFIK_NETWORK"
+"""The agent's setting for all replicas."""
+
 LOOPBACK = "127.0.0.1"
 
 Document = Mapping[str, Any]
@@ -39,10 +45,13 @@ class Network:
 @dataclass(frozen=True, slots=True)
 class Vantage:
     """From where the agent looks. ``networks`` are those that its own container is attached to, by
-    name; ``None`` where it runs on the host, which reaches all. ``host`` is the host's address."""
+    name; ``None`` where it runs on the host, which reaches all. ``host`` is the host's address.
+    ``routed`` is the network by which Traefik reaches replicas that are on several, where the agent
+    was told; a replica's own label goes before it."""
 
     networks: frozenset[str] | None = None
     host: str = LOOPBACK
+    routed: str | None = None
 
     def sees(self, network: Network) -> bool:
         return self.networks is None or network.name in self.networks
@@ -68,6 +77,7 @@ class Container:
     def candidate(self, vantage: Vantage) -> Candidate:
         """The container as a declaration reads it."""
         address, addresses = self._addresses(vantage)
+        network = self._routed(vantage)
         return Candidate(
             id=self.id,
             name=self.name,
@@ -79,24 +89,66 @@ class Container:
             },
             address=address,
             addresses=addresses,
+            routed_at=network.addresses[0] if network else None,
             exposed=self.exposed,
             environment=self.environment,
             routing={key: v for key, v in self.labels.items() if key.startswith("traefik.")},
         )
 
-    def _addresses(self, vantage: Vantage) -> tuple[str | None, tuple[str, ...]]:
-        """The address to dial, and all.
+    def unrouted(self, vantage: Vantage) -> Notice | None:
+        """A notice where Traefik may not reach a replica that it is to route to: nothing says which
+        of several networks is Traefik's, or what says so names none of them.
 
-        It is one on a network that the agent shares, the network that Traefik is told to use ahead
-        of others. Where none is shared any is tried, and the check that fails names the remedy.
+        To be told the wrong one is an outage of the whole service, while all replicas are ready.
         """
+        if not any(key.lower().startswith(ROUTED) for key in self.labels):
+            return None
+        joined = [network for network in self.networks if network.addresses]
+        shared = [network for network in joined if vantage.sees(network)]
+        key, told = self._told(vantage)
+        if self._routed(vantage) or len(joined) < 2 or (told is None and len(shared) < 2):
+            return None
+        names = ", ".join(network.name for network in (joined if told else shared))
+        chosen = self._ordered(vantage)[0].name
+        problem = f"names none of its networks, which are {names}" if told else (
+            f"is not set, and it is on several networks: {names}"
+        )  # fmt: skip
+        return Notice(
+            about=self.name,
+            key=key,
+            value=told or "",
+            problem=f"{problem}; Traefik is given its address on {chosen}",
+            remedy="name the one that Traefik is on, as its providers.docker.network does: in "
+            f"{ROUTED_BY}, or the label {TRAEFIK_NETWORK}",
+        )
+
+    def _told(self, vantage: Vantage) -> tuple[str, str | None]:
+        """What says which network is Traefik's, and which one that is."""
+        if TRAEFIK_NETWORK in self.labels:
+            return TRAEFIK_NETWORK, self.labels[TRAEFIK_NETWORK]
+        return "traefik.network", vantage.routed
+
+    def _routed(self, vantage: Vantage) -> Network | None:
+        """The network that Traefik is on, as far as that was told. Compose calls the ``front`` of a
+        file ``PROJECT_front``."""
+        _, told = self._told(vantage)
+        names = (told, f"{self.labels.get(PROJECT)}_{told}")
+        return next((n for n in self.networks if n.addresses and n.name in names), None)
+
+    def _ordered(self, vantage: Vantage) -> list[Network]:
+        """Its networks: those that the agent shares ahead of others, Traefik's ahead of those."""
+        routed = self._routed(vantage)
+        return sorted(
+            (network for network in self.networks if network.addresses),
+            key=lambda network: (not vantage.sees(network), network != routed, network.name),
+        )
+
+    def _addresses(self, vantage: Vantage) -> tuple[str | None, tuple[str, ...]]:
+        """The address to dial, and all. Where no network is shared any is tried, and the check that
+        fails names the remedy."""
         if self.network_mode == "host":
             return vantage.host, (vantage.host,)
-        told = self.labels.get(TRAEFIK_NETWORK)
-        ordered = sorted(
-            (network for network in self.networks if network.addresses),
-            key=lambda network: (not vantage.sees(network), network.name != told, network.name),
-        )
+        ordered = self._ordered(vantage)
         addresses = tuple(address for network in ordered for address in network.addresses)
         return (addresses[0] if addresses else None), addresses
 

@@ -28,8 +28,8 @@ class DockerDiscovery:
     While the Engine cannot be reached the targets stay, and one notice says why.
 
     ``url`` is as in DOCKER_HOST. ``project`` restricts it to one Compose project. ``databases`` and
-    ``defaults`` are the agent's own settings, see :func:`declare`. ``own_ids`` are ids that may be
-    the agent's own container's.
+    ``defaults`` are the agent's own settings, see :func:`declare`. ``routed`` is the network by
+    which Traefik reaches replicas. ``own_ids`` are ids that may be the agent's own container's.
     """
 
     name = "docker"
@@ -41,12 +41,13 @@ class DockerDiscovery:
         project: str | None = None,
         databases: Mapping[str, DatabaseRef] | None = None,
         defaults: Mapping[str, str] | None = None,
+        routed: str | None = None,
         own_ids: Iterable[str] | None = None,
     ) -> None:
         self._url = url
         self._project = project
         self._own_ids = tuple(own_containers() if own_ids is None else own_ids)
-        self._registry = Registry(project, databases or {}, defaults or {})
+        self._registry = Registry(project, databases or {}, defaults or {}, routed)
         self._since = 0
         self._lost: Notice | None = None
         self._surveyed = False

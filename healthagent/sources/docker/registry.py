@@ -55,8 +55,10 @@ class Registry:
         project: str | None,
         databases: Mapping[str, DatabaseRef],
         defaults: Mapping[str, str],
+        routed: str | None = None,
     ) -> None:
         self._project = project
+        self._routed = routed
         self._databases = databases
         self._defaults = defaults
         self._own: str | None = None
@@ -154,7 +156,7 @@ class Registry:
 
     def take_all(self, survey: Surveyed) -> None:
         """Fold a survey: what is not in it is gone, unless it was heard of since."""
-        self._vantage, self._own = survey.vantage, survey.own
+        self._vantage, self._own = replace(survey.vantage, routed=self._routed), survey.own
         present = {inspected.id for inspected in survey.containers}
         for id_ in self._known.keys() - present:
             if self._heard_at.get(id_, 0.0) < survey.asked:
@@ -206,10 +208,11 @@ class Registry:
         target, notices = declare(
             container.candidate(self._vantage), self._databases, self._defaults
         )
+        unrouted = container.unrouted(self._vantage)
         return Known(
             container.state,
             target,
-            notices,
+            notices if unrouted is None else (*notices, unrouted),
             container.labels.get(PROJECT, ""),
             secrets_in(container.environment),
         )

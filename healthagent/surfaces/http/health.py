@@ -181,9 +181,12 @@ def _settings(target: Target) -> dict[str, dict[str, Any]]:
     if not target.origins:
         return {}
     values = {option.key: option.of(target) for option in OPTIONS if option.key != "enable"}
+    found: dict[str, Any] = {"address": target.address}
+    if target.server != target.address:
+        found["server"] = target.server
     return {
         key: {"value": _told(value), "origin": target.origins.get(key, "discovery")}
-        for key, value in {"address": target.address, **values}.items()
+        for key, value in (found | values).items()
     }
 
 

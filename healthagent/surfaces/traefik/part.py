@@ -100,7 +100,7 @@ def _servers(target: Target, services: Things) -> Things:
     for name, service in services.items():
         own = dict(_own(service))
         scheme, port = own.pop("scheme", "http"), own.pop("port", target.port)
-        url = own.pop("url", None) or _url(scheme, target.address, port)
+        url = own.pop("url", None) or _url(scheme, target.server, port)
         if url is not None:
             found[name] = {"url": url, **own}
     return found

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -85,6 +86,70 @@ def test_traefiks_network_does_not_win_over_one_that_the_agent_reaches() -> None
     labels = {"traefik.docker.network": "front"}
     vantage = Vantage(frozenset({"back"}))
     assert parse(document(labels=labels, networks=BOTH)).candidate(vantage).address == "10.2.0.2"
+
+
+ROUTED = {"traefik.http.routers.app.rule": "PathPrefix(`/`)"}
+SHARED = Vantage(frozenset({"front", "back"}))
+
+
+def test_traefik_is_told_the_address_on_its_network_also_where_the_agent_is_not() -> None:
+    vantage = Vantage(frozenset({"back"}), routed="front")
+    seen = parse(document(networks=BOTH)).candidate(vantage)
+    assert (seen.address, seen.routed_at) == ("10.2.0.2", "10.1.0.2")
+
+
+def test_a_replicas_own_label_says_so_ahead_of_the_agents_setting() -> None:
+    labels = {"traefik.docker.network": "front"}
+    container = parse(document(labels=labels, networks=BOTH))
+    assert container.candidate(replace(SHARED, routed="back")).routed_at == "10.1.0.2"
+
+
+def test_the_setting_may_name_a_network_as_the_compose_file_does() -> None:
+    networks = {"shop_front": BOTH["front"], "shop_back": BOTH["back"]}
+    labels = {"com.docker.compose.project": "shop"}
+    container = parse(document(labels=labels, networks=networks))
+    assert container.candidate(Vantage(routed="front")).routed_at == "10.1.0.2"
+
+
+def test_that_none_of_several_networks_is_said_to_be_traefiks_is_a_notice() -> None:
+    notice = parse(document(labels=ROUTED, networks=BOTH)).unrouted(SHARED)
+    assert notice is not None
+    assert str(notice) == (
+        "shop-app-1: traefik.network is not set, and it is on several networks: back, front; "
+        "Traefik is given its address on back; name the one that Traefik is on, as its "
+        "providers.docker.network does: in HEALTHAGENT_TRAEFIK_NETWORK, or the label "
+        "traefik.docker.network"
+    )
+
+
+def test_that_none_of_its_networks_is_the_one_that_was_named_is_a_notice() -> None:
+    notice = parse(document(labels=ROUTED, networks=BOTH)).unrouted(replace(SHARED, routed="frnt"))
+    assert notice is not None
+    assert notice.key == "traefik.network"
+    assert notice.problem.startswith("names none of its networks, which are back, front; ")
+
+
+@pytest.mark.parametrize(
+    ("labels", "networks", "vantage"),
+    [
+        ({}, BOTH, SHARED),
+        (ROUTED, {"front": BOTH["front"]}, replace(SHARED, routed="other")),
+        (ROUTED, BOTH, Vantage(frozenset({"front"}))),
+        (ROUTED, BOTH, replace(SHARED, routed="front")),
+        (ROUTED | {"traefik.docker.network": "front"}, BOTH, SHARED),
+    ],
+    ids=[
+        "nothing is routed to it",
+        "it has one network alone",
+        "the agent shares one of them alone",
+        "the agent was told",
+        "its label says it",
+    ],
+)
+def test_there_is_no_notice_where(
+    labels: dict[str, str], networks: dict[str, dict[str, str]], vantage: Vantage
+) -> None:
+    assert parse(document(labels=labels, networks=networks)).unrouted(vantage) is None
 
 
 def test_where_no_network_is_shared_any_is_tried_so_that_a_check_can_name_the_remedy() -> None:

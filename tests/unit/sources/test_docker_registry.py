@@ -239,3 +239,19 @@ def test_nobody_who_is_destroyed_meanwhile_is_missed(registry: Registry) -> None
     registry.hear(heard("destroy", 11.0))
     registry.take(untold(10.9))
     assert ID not in registry.known
+
+
+def test_the_network_that_the_agent_was_told_of_is_traefiks_for_every_replica() -> None:
+    both = replace(
+        CONTAINER,
+        labels={**LABELS, "traefik.http.routers.app.rule": "PathPrefix(`/`)"},
+        networks=(Network("back", ("10.9.0.2",), ""), *CONTAINER.networks),
+    )
+    targets = {}
+    for routed in ("front", None):
+        registry = Registry("shop", {}, {}, routed)
+        registry.take_all(survey(both, asked=10.0))
+        known = registry.known[ID]
+        assert known.target is not None
+        targets[routed] = (known.target.server, [notice.key for notice in known.notices])
+    assert targets == {"front": ("10.0.0.2", []), None: ("10.9.0.2", ["traefik.network"])}

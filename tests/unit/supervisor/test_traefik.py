@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import pytest
 from aiohttp import web
@@ -44,6 +44,14 @@ async def test_it_may_still_hold_back_what_it_was_just_sent() -> None:
     assert await settles(throttled, routed=False) is False
     quick = TraefikRouter(lambda: {"traefik": sent}, throttle=0.001)
     assert await settles(quick, routed=False, timeout=20.0) is True
+
+
+async def test_a_container_is_routed_to_by_whichever_of_its_addresses_traefik_goes() -> None:
+    """The agent dials one on a network of its own, which need not be Traefik's."""
+    apart = replace(TARGET, address="10.9.0.1", addresses=("10.9.0.1", "10.0.0.1"))
+    serves = TraefikRouter(lambda: {"traefik": told(HERE)}, throttle=2.0)
+    assert await serves.settles(apart, routed=True, timeout=0.3) is True
+    assert await serves.settles(apart, routed=False, timeout=0.3) is False
 
 
 async def test_all_that_poll_must_have_it() -> None:

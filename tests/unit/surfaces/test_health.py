@@ -88,6 +88,12 @@ def test_a_target_says_where_each_of_its_settings_came_from(world: World) -> Non
     assert target["settings"].keys() == declared | {"address"}, "the value of every option is told"
 
 
+def test_a_target_says_where_traefik_reaches_it_if_not_where_the_agent_does(world: World) -> None:
+    apart = world.replica("app-1").but(routed_at="10.9.0.1")
+    target = health.document(world.report(apart), (), None)["targets"][0]
+    assert target["settings"]["server"]["value"] == "10.9.0.1"
+
+
 def test_a_target_names_the_check_to_blame(world: World) -> None:
     report = world.report(world.frozen("app-1"), world.replica("app-2"))
     target = health.document(report, (), None)["targets"][0]

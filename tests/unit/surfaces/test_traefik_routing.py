@@ -41,6 +41,13 @@ def test_ready_replicas_alone_are_servers_in_a_stable_order(world: World) -> Non
     assert urls(routing) == ["http://10.0.0.9:3000", "http://10.0.0.10:3000"]
 
 
+def test_a_server_is_at_the_address_that_traefik_reaches_whatever_the_agent_dials(
+    world: World,
+) -> None:
+    apart = labelled(world.replica("app-1")).but(routed_at="10.9.0.1")
+    assert urls(Routing().after(world.report(apart))) == ["http://10.9.0.1:3000"]
+
+
 def test_a_router_goes_to_the_only_service_there_is(world: World) -> None:
     routing = Routing().after(world.report(labelled(world.replica("app-1"))))
     [router] = http(routing)["routers"].values()
