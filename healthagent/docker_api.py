@@ -5,6 +5,7 @@ Shared by what looks at containers and what acts on them. docker-py blocks: call
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from typing import Any
 
@@ -67,6 +68,9 @@ def explained(error: Exception, url: str, within: float = DEADLINE) -> Notice:
     """Why the Engine cannot be asked. ``within`` is how many seconds it had for its answer."""
     where = url.removeprefix("unix://")
     causes = list(_causes(error))
+    barred = _barred(causes, where)
+    if barred is not None:
+        return Notice(about="docker", problem=barred, remedy="see docs/configuration.md, A proxy")
     for kinds, problem, remedy in _MEANING:
         if any(isinstance(cause, kinds) for cause in causes):
             told = problem.format(where=where, within=within)
@@ -80,9 +84,22 @@ def explained(error: Exception, url: str, within: float = DEADLINE) -> Notice:
 
 def words(error: Exception, url: str, within: float = DEADLINE) -> str:
     """Why the Engine did not do something: what it said itself, or why it cannot be asked."""
-    if isinstance(error, APIError):
+    if isinstance(error, APIError) and _barred([error], url) is None:
         return str(error.explanation or error)
     return explained(error, url, within).problem
+
+
+def _barred(causes: list[BaseException], where: str) -> str | None:
+    """What is said of an error that something before the Engine answered: the Engine's own are JSON
+    (https://docs.docker.com/reference/api/engine, "Errors"). A proxy's page is no sentence."""
+    for cause in causes:
+        response = getattr(cause, "response", None)
+        if response is not None and "json" not in response.headers.get("Content-Type", ""):
+            path = re.sub(r"^/v[\d.]+|\?.*", "", response.request.path_url)
+            asked = f"{response.request.method} {path}"
+            code = response.status_code
+            return f"what stands before the Engine at {where} answers {code} to {asked}"
+    return None
 
 
 def _causes(error: BaseException) -> Iterator[BaseException]:
