@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from healthagent.core.check import Check, Group, Witness
 from healthagent.core.observation import DatabaseDown, DatabaseSession, Observation, Unseen
-from healthagent.core.target import Target
+from healthagent.core.target import DatabaseRef, Target, is_loopback
 from healthagent.core.verdict import Verdict, degraded, failed, ok, unknown
 
 SLOW = 0.5
@@ -40,6 +40,13 @@ def judge(seen: Observation) -> Verdict:
         return unknown(session.code, str(session))
     outcome = session.outcome
     if isinstance(outcome, DatabaseDown):
+        if _is_its_own(seen.target, outcome.ref):
+            return unknown(
+                "unseen",
+                f"{outcome.ref.host} is the replica's own loopback, where the agent cannot ask; "
+                "name the database to it in [databases.NAME], and by the label "
+                "healthagent.database",
+            )
         meaning = MEANING[outcome.error].format(where=f"{outcome.ref.host}:{outcome.ref.port}")
         detail = f" ({outcome.detail})" if outcome.detail else ""
         evidence = {"sqlstate": outcome.sqlstate} if outcome.sqlstate else {}
@@ -50,6 +57,13 @@ def judge(seen: Observation) -> Verdict:
     if outcome.elapsed > SLOW * seen.target.timing.timeout:
         return degraded("slow", f"{outcome.ref} took {ms:g} ms to answer", ms=ms)
     return ok(f"{outcome.ref} answered", ms=ms)
+
+
+def _is_its_own(target: Target, database: DatabaseRef) -> bool:
+    """Whether the database is behind the loopback address of a network that is not the agent's: one
+    on the host's network, seen from a container, or one that shares its network with Postgres."""
+    apart = target.is_container and not is_loopback(target.address or "")
+    return apart and is_loopback(database.host)
 
 
 CHECK = Check(

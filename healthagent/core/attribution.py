@@ -9,7 +9,7 @@ from functools import cached_property
 
 from healthagent.core.observation import Backend, ClientPorts, Database, Fleet, Unseen
 from healthagent.core.once import once
-from healthagent.core.target import Target
+from healthagent.core.target import Target, is_loopback
 
 Ports = Mapping[str, ClientPorts | Unseen]
 """The client ports of targets by id: needed only for those that share an address."""
@@ -126,7 +126,7 @@ class Ledger:
 
     @cached_property
     def _shared(self) -> Set[str]:
-        return {a for a, count in self._seen_under.items() if count > 1 or _is_loopback(a)}
+        return {a for a, count in self._seen_under.items() if count > 1 or is_loopback(a)}
 
     @cached_property
     def _is_hidden(self) -> bool:
@@ -137,7 +137,3 @@ class Ledger:
 def ledger(database: Database, fleet: Fleet) -> Ledger:
     """The ledger of a round: the same one for all who ask with the same round and fleet."""
     return Ledger(database, fleet.sharing(database), fleet.left.keys())
-
-
-def _is_loopback(address: str) -> bool:
-    return address.startswith("127.") or address == "::1"

@@ -74,6 +74,11 @@ class DatabaseRef:
         return f"{self.host}:{self.port}/{self.name}"
 
 
+def is_loopback(host: str) -> bool:
+    """Whether it is, to each network namespace, that namespace itself (RFC 6890, RFC 6761)."""
+    return host.startswith("127.") or host in ("::1", "localhost")
+
+
 @dataclass(frozen=True, slots=True)
 class Target:
     """One replica: one container, or one local process.

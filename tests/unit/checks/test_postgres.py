@@ -89,3 +89,24 @@ def test_what_the_agent_could_not_see_is_unknown_with_the_remedy() -> None:
 def test_a_replica_without_a_database_is_not_judged() -> None:
     assert CHECK.applies(APP)
     assert not CHECK.applies(replace(APP, database=None))
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "::1", "localhost"])
+def test_a_database_on_the_replicas_own_loopback_is_none_that_the_agent_can_ask(host: str) -> None:
+    """What refuses the agent there is the agent's own network."""
+    own = replace(APP, address="10.0.0.1", database=replace(REF, host=host))
+    refused = DatabaseDown(replace(REF, host=host), "refused", "", 0.1, "")
+    verdict = CHECK.judge(Observation(own, {DatabaseSession: DatabaseSession(refused)}))
+    assert (verdict.status, verdict.code) == (Status.UNKNOWN, "unseen")
+    assert "healthagent.database" in verdict.reason, "and the remedy is named"
+
+
+@pytest.mark.parametrize(
+    ("id_", "address"), [("a" * 64, "127.0.0.1"), ("static:app-1", "127.0.0.1")],
+    ids=["both on the host's network", "a local process"],
+)  # fmt: skip
+def test_a_database_on_a_loopback_that_the_agent_shares_is_judged(id_: str, address: str) -> None:
+    shared = replace(APP, id=id_, address=address, database=replace(REF, host="127.0.0.1"))
+    refused = DatabaseDown(replace(REF, host="127.0.0.1"), "refused", "", 0.1, "")
+    verdict = CHECK.judge(Observation(shared, {DatabaseSession: DatabaseSession(refused)}))
+    assert (verdict.status, verdict.code) == (Status.FAILED, "refused")
