@@ -28,6 +28,12 @@ _BLOCKED = (
     "WHERE cardinality(pg_blocking_pids(pid)) > 0"
 )
 
+_OWN_ID = (
+    "let the app give DBOS.setConfig() its container's name for executorID, as src/identity.ts of "
+    "examples/quickstart/app does"
+)
+_NO_VARIABLE = "leave DBOS__VMID out of the Compose file: it would be one id for all replicas"
+
 ADVICE: dict[str, Advice] = {
     # The process
     "stopped": Advice(
@@ -188,7 +194,11 @@ ADVICE: dict[str, Advice] = {
     "silent": Advice("It does not answer, and why cannot be seen from here.", (_LOGS,)),
     "not_listening": Advice(
         "The process runs and its port is closed: it still starts, or it has stopped serving.",
-        (_LOGS, "compare the port it listens on with {port}"),
+        (
+            _LOGS,
+            "compare the port it listens on with {port}",
+            "let it listen on all addresses, not on localhost alone: HOST=0.0.0.0",
+        ),
     ),
     "status": Advice("The replica itself says that it is not well.", (_LOGS,)),
     "timeout": Advice(
@@ -369,19 +379,20 @@ ADVICE: dict[str, Advice] = {
     "local_id": Advice(
         "It is alone with this id for now. The next process that is given none will take its "
         "workflows while it runs them.",
-        ("give the replica an id of its own: DBOS__VMID",),
+        (_OWN_ID, _NO_VARIABLE),
     ),
     "local_shared": Advice(
         "A danger to what is durable, now: at its start each takes the PENDING workflows of all "
         "and runs them again.",
         (
             "keep one replica, until each has an id: docker compose up -d --scale SERVICE=1",
-            "give each replica an id of its own: DBOS__VMID",
+            _OWN_ID,
+            _NO_VARIABLE,
         ),
     ),
     "shared_id": Advice(
         "Replicas that share an id run each other's workflows twice.",
-        ("give each replica an id of its own",),
+        (_OWN_ID, _NO_VARIABLE),
     ),
     "mixed_versions": Advice(
         "Usual during a rollout. Workflows of the old version wait for a replica of it.",
