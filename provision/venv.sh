@@ -17,8 +17,19 @@ debian() {
     say "installing $* from Debian"
     export DEBIAN_FRONTEND=noninteractive
     log=$(mktemp)
-    if ! { apt-get -q update && apt-get -q install --yes --no-install-recommends "$@"; } \
-        >"$log" 2>&1; then
+    # A machine that has just started updates itself, and holds apt's locks meanwhile. apt-get waits
+    # for dpkg's if told to, but not for that of its lists.
+    tries=60
+    until apt-get -q update >"$log" 2>&1; do
+        tries=$((tries - 1))
+        if [ "$tries" = 0 ] || ! grep -q /lists/lock "$log"; then
+            break
+        fi
+        [ "$tries" != 59 ] || say "waiting for whoever else fetches Debian's package lists"
+        sleep 2
+    done
+    if ! apt-get -q -o DPkg::Lock::Timeout=120 install --yes --no-install-recommends "$@" \
+        >>"$log" 2>&1; then
         cat "$log" >&2
         rm -f "$log"
         return 1
