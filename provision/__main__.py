@@ -111,6 +111,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except ProvisionError as error:
         print(f"provision: {error}", file=sys.stderr)
         return _UNAVAILABLE if isinstance(error, Unavailable) else _FAILED
+    except OSError as error:  # a disk that is full, a folder that is not to be written, ...
+        print(f"provision: {error}", file=sys.stderr)
+        return _FAILED
     except KeyboardInterrupt:
         return _INTERRUPTED
     if options.json:

@@ -10,7 +10,7 @@ from examples.quickstart.tour import __main__ as tour
 from examples.quickstart.tour import story
 from provision import engine
 from provision.engine import Engine
-from provision.errors import CommandFailed, ProvisionError, Unavailable
+from provision.errors import CommandFailed, Unavailable
 from provision.progress import Progress
 
 ENGINE = Engine("unix:///run/engine.sock", "20.10", buildkit=False)
@@ -39,9 +39,9 @@ def toured(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     return told
 
 
-def with_engine(monkeypatch: pytest.MonkeyPatch, found: Engine | ProvisionError) -> None:
+def with_engine(monkeypatch: pytest.MonkeyPatch, found: Engine | Exception) -> None:
     def ensure(progress: Progress) -> Engine:
-        if isinstance(found, ProvisionError):
+        if isinstance(found, Exception):
             raise found
         return found
 
@@ -73,3 +73,13 @@ def test_an_engine_that_is_there_and_fails_is_no_reason_to_fall_back(
     assert tour.main() == 1
     assert toured == []
     assert "`docker build` exited 1" in capsys.readouterr().err
+
+
+def test_a_full_disk_ends_it_with_one_line(
+    monkeypatch: pytest.MonkeyPatch, toured: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    with_engine(monkeypatch, OSError(28, "No space left on device", "/build/state"))
+    assert tour.main() == 1
+    assert toured == []
+    said = "The tour ends here: [Errno 28] No space left on device: '/build/state'"
+    assert capsys.readouterr().err.strip() == said

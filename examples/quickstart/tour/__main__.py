@@ -29,7 +29,7 @@ def main() -> int:
             return 0
         stack = _local() if options.local else _any(options.project)
         story.tell(stack, _say)
-    except (ProvisionError, NotReached) as error:
+    except (ProvisionError, NotReached, OSError) as error:
         print(f"\nThe tour ends here: {error}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:

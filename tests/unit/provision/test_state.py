@@ -4,6 +4,8 @@ from pathlib import Path
 
 import pytest
 
+from provision import __main__ as command_line
+from provision import state
 from provision.errors import ProvisionError
 from provision.process import Process
 from provision.state import State, load, save
@@ -29,3 +31,14 @@ def test_a_broken_file_is_named(tmp_path: Path, content: str) -> None:
     file.write_text(content)
     with pytest.raises(ProvisionError, match=r"state\.json cannot be read"):
         load(file)
+
+
+def test_a_folder_that_cannot_be_made_is_named_in_one_line(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """As on a disk that is full or is not to be written."""
+    (tmp_path / "file").touch()
+    folder = tmp_path / "file" / "state"
+    monkeypatch.setattr(state, "STATE", folder)
+    assert command_line.main(["up", "--engine-only"]) == 1
+    assert capsys.readouterr().err == f"provision: [Errno 20] Not a directory: '{folder}'\n"
