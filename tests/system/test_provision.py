@@ -59,6 +59,15 @@ def test_the_agents_image_is_to_be_had_alone(
     assert stack.image(agent.TAG) is not None
 
 
+def test_the_agents_image_is_closed_to_its_user_and_holds_nothing_of_this_machine(
+    stack: Engine,
+) -> None:
+    agent.ensure(stack)
+    look = 'find /opt /usr /etc ! -type l -writable; grep -rlF -- "$1" /opt || true'
+    run = ("run", "--rm", "--network", "none", "--entrypoint", "sh", agent.TAG)
+    assert stack.docker(*run, "-c", look, "sh", str(ROOT)).split() == []
+
+
 class Project:
     """A Compose project of a test."""
 
