@@ -51,7 +51,13 @@ else
     rm -rf "$own" "$own.new"
     mkdir -p build
     python3 -m venv "$own.new"
-    "$own.new/bin/python" -m pip --disable-pip-version-check install --quiet "uv==$UV_VERSION"
+    if ! "$own.new/bin/python" -m pip --disable-pip-version-check install --quiet "uv==$UV_VERSION"
+    then
+        # pip says of a registry that it cannot reach that there is no such version.
+        echo 'venv.sh: uv cannot be installed: see that PyPI can be reached, or put uv on PATH,' \
+            'and try again' >&2
+        exit 1
+    fi
     mv "$own.new" "$own"
     uv=$own/bin/uv
     changed=1
