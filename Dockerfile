@@ -2,7 +2,10 @@
 # nothing is fetched here, so what runs is what the lock file names.
 FROM python:3.11-slim-bookworm
 
-RUN useradd --system --uid 10001 --no-create-home --shell /usr/sbin/nologin healthagent \
+# The group has a number of its own as well: 999, which a system account gets, is on many a host
+# that of the Docker socket, which is not to be open by chance.
+RUN groupadd --gid 10001 healthagent \
+ && useradd --uid 10001 --gid 10001 --no-create-home --shell /usr/sbin/nologin healthagent \
  && python3 -m venv --without-pip /opt/healthagent \
  && printf '#!/opt/healthagent/bin/python3\nfrom healthagent.cli import main\n\nmain()\n' \
       > /opt/healthagent/bin/healthagent \

@@ -68,6 +68,13 @@ def test_the_agents_image_is_closed_to_its_user_and_holds_nothing_of_this_machin
     assert stack.docker(*run, "-c", look, "sh", str(ROOT)).split() == []
 
 
+def test_the_agents_group_is_no_other_ones(stack: Engine) -> None:
+    """The first that useradd gives is on many a host that of the Docker socket."""
+    agent.ensure(stack)
+    run = ("run", "--rm", "--network", "none", "--entrypoint", "id", agent.TAG)
+    assert stack.docker(*run, "-G").split() == ["10001"]
+
+
 class Project:
     """A Compose project of a test."""
 
