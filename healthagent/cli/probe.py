@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import platform
 import shutil
+from contextlib import suppress
 from pathlib import Path
 
 import click
@@ -64,6 +65,8 @@ def install(directory: Path, arch: str) -> None:
         fresh.chmod(_EXECUTABLE)
         fresh.replace(target)
     except OSError as error:
+        with suppress(OSError):
+            fresh.unlink()
         raise HealthagentError(
             f"{target} cannot be written: {error.strerror}; name a directory that this user may"
             " write"

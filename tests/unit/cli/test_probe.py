@@ -49,6 +49,14 @@ def test_install_says_what_stands_in_its_way(run: Run, tmp_path: Path) -> None:
     assert (ran.code, "cannot be written" in ran.err) == (2, True)
 
 
+@pytest.mark.usefixtures("carried")
+def test_an_install_that_fails_leaves_nothing_of_it_behind(run: Run, tmp_path: Path) -> None:
+    folder = tmp_path / "app"
+    (folder / "healthprobe").mkdir(parents=True)  # where the file is to go
+    assert run("probe", "install", str(folder), "--arch", "amd64").code == 2
+    assert [file.name for file in folder.iterdir()] == ["healthprobe"]
+
+
 def test_another_machine_is_refused_by_name(run: Run) -> None:
     ran = run("probe", "path", "--arch", "riscv64")
     assert (ran.code, "x86_64, aarch64, amd64, arm64" in ran.err) == (2, True)
