@@ -35,6 +35,8 @@ class Timeline(NamedTuple):
 
     def fold(self, verdict: Verdict, at: float, timing: Timing) -> Timeline:
         """The timeline after ``verdict`` was reached at time ``at``."""
+        if at < self.latest_at:
+            return self._set_back(at).fold(verdict, at, timing)
         if verdict.status is Status.UNKNOWN:
             since = at if self.blind_since is None else self.blind_since
             return self._replace(latest=verdict, latest_at=at, blind_since=since)
@@ -51,6 +53,15 @@ class Timeline(NamedTuple):
             known_at=at,
             candidate=self.candidate + 1,
             blind_since=None,
+        )
+
+    def _set_back(self, at: float) -> Timeline:
+        """The same by a clock that was set back to ``at``: nothing was seen ahead of it, or what
+        was known would hold until the clock is there again."""
+        known_at = None if self.known_at is None else min(self.known_at, at)
+        blind_since = None if self.blind_since is None else min(self.blind_since, at)
+        return self._replace(
+            since=min(self.since, at), known_at=known_at, latest_at=at, blind_since=blind_since
         )
 
     def read(self, now: float, timing: Timing) -> Verdict:

@@ -122,6 +122,15 @@ def test_the_last_known_state_is_shown_until_it_is_stale() -> None:
     assert standing(timeline) is Status.OK, "routing keeps to the last known state"
 
 
+def test_a_blind_agents_clock_that_is_set_back_makes_no_state_hold_for_longer() -> None:
+    seen = Timeline().fold(ok(), 5000, TIMING).fold(BLIND, 5001, TIMING)
+    back = seen.fold(BLIND, 1000, TIMING).fold(BLIND, 1001, TIMING)
+    assert back.read(1000 + TIMING.stale_after, TIMING).status is Status.OK
+    assert back.read(1001 + TIMING.stale_after, TIMING).code == BLIND.code
+    assert shown_since(back, at=1005) == 1000, "nothing began in the future"
+    assert back.blind_for(1005) == 5
+
+
 def test_it_is_decided_by_a_state_or_by_blindness() -> None:
     assert not Timeline().decided
     assert not after(FAILED).decided
