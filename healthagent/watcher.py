@@ -42,7 +42,7 @@ from healthagent.core.report import (
     natural,
 )
 from healthagent.core.rotation import Drain
-from healthagent.core.target import Target
+from healthagent.core.target import LEAST_STALE, Target
 from healthagent.core.timeline import Timeline
 from healthagent.core.transition import transitions
 from healthagent.core.verdict import Status, Verdict, unknown
@@ -50,6 +50,10 @@ from healthagent.lag import Lag
 
 TICK = 1.0
 """Seconds after which a report is published even if nothing changed, so that age can be seen."""
+
+CATCH_UP = 2.0
+"""Seconds for two looks after the agent stood still for so long that all it knew is stale: one that
+was under way comes to its deadline. Else every check would read stale for just as long."""
 
 SOON_AGAIN = 1.0
 """Seconds from a first look to the next, where it left open what to go by."""
@@ -262,6 +266,8 @@ class Watcher:
                     await self._changed.wait()
             except TimeoutError:
                 pass
+            if self._clock() - self._report.at > LEAST_STALE:
+                await asyncio.sleep(CATCH_UP)
             self._changed.clear()
             if self._fleet.left:  # until they are forgotten
                 self._fleet = self._fleet.followed_by(self._fleet.targets, self._clock())

@@ -344,6 +344,17 @@ async def test_what_an_agent_saw_while_it_was_held_up_is_held_against_nobody(lat
         assert not (late and "deadlocked" in seen)
 
 
+async def test_an_agent_that_stood_still_looks_again_before_it_calls_anything_stale() -> None:
+    clock = Clock()
+    calm = replace(ONE, timing=replace(QUICK, interval=1.0))
+    async with watching(calm, clock=clock) as world:
+        await world.all_ready(1)
+        clock.now += 3600
+        world.discovery.show((calm,))  # there would be something to tell at once
+        await world.audience.until(lambda r: r.at == clock.now)
+        assert "stale" not in {change.code for change in world.audience.changes}
+
+
 async def test_a_restarted_container_must_show_anew_that_it_is_ready() -> None:
     calm = replace(ONE, timing=replace(QUICK, grace=3600.0))
     async with watching(calm) as world:
