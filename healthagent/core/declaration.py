@@ -64,6 +64,7 @@ def declare(
     """
     reader = _Reader(candidate, defaults)
     read = reader.value
+    livez, readyz = read("livez", "/livez"), read("readyz", "/readyz")
     target = Target(
         id=candidate.id,
         name=candidate.name,
@@ -72,9 +73,9 @@ def declare(
         address=candidate.address,
         addresses=candidate.addresses,
         routed_at=candidate.routed_at,
-        port=_port(reader),
-        livez=read("livez", "/livez"),
-        readyz=read("readyz", "/readyz"),
+        port=_port(reader, asked=livez is not None or readyz is not None),
+        livez=livez,
+        readyz=readyz,
         pools=Pools(read("pool.prisma", None), read("pool.dbos", None)),
         database=_database(reader, databases),
         role=role_of(candidate.environment.get("DATABASE_URL", "")),
@@ -172,7 +173,8 @@ def _traffic(reader: _Reader) -> Traffic:
     )
 
 
-def _port(reader: _Reader) -> int | None:
+def _port(reader: _Reader, *, asked: bool) -> int | None:
+    """The app's port. Where nobody asks it for an endpoint, nor routes to it, none is missed."""
     found: int | None = reader.value("port", None)
     if found is not None:
         return found
@@ -189,7 +191,8 @@ def _port(reader: _Reader) -> int | None:
     if exposed and routed and not labelled:
         reader.origins["port"] = "EXPOSE, the lowest, as Traefik takes it"
         return min(exposed)
-    if ports := {*(labelled.values() or exposed)}:
+    ports = {*(labelled.values() or exposed)}
+    if ports and (asked or routed):
         who = "Traefik's services have" if labelled else "the container exposes"
         problem = f"is not declared, and {who} several: {', '.join(map(str, sorted(ports)))}"
         reader.complain("port", "", problem, "declare the port that the app listens on")

@@ -240,6 +240,18 @@ class TestThePort:
             "3000, 9229; declare the port that the app listens on"
         )
 
+    NO_ENDPOINT: Mapping[str, str] = {"livez": "none", "readyz": "none"}
+
+    def test_is_not_asked_for_where_no_endpoint_is_and_nobody_routes_to_it(self) -> None:
+        assert target(self.NO_ENDPOINT, exposed=(3000, 9229)).port is None
+        _, notices = declared({"livez": "none"}, exposed=(3000, 9229))
+        assert len(notices) == 1, "its /readyz is asked"
+
+    def test_is_asked_for_without_endpoints_where_routers_leave_it_open(self) -> None:
+        routers = {f"traefik.http.routers.{name}.service": name for name in ("app", "admin")}
+        _, notices = declared(self.NO_ENDPOINT, routing={**self.TWO, **routers})
+        assert len(notices) == 1
+
     def test_is_the_lowest_exposed_where_traefik_would_route_to_that(self) -> None:
         made = target(routing={"traefik.http.routers.app.rule": "Path(`/`)"}, exposed=(9229, 3000))
         assert made.port == 3000
