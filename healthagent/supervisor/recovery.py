@@ -9,7 +9,7 @@ nobody else would start it. And nobody else would remove the one more that a rol
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import NoReturn
 
@@ -51,6 +51,8 @@ class CutShort:
         on."""
         told = [f"the agent ended while this was {self.last.outcome} ({self.last.text})"]
         recent = now - self.last.at <= RECENT
+        if not recent:
+            told.extend(self._left())
         if self.stop is not None and recent:
             id_, name = str(self.stop.evidence[STOPPED]), self.stop.target
             drain = passage.drains[id_]
@@ -61,6 +63,22 @@ class CutShort:
             told.append(await surge.left_over(act, id_, name))
         told.append(f"see `healthagent status`, and {act.verb} again if need be")
         raise Ended(Outcome.FAILED, "; ".join(told), (self.stop or self.last).target)
+
+    def _left(self) -> Iterator[str]:
+        """What is not put right any more, and how a person does it."""
+        ago = f"as that was more than {RECENT / 60:.0f} minutes ago"
+        if self.stop is not None:
+            name = self.stop.target
+            yield (
+                f"{name}, which it had stopped, is left as it is, {ago}: where it does not run, "
+                f"docker start {name}, or docker compose up --detach where it is gone"
+            )
+        if self.added is not None:
+            name = self.added.target
+            yield (
+                f"{name}, which it had added, is left as it is, {ago}: "
+                "docker compose up --detach removes it"
+            )
 
 
 async def brought_back(

@@ -111,6 +111,7 @@ async def test_after_a_while_it_is_left_as_it_is_and_told(monkeypatch: pytest.Mo
     (last,) = await next_life(stage, aged)
     assert running(stage) != ALL, "somebody may have stopped it since"
     assert "see `healthagent status`" in last.text
+    assert f"docker start {last.target}" in last.text, "who reads it knows what to do"
 
 
 async def test_one_that_cannot_be_brought_back_is_told_with_the_engines_words(
