@@ -23,6 +23,9 @@ from healthagent.core.observation import ContainerState, Observation, Unseen
 from healthagent.core.target import Target
 from healthagent.core.verdict import Verdict, conclusively_failed, degraded, ok, unknown
 
+LATELY = 300.0
+"""Seconds for which it is told that a process was killed for memory without the app's end."""
+
 
 def applies(target: Target) -> bool:
     return target.is_container
@@ -45,6 +48,13 @@ def judge(seen: Observation) -> Verdict:
         return unknown("waiting", WAITING)
     if runs and exits.stopping is not None:
         return being_stopped(exits.at - exits.stopping, exits.stopping)
+    if runs and exits.oom_at is not None and 0 <= exits.at - exits.oom_at < LATELY:
+        return degraded(
+            "oom_in_container",
+            "the kernel killed one of its processes for want of memory, and the app runs on; raise "
+            "its memory limit, or find what takes so much",
+            oom_at=exits.oom_at,
+        )
     if not exits.ends:
         return ok("no exit was seen")
     last = exits.ends[-1]

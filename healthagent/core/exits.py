@@ -82,13 +82,15 @@ class Exits(Fact):
 
     ``final`` is true once Docker has said after the last of them that it will not restart it.
     ``stopping`` is since when its present run has been asked to end through the Engine, the last
-    time, in seconds since the epoch; ``None`` where it was not.
+    time, in seconds since the epoch; ``None`` where it was not. ``oom_at`` is when the kernel last
+    killed one of its processes for want of memory that it has outlived so far.
     """
 
     at: float
     ends: tuple[End, ...] = ()
     final: bool = False
     stopping: float | None = None
+    oom_at: float | None = None
 
 
 EndCode = Literal[

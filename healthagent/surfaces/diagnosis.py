@@ -115,6 +115,15 @@ ADVICE: dict[str, Advice] = {
             "raise the service's mem_limit, or look for the leak with a heap snapshot",
         ),
     ),
+    "oom_in_container": Advice(
+        "The container took more memory than it is allowed to, and the kernel chose a child of the "
+        "app's to end. Next time it may be the app.",
+        (
+            "see who was killed: dmesg | grep -i oom",
+            "compare its limit with what it takes: docker stats {name}",
+            "raise the service's mem_limit, or start fewer such children at a time",
+        ),
+    ),
     "killed": Advice(
         "Somebody on the host sent SIGKILL, or the kernel did for want of memory on the whole "
         "machine.",

@@ -177,6 +177,7 @@ exits = st.builds(
     st.lists(ends, max_size=4).map(tuple),
     st.booleans(),
     st.none() | SECONDS,
+    st.none() | SECONDS,
 )
 
 FACTS: dict[type[Fact], st.SearchStrategy[Fact]] = {

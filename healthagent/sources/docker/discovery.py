@@ -171,4 +171,4 @@ class ExitsSource:
         known = self._discovery.history_of(target)
         if isinstance(known, Unseen):
             return known
-        return Exits(self._clock(), known.ends, known.final, known.stopping)
+        return Exits(self._clock(), known.ends, known.final, known.stopping, known.outlived)

@@ -53,6 +53,11 @@ class History:
         """See :attr:`Exits.stopping`."""
         return None if self.over else asked_to_stop_at(self.signals)
 
+    @property
+    def outlived(self) -> float | None:
+        """See :attr:`Exits.oom_at`."""
+        return None if self.over else self.oom_at
+
     def hear(self, event: Event) -> History:
         """The history after an event. One that is repeated is nothing. One older than the last is
         news: the Engine tells them in their order, and its clock was set back."""

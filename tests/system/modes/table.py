@@ -116,6 +116,8 @@ EXIT = (
     Mode("unhandled rejection", "exit", asks("reject"), restore, "exit", "error"),
     Mode("exit 0 that nobody asked for", "exit", asks("exit-0"), restore, "exit", "ended"),
     Mode("out of memory", "exit2", asks("eat"), restore, "exit", "oom_killed"),
+    Mode("a child out of memory", "exit2", asks("eat-child"), restore,
+         "exit", "oom_in_container"),
     Mode("its own shutdown fails", "exit2",
          one_after_another(with_variables(SIGTERM="7"), Replica.wait_until_up, docker("stop")),
          restore, "exit", "unclean_stop"),

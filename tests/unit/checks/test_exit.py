@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from healthagent.checks.exit import CHECK
+from healthagent.checks.exit import CHECK, LATELY
 from healthagent.core.exits import End, Exits, Sent
 from healthagent.core.observation import ContainerState, Fact, Observation, Unseen
 from healthagent.core.target import Target
@@ -153,3 +153,15 @@ def test_what_docker_does_not_tell_is_unknown() -> None:
 def test_it_applies_to_containers() -> None:
     assert CHECK.applies(APP)
     assert not CHECK.applies(replace(APP, id="static:app", pid=1))
+
+
+def test_a_replica_that_outlived_a_kill_for_memory_is_degraded_for_a_while() -> None:
+    def killed(ago: float, *ends: End) -> Verdict:
+        return judged(RUNNING, exits=Exits(NOW, ends, oom_at=NOW - ago))
+
+    verdict = killed(1.0)
+    assert said(verdict) == (Status.DEGRADED, "oom_in_container")
+    assert "the app runs on" in verdict.reason
+    assert said(killed(LATELY)) == (Status.OK, "ok")
+    assert said(killed(-1.0)) == (Status.OK, "ok"), "the clock was set back since"
+    assert said(killed(1.0, *LOOP)) == (Status.FAILED, "crash_loop"), "the worse one is told"

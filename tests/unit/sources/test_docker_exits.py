@@ -173,12 +173,20 @@ def test_a_signal_that_asks_for_no_end_stops_nothing() -> None:
     assert after(START, event("kill", 20.0, signal="10")).stopping is None
 
 
+def test_want_of_memory_that_a_run_outlives_is_of_that_run_alone() -> None:
+    killed = after(START, event("oom", 20.0))
+    assert killed.outlived == 20.0
+    assert after(event("oom", 30.0), history=killed).outlived == 30.0, "the last time"
+    assert after(die(31.0, 137), history=killed).outlived is None
+    assert after(die(31.0, 137), event("start", 32.0), history=killed).outlived is None
+
+
 async def test_a_look_tells_what_was_heard() -> None:
     class Told(DockerDiscovery):
         def history_of(self, target: Target) -> History:
-            return after(START, die(15.0, 1), event("start", 16.0), TERM)
+            return after(START, die(15.0, 1), event("start", 16.0), event("oom", 18.0), TERM)
 
     source = ExitsSource(Told("unix:///none", own_ids=()), clock=lambda: 23.0)
     exits = await source.look(Target(ID, "app-1", "app"), 1.0)
     ends = (End(15.0, 1, asked=False, ran_for=5.0),)
-    assert exits == Exits(23.0, ends, stopping=20.0)
+    assert exits == Exits(23.0, ends, stopping=20.0, oom_at=18.0)

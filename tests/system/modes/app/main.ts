@@ -101,6 +101,8 @@ const faults: Record<string, () => unknown> = {
     const eaten: Buffer[] = [];
     for (;;) eaten.push(Buffer.alloc(1 << 24, 1));
   },
+  "eat-child": () =>
+    children.push(Bun.spawn(["bun", "-e", "for (const all = []; ; ) all.push(Buffer.alloc(1 << 24, 1))"])),
   second: () => children.push(Bun.spawn(["bun", "/modes/idle.ts"])),
   // A look-alike: what PM2's daemon is called is what it is known by.
   pm2: () => children.push(Bun.spawn(["sleep", "600"], { argv0: "PM2 v5.4.3: God Daemon (/root/.pm2)" })),
