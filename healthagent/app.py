@@ -213,7 +213,7 @@ def _eyes(
     pid_of = partial(_pid_of, docker)
     processes = ProcessTreeSource(pid_of)
     sources: list[Source] = [
-        HttpSource(Livez, names, processes.doubt),
+        HttpSource(Livez, names, processes.doubt, processes.refused),
         HttpSource(Readyz, names),
         ClientPortsSource(pid_of),
         postgres,

@@ -9,7 +9,14 @@ from __future__ import annotations
 
 from healthagent.checks.answer import refusal
 from healthagent.core.check import Check, Group, Witness
-from healthagent.core.observation import ContainerState, Livez, Observation, ProcessTree, Unseen
+from healthagent.core.observation import (
+    ContainerState,
+    Livez,
+    Observation,
+    Process,
+    ProcessTree,
+    Unseen,
+)
 from healthagent.core.runtime import application
 from healthagent.core.target import Target
 from healthagent.core.verdict import Verdict, degraded, failed, ok, unknown
@@ -17,11 +24,21 @@ from healthagent.core.verdict import Verdict, degraded, failed, ok, unknown
 SPINNING = 0.8
 """Share of one core from which a silent process counts as busy."""
 
+LITTLE = 0.5
+"""Share of the time, running or about to, below which an event loop has little to do. On a machine
+with four times the work it has cores for, one that was asked once a second came to 0.25."""
+
 LATE = 0.5
 """Share of the timeout from which an answer counts as late."""
 
 TURNING = 5.0
 """Seconds for which an event loop that took up a request is believed to turn."""
+
+SPARE = 2
+"""File descriptors below its limit from which a process counts as having none left."""
+
+FEW = 3
+"""Other ports that are worth naming: more are of a host, whose network the container shares."""
 
 
 def applies(target: Target) -> bool:
@@ -39,6 +56,10 @@ def judge(seen: Observation) -> Verdict:
     unheard = answer.error == "unconnected" and _queued(tree, seen.target.port)
     if answer.error == "timeout" or unheard:
         return silence(answer, tree, seen)
+    if answer.error == "refused":
+        return _closed(tree, seen.target) or refusal(answer, seen.target)
+    if answer.error == "reset":
+        return _cut(answer, tree, seen.target) or refusal(answer, seen.target)
     return refusal(answer, seen.target)
 
 
@@ -61,6 +82,46 @@ def _late(answer: Livez, tree: ProcessTree | Unseen, target: Target) -> Verdict 
     )
 
 
+def _cut(answer: Livez, tree: ProcessTree | Unseen, target: Target) -> Verdict | None:
+    """Why it hangs up, where that is seen."""
+    app = None if isinstance(tree, Unseen) else application(tree, target.runtime)
+    if app is None or app.files is None or not _is_full(*app.files):
+        return None
+    return _full(f"GET {answer.path} got no whole answer", app)
+
+
+def _closed(tree: ProcessTree | Unseen, target: Target) -> Verdict | None:
+    """What listens in the container instead, where that tells why its port is closed."""
+    if isinstance(tree, Unseen):
+        return None
+    inside = {listener for listener in tree.listeners if _is_loopback(listener[0])}
+    outside = {port for _, port in tree.listeners - inside}
+    alone = sorted(address for address, port in inside if port == target.port)
+    if target.port in outside:
+        return None  # it did a moment ago
+    if alone:
+        return failed(
+            "not_listening",
+            f"port {target.port} is open on {' and '.join(alone)} alone, where nobody outside the "
+            "container reaches it; let the app listen on 0.0.0.0",
+        )
+    if 0 < len(outside) <= FEW:
+        return failed(
+            "not_listening",
+            f"nothing listens on port {target.port}, but on {_listed(outside)}; compare the port "
+            "that the app takes with healthagent.port",
+        )
+    return None
+
+
+def _is_loopback(address: str) -> bool:
+    return address == "::1" or address.startswith("127.")
+
+
+def _listed(ports: set[int]) -> str:
+    return ", ".join(map(str, sorted(ports)))
+
+
 def silence(answer: Livez, tree: ProcessTree | Unseen, seen: Observation) -> Verdict:
     """Which kind of silence it is."""
     target, container = seen.target, seen.see(ContainerState)
@@ -81,7 +142,9 @@ def silence(answer: Livez, tree: ProcessTree | Unseen, seen: Observation) -> Ver
             pid=app.pid,
             queued=queued,
         )
-    if app.state == "R" or (tree.cpu is not None and tree.cpu >= SPINNING):
+    if app.files is not None and _is_full(*app.files):
+        return _full(silent, app)
+    if _is_busy(app, tree):
         spin = "" if tree.cpu is None else f", {tree.cpu:.0%} of a core"
         if tree.turned is None and tree.accept_queue is not None:
             return unknown(
@@ -105,13 +168,42 @@ def silence(answer: Livez, tree: ProcessTree | Unseen, seen: Observation) -> Ver
             pid=app.pid,
             queued=queued,
         )
-    rests = "waits in the kernel" if app.state == "D" else "sleeps"
+    rests = {"D": "waits in the kernel", "R": "has little to do"}.get(app.state, "sleeps")
     return failed(
         "deadlocked",
         f"{silent}: the process {rests} (state {app.state}) and answers nothing; "
         "it waits for something that does not come",
         pid=app.pid,
         queued=queued,
+    )
+
+
+def _is_busy(app: Process, tree: ProcessTree) -> bool:
+    """Whether its event loop may be. One that waits for nothing but its turn on a busy machine is
+    in state R at the moment of a look as well, and a core may be taken by another of its threads,
+    or by a child: so it is none that has little to do."""
+    wanted = app.wanted
+    if wanted is not None and wanted < LITTLE:
+        return False
+    takes = max(tree.cpu or 0.0, wanted or 0.0)
+    return app.state == "R" or takes >= SPINNING
+
+
+def _is_full(used: int, most: int) -> bool:
+    """Bun then tries again and again to take a connection, Node takes it and hangs up: for that it
+    keeps a descriptor in reserve."""
+    return used >= most - SPARE
+
+
+def _full(what: str, app: Process) -> Verdict:
+    used, most = app.files or (0, 0)
+    return failed(
+        "no_files",
+        f"{what}: pid {app.pid} has {used} files and connections open and may have {most}, so that "
+        "it takes no more; see which it does not close, or raise ulimits.nofile",
+        pid=app.pid,
+        open=used,
+        limit=most,
     )
 
 

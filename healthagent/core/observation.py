@@ -22,6 +22,10 @@ Want = Literal["unseen", "password", "not_admitted", "not_granted", "role_limit"
 role's CONNECTION LIMIT; or something else."""
 
 
+Address = tuple[str, int]
+"""A server's host and port, as somebody spelled them."""
+
+
 @dataclass(frozen=True, slots=True)
 class Unseen:
     """The source could not look. ``reason`` says why, ``remedy`` which grant or step would help.
@@ -92,6 +96,8 @@ class Process:
     catches_sigterm: bool | None = None
     age: float | None = None
     waits: float | None = None
+    wanted: float | None = None
+    files: tuple[int, int] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,12 +113,15 @@ class ProcessTree(Fact):
     to have taken a connection to the replica's own port, or to have read from one: infinite where
     two looks or more showed no such thing, ``None`` where there were none to compare yet. Only its
     event loop does either, so it is a sign of life even where no answer comes in time.
+    ``listeners`` are the addresses and ports that listen in its container, at most a minute ago;
+    empty where they cannot be seen, and of a local process.
     """
 
     processes: tuple[Process, ...]
     cpu: float | None = None
     accept_queue: Mapping[int, int] | None = None
     turned: float | None = None
+    listeners: frozenset[Address] = frozenset()
 
     @property
     def root(self) -> Process | None:
@@ -224,10 +233,6 @@ class PendingWorkflows:
     executor: str
     version: str
     count: int
-
-
-Address = tuple[str, int]
-"""A server's host and port, as somebody spelled them."""
 
 
 @dataclass(frozen=True, eq=False)

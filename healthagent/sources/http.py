@@ -39,7 +39,7 @@ class HttpSource:
 
     What went wrong on the way to the replica is told as an answer's ``error``; what the agent
     itself could not do (no file descriptor left) is ``Unseen``. ``silent`` is told of each target
-    that gave no answer in time.
+    that gave no answer in time, ``refused`` of each that took no connection.
     """
 
     def __init__(
@@ -47,10 +47,12 @@ class HttpSource:
         kind: type[Livez] | type[Readyz],
         names: Names | None = None,
         silent: Callable[[Target], None] = lambda _: None,
+        refused: Callable[[Target], None] = lambda _: None,
     ) -> None:
         self._kind = kind
         self._names = names or Names()
         self._silent = silent
+        self._refused = refused
 
     @property
     def kind(self) -> type[Livez] | type[Readyz]:
@@ -64,6 +66,8 @@ class HttpSource:
         answer = await self._get(target.address, target.port, path, timeout)
         if isinstance(answer, HttpAnswer) and answer.error in SILENT:
             self._silent(target)
+        elif isinstance(answer, HttpAnswer) and answer.error == "refused":
+            self._refused(target)
         return answer
 
     async def _get(self, host: str, port: int, path: str, timeout: float) -> HttpAnswer | Unseen:

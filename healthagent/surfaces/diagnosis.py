@@ -200,13 +200,23 @@ ADVICE: dict[str, Advice] = {
         "It answers, and late: it shares its cores with others, or works in long stretches.",
         (_LOGS, "see who takes the cores: docker stats"),
     ),
+    "no_files": Advice(
+        "Each connection takes a file descriptor, and none is left: clients wait, or are hung up "
+        "on. Restarted, it serves until it has lost as many again.",
+        (
+            "see what they are: ls -l /proc/{pid}/fd",
+            "close what is opened in the app: responses read to their end, files, watchers",
+            "where it needs so many, raise ulimits.nofile of the service, now {limit}",
+        ),
+    ),
     "silent": Advice("It does not answer, and why cannot be seen from here.", (_LOGS,)),
     "not_listening": Advice(
-        "The process runs and its port is closed: it still starts, or it has stopped serving.",
+        "The process runs and its port is closed: it still starts, it has stopped serving, or it "
+        "listens elsewhere.",
         (
             _LOGS,
             "compare the port it listens on with {port}",
-            "let it listen on all addresses, not on localhost alone: HOST=0.0.0.0",
+            "have it listen on all addresses, 0.0.0.0: localhost is the container's own",
         ),
     ),
     "status": Advice("The replica itself says that it is not well.", (_LOGS,)),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
+import resource
 import signal
 import subprocess
 import time
@@ -23,8 +24,10 @@ from provision.local import free_port
 from provision.tools import bun
 
 APP = """
+import { openSync } from "node:fs";
 let livez = () => new Response("ok");
 const burn = (ms) => { const end = performance.now() + ms; while (performance.now() < end); };
+const hoard = () => { try { for (;;) openSync("/dev/null", "r"); } catch {} };
 const server = Bun.serve({
   hostname: "127.0.0.1",
   port: Number(process.env.PORT),
@@ -33,6 +36,7 @@ const server = Bun.serve({
       case "/livez": return livez();
       case "/block": for (;;);
       case "/deadlock": livez = () => new Promise(() => {}); return new Response("ok");
+      case "/hoard": setInterval(hoard, 50); return new Response("ok");
       case "/close": setTimeout(() => server.stop(true), 10); return new Response("ok");
       case "/work": burn(100); return new Response("ok");
     }
@@ -43,6 +47,9 @@ setInterval(() => {}, 1000);
 
 WITHIN = 60.0
 """Seconds in which a fault must have its name, on a machine that has much else to do."""
+
+FILES = 512
+"""How many files the process may have open."""
 
 CROWD = 12
 """Clients that ask for 100 ms of work each, one time after another: 1.2 s for a turn of all, three
@@ -156,6 +163,7 @@ def replica(tmp_path: Path) -> Iterator[Replica]:
     program, port = tmp_path / "app.js", free_port()
     program.write_text(APP, encoding="utf-8")
     process = subprocess.Popen([bun(), program], env={**os.environ, "PORT": str(port)})
+    resource.prlimit(process.pid, resource.RLIMIT_NOFILE, (FILES, FILES))
     try:
         yield Replica(process, port)
     finally:
@@ -189,6 +197,13 @@ async def test_a_promise_that_never_resolves_is_deadlocked(replica: Replica) -> 
     await replica.until("ok")
     await replica.ask("/deadlock")
     await replica.until("deadlocked")
+
+
+async def test_a_process_that_has_no_file_descriptor_left_is_told_so(replica: Replica) -> None:
+    await replica.until("ok")
+    await replica.ask("/hoard")
+    verdict = await replica.until("no_files")
+    assert f"may have {FILES}" in verdict.reason
 
 
 async def test_a_listener_that_was_closed_is_not_listening(replica: Replica) -> None:

@@ -90,6 +90,8 @@ processes = st.builds(
     catches_sigterm=st.none() | st.booleans(),
     age=st.none() | SECONDS,
     waits=st.none() | SECONDS,
+    wanted=st.none() | st.floats(0, 2),
+    files=st.none() | st.tuples(st.integers(0, 300), st.integers(0, 300)),
 )
 
 trees = st.builds(
@@ -98,6 +100,9 @@ trees = st.builds(
     cpu=st.none() | st.floats(0, 16),
     accept_queue=st.none() | st.dictionaries(st.integers(1, 65535), st.integers(0, 512)),
     turned=st.none() | SECONDS | st.sampled_from([inf, nan]),
+    listeners=st.frozensets(
+        st.tuples(st.sampled_from([*ADDRESSES, "0.0.0.0"]), st.integers(1, 65535)), max_size=5
+    ),
 )
 
 _errors = st.sampled_from(

@@ -4,17 +4,14 @@ once, before a process that hangs is ended and all of it is gone."""
 from __future__ import annotations
 
 import os
-import struct
-import sys
 from collections.abc import Mapping
 from functools import partial
-from ipaddress import IPv6Address, ip_address
 from typing import Any
 
 from healthagent.aside import aside
 from healthagent.core.observation import Process, ProcessTree, Unseen
 from healthagent.core.target import Target
-from healthagent.sources.procfs import files
+from healthagent.sources.procfs import files, parse
 from healthagent.sources.procfs.tree import ProcessTreeSource
 
 MOST_PROCESSES = 20
@@ -147,12 +144,5 @@ class ProcessDetail:
 
 
 def _address(text: str) -> str:
-    """``10.0.0.2:3000`` of ``0200000A:0BB8``: each word is in the byte order of the machine."""
-    words, _, port = text.partition(":")
-    order = f"{'<' if sys.byteorder == 'little' else '>'}{len(words) // 8}I"
-    numbers = [int(words[n : n + 8], 16) for n in range(0, len(words), 8)]
-    address = ip_address(struct.pack(order, *numbers))
-    if isinstance(address, IPv6Address):
-        mapped = address.ipv4_mapped
-        return f"{mapped or f'[{address}]'}:{int(port, 16)}"
-    return f"{address}:{int(port, 16)}"
+    host, port = parse.address(text)
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"

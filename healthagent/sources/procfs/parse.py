@@ -6,13 +6,18 @@ Nothing here reads a file, so that every quirk can be shown to a test.
 from __future__ import annotations
 
 import signal
+import struct
+import sys
 from collections.abc import Iterable
 from dataclasses import dataclass
+from ipaddress import IPv6Address, ip_address
 
 _LISTEN = b"0A"
 _OPEN = (b"01", b"08")
 
 _SWITCHES = b"\nvoluntary_ctxt_switches:"
+
+_FILES = b"\nMax open files"
 
 _SIGTERM_BIT = 1 << (signal.SIGTERM - 1)
 
@@ -72,6 +77,21 @@ def switches(text: bytes) -> int | None:
     return int(rest.split(None, 1)[0]) if found else None
 
 
+def wanted(text: bytes) -> float:
+    """Seconds that a thread has run or waited for a processor: the first two numbers of
+    /proc/PID/schedstat (Documentation/scheduler/sched-stats.rst of Linux)."""
+    ran, waited, *_ = text.split()
+    return (int(ran) + int(waited)) / 1e9
+
+
+def most_files(text: bytes) -> int | None:
+    """How many files a process may have open: the soft limit of /proc/PID/limits, ``None`` where
+    there is none."""
+    _, found, rest = text.partition(_FILES)
+    limit = rest.split(None, 1)[0] if found else b""
+    return int(limit) if limit.isdigit() else None
+
+
 def cmdline(text: bytes) -> tuple[str, ...]:
     """The arguments. A process that retitles itself leaves NULs behind; a zombie has none."""
     stripped = text.rstrip(b"\0 ")
@@ -89,6 +109,27 @@ def accept_queues(rows: Iterable[bytes]) -> dict[int, int]:
             port = int(fields[1].rpartition(b":")[2], 16)
             queues[port] = queues.get(port, 0) + int(fields[4].partition(b":")[2], 16)
     return queues
+
+
+def listeners(rows: Iterable[bytes]) -> set[tuple[str, int]]:
+    """Address and port of each listening row, as above."""
+    found = set()
+    for row in rows:
+        fields = row.split()
+        if len(fields) > 4 and fields[3] == _LISTEN:
+            found.add(address(fields[1].decode()))
+    return found
+
+
+def address(text: str) -> tuple[str, int]:
+    """``10.0.0.2`` and 3000 of ``0200000A:0BB8``: each word is in the byte order of the machine. An
+    IPv4 address that is mapped into IPv6 is told as it is."""
+    words, _, port = text.partition(":")
+    order = f"{'<' if sys.byteorder == 'little' else '>'}{len(words) // 8}I"
+    numbers = [int(words[n : n + 8], 16) for n in range(0, len(words), 8)]
+    found = ip_address(struct.pack(order, *numbers))
+    mapped = found.ipv4_mapped if isinstance(found, IPv6Address) else None
+    return str(mapped or found), int(port, 16)
 
 
 def unread(rows: Iterable[bytes], port: int) -> dict[int, int]:

@@ -7,6 +7,7 @@ import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 
+from healthagent.core.observation import Address
 from healthagent.core.target import Target
 from healthagent.sources.procfs import files, parse, sock_diag
 
@@ -16,6 +17,10 @@ takes some 6 ms on a machine of 24 GB, see :mod:`sock_diag`, which beside 30 rep
 seventh of all that the agent does if done every 30 s. One that seems unwell is looked at always,
 and so is one at which somebody waited or that gave no answer: nobody is judged by an old queue.
 """
+
+CLOSED = 10.0
+"""Seconds from one look at the socket tables to the next where the port refuses connections: what
+listens instead is worth knowing, and a whole service that starts is not to cost so much."""
 
 Queues = Mapping[int, int]
 """Connections that wait, by listening port."""
@@ -63,6 +68,7 @@ class AcceptQueues:
         self._clock = clock
         self._read: dict[str, _Read] = {}
         self._doors: dict[str, _Door] = {}
+        self._listeners: dict[str, frozenset[Address]] = {}
 
     def of(self, target: Target, root: int, unwell: bool) -> Queues | None:
         """The queues of the target whose first process is ``root``; ``None`` where they cannot be
@@ -88,6 +94,16 @@ class AcceptQueues:
         """Let the next look read afresh."""
         self._read.pop(id_, None)
 
+    def refused(self, id_: str) -> None:
+        """Let a look soon read afresh: its port takes no connection."""
+        known = self._read.get(id_)
+        if known is not None and self._clock() - known.at >= CLOSED:
+            self.doubt(id_)
+
+    def listeners(self, target: Target) -> frozenset[Address]:
+        """See :attr:`ProcessTree.listeners`."""
+        return self._listeners.get(target.id, frozenset())
+
     def turned(self, target: Target) -> float | None:
         """See :attr:`ProcessTree.turned`. What is compared are looks one after another while it was
         unwell."""
@@ -97,6 +113,7 @@ class AcceptQueues:
     def forget(self, id_: str) -> None:
         self.doubt(id_)
         self._doors.pop(id_, None)
+        self._listeners.pop(id_, None)
 
     def _of_local(self, target: Target, root: int, unwell: bool) -> Queues | None:
         """It shares the agent's network namespace."""
@@ -129,6 +146,7 @@ class AcceptQueues:
             rows += found.rows
             whole = whole and found.whole
         queues = parse.accept_queues(rows)
+        self._listeners[target.id] = frozenset(parse.listeners(rows))
         if unwell and target.port is not None:
             unread = parse.unread(rows, target.port)
             self._note(target.id, _Door(root, queues.get(target.port, 0), unread, whole))

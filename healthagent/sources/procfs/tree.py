@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 
 from healthagent.core.observation import Process, ProcessTree, Unseen
 from healthagent.core.target import Target
@@ -26,26 +26,35 @@ _SHORTEST = 0.2
 _SPINNING = 0.8
 """Share of one core from which a tree is looked at more closely."""
 
+_MANY_FILES = 100
+"""Open files from which it is looked up how many a process may have: no sound limit is lower."""
+
 _FORGET = 300.0
 """Seconds after which the sample of a target that nobody looks at is dropped."""
 
 
 @dataclass(frozen=True, slots=True)
 class _Sample:
-    """Ticks of each process at a time, and the share that was told then."""
+    """What each process had taken at a time: ticks of all its threads, and seconds for which its
+    first one ran or would have; and the shares that were told then."""
 
     at: float
     ticks: Mapping[Key, int]
-    share: float | None
+    wants: Mapping[Key, float]
+    share: float | None = None
+    wanted: Mapping[Key, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
 class _Member:
-    """One process of a tree. ``text`` is that of its /proc/PID/status."""
+    """One process of a tree. ``text`` is that of its /proc/PID/status, ``wants`` of its
+    /proc/PID/schedstat, which a kernel without CONFIG_SCHED_INFO has not."""
 
     pid: int
     stat: parse.Stat
     text: bytes
+    wants: float | None
+    files: tuple[int, int] | None
 
     @property
     def key(self) -> Key:
@@ -104,6 +113,10 @@ class ProcessTreeSource:
         """Take it for unwell at the next look: it gave no answer."""
         self._queues.doubt(target.id)
 
+    def refused(self, target: Target) -> None:
+        """Look soon at what listens there: its port takes no connection."""
+        self._queues.refused(target.id)
+
     def _located(self, target: Target, pid: int) -> int | Unseen | None:
         """The pid under which the container's first process is seen here.
 
@@ -127,11 +140,13 @@ class ProcessTreeSource:
     def _members(self, root: int) -> Iterator[_Member]:
         """The first process and all below it, as far as they have not gone meanwhile."""
         for pid in files.family(root, self._children):
+            here = f"{self._proc}/{pid}"
             try:
-                stat = parse.stat(files.read(f"{self._proc}/{pid}/stat"))
-                yield _Member(pid, stat, files.read(f"{self._proc}/{pid}/status"))
+                stat = parse.stat(files.read(f"{here}/stat"))
+                text = files.read(f"{here}/status")
             except (FileNotFoundError, ProcessLookupError):
                 continue
+            yield _Member(pid, stat, text, _wants(here), _files(here))
 
     def _tree(
         self, target: Target, members: Sequence[_Member], cmdlines: Mapping[Key, Cmdline]
@@ -139,30 +154,36 @@ class ProcessTreeSource:
         uptime = time.clock_gettime(time.CLOCK_BOOTTIME)
         waiting = {each.key: each.text for each in members if each.stat.state == "D"}
         waits = self._waits.of(target.id, waiting)
-        processes = tuple(_process(each, cmdlines, waits, uptime) for each in members)
-        share = self._share(target.id, {each.key: each.stat.ticks for each in members})
-        unwell = any(process.state in "RTtD" for process in processes) or (share or 0) >= _SPINNING
+        sample = self._sample(target.id, members)
+        processes = tuple(
+            _process(each, cmdlines, waits, sample.wanted, uptime) for each in members
+        )
+        busiest = max((sample.share or 0.0, *sample.wanted.values()))
+        unwell = any(process.state in "RTtD" for process in processes) or busiest >= _SPINNING
         queues = self._queues.of(target, members[0].pid, unwell)
-        return ProcessTree(processes, share, queues, self._queues.turned(target))
+        turned, listeners = self._queues.turned(target), self._queues.listeners(target)
+        return ProcessTree(processes, sample.share, queues, turned, listeners)
 
-    def _share(self, target: str, ticks: Mapping[Key, int]) -> float | None:
+    def _sample(self, target: str, members: Iterable[_Member]) -> _Sample:
         """The share of one core since the look before; a process that is new since then counts
-        with all it took, one that ended not at all."""
+        with all it took, one that ended not at all. And what each process wanted of one."""
+        ticks = {each.key: each.stat.ticks for each in members}
+        wants = {each.key: each.wants for each in members if each.wants is not None}
         now, before = self._clock(), self._samples.get(target)
         if before is None:
             self._forget(now)
-            self._samples[target] = _Sample(now, ticks, None)
-            return None
-        elapsed = now - before.at
-        if elapsed < _SHORTEST:
-            return before.share
-        if not ticks.keys() & before.ticks.keys():
-            share = None  # none of them was there before: the replica was started anew
+            sample = _Sample(now, ticks, wants)
+        elif (elapsed := now - before.at) < _SHORTEST:
+            return before
+        elif not ticks.keys() & before.ticks.keys():
+            sample = _Sample(now, ticks, wants)  # the replica was started anew
         else:
             taken = sum(count - before.ticks.get(key, 0) for key, count in ticks.items())
             share = taken / _TICKS_PER_SECOND / elapsed
-        self._samples[target] = _Sample(now, ticks, share)
-        return share
+            wanted = {k: (wants[k] - before.wants[k]) / elapsed for k in wants if k in before.wants}
+            sample = _Sample(now, ticks, wants, share, wanted)
+        self._samples[target] = sample
+        return sample
 
     def _forget(self, now: float) -> None:
         """Drop what was kept of targets that nobody looks at any more."""
@@ -174,8 +195,30 @@ class ProcessTreeSource:
             self._cmdlines.forget(id_)
 
 
+def _wants(here: str) -> float | None:
+    try:
+        return parse.wanted(files.read(f"{here}/schedstat"))
+    except (OSError, ValueError):
+        return None
+
+
+def _files(here: str) -> tuple[int, int] | None:
+    """Linux tells from 6.2 on how many are open, by the size of their folder, to everybody
+    (proc_fd_getattr() in fs/proc/fd.c)."""
+    try:
+        used = os.stat(f"{here}/fd").st_size  # noqa: PTH116  # hot
+        most = parse.most_files(files.read(f"{here}/limits")) if used >= _MANY_FILES else None
+    except OSError:
+        return None
+    return None if most is None else (used, most)
+
+
 def _process(
-    member: _Member, cmdlines: Mapping[Key, Cmdline], waits: Mapping[Key, float], uptime: float
+    member: _Member,
+    cmdlines: Mapping[Key, Cmdline],
+    waits: Mapping[Key, float],
+    wanted: Mapping[Key, float],
+    uptime: float,
 ) -> Process:
     stat, status = member.stat, parse.status(member.text)
     return Process(
@@ -188,4 +231,6 @@ def _process(
         catches_sigterm=status.catches_sigterm,
         age=max(0.0, uptime - stat.started / _TICKS_PER_SECOND),
         waits=waits.get(member.key),
+        wanted=wanted.get(member.key),
+        files=member.files,
     )

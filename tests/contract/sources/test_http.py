@@ -249,6 +249,18 @@ async def test_who_gave_no_answer_in_time_is_told_at_once(full_listener: int) ->
     assert told == [stays_silent, full_listener], "a refusal and a failure are answers"
 
 
+async def test_who_refused_the_connection_is_told() -> None:
+    told: list[int | None] = []
+    source = HttpSource(Livez, refused=lambda target: told.append(target.port))
+    with socket.create_server(("127.0.0.1", 0)) as nobody:
+        closed = nobody.getsockname()[1]
+    async with serving(saying(b"HTTP/1.1 500 Oh\r\nContent-Length: 0\r\n\r\n")) as well:
+        for port in (closed, well):
+            target = Target("static:app", "app", "app", address="127.0.0.1", port=port)
+            await source.look(target, PATIENCE)
+    assert told == [closed]
+
+
 async def test_where_no_way_leads_is_unreachable() -> None:
     broadcast = "255.255.255.255"  # the kernel has no route for TCP to it, whatever its network
     assert (await look(80, host=broadcast)).error == "unreachable"

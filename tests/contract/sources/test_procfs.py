@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import math
 import os
+import resource
 import signal
 import socket
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 import pytest
 
@@ -241,6 +244,38 @@ async def test_client_ports_are_those_of_the_replicas_own_connections() -> None:
 async def test_a_container_is_told_apart_by_its_address() -> None:
     container = Target(id="f" * 64, name="c", service="c", pid=os.getpid())
     assert isinstance(await ClientPortsSource(lambda t: t.pid).look(container, 1.0), Unseen)
+
+
+HOLDS = """
+import os, sys
+for _ in range(200): os.dup(0)
+print(flush=True); input()
+"""
+
+
+def open_files(target: Target) -> tuple[int, bool]:
+    """How many it has, and whether this kernel tells that to everybody."""
+    there = Path(f"/proc/{target.pid}/fd")
+    return len(list(there.iterdir())), there.stat().st_size > 0
+
+
+async def test_open_files_are_counted_and_what_is_allowed_where_they_are_many() -> None:
+    with running(HOLDS) as target:
+        root = await root_of(target)
+        used, tells = open_files(target)
+        soft, _ = resource.prlimit(target.pid or 0, resource.RLIMIT_NOFILE)
+    assert root.files == ((used, soft) if tells else None), "Linux tells from 6.2 on"
+
+
+async def test_a_first_thread_that_computes_wants_all_of_the_time(spender: Spender) -> None:
+    trees = source(clock := Clock())
+    await tree_of(spender.target, trees)
+    begun = time.monotonic()
+    spender.spend(0.3)
+    clock.now = time.monotonic() - begun
+    (process,) = (await tree_of(spender.target, trees)).processes
+    assert process.wanted is not None
+    assert process.wanted == pytest.approx(1.0, abs=0.2), "what it is not let run it waits for"
 
 
 LOOKS = f"""

@@ -7,8 +7,9 @@ from dataclasses import replace
 
 import pytest
 
-from healthagent.checks.event_loop import CHECK, TURNING
+from healthagent.checks.event_loop import CHECK, FEW, LITTLE, SPARE, TURNING
 from healthagent.core.observation import (
+    Address,
     ContainerState,
     HttpError,
     Livez,
@@ -109,6 +110,63 @@ def test_a_busy_loop_is_blocked_only_where_it_was_seen_to_take_up_nothing(
 ) -> None:
     verdict = silent(replace(in_state("R", cpu=1.0), turned=turned))
     assert (verdict.status, verdict.code) == (status, code)
+
+
+@pytest.mark.parametrize("turned", [0.0, math.inf, None])
+@pytest.mark.parametrize(("state", "cpu"), [("R", 0.1), ("S", 1.0)], ids=["its turn", "a child"])
+def test_a_loop_that_has_little_to_do_is_not_busy_whatever_runs_beside_it(
+    state: str, cpu: float, turned: float | None
+) -> None:
+    def told(wanted: float) -> str:
+        app = replace(BUN, state=state, wanted=wanted)
+        return silent(ProcessTree((app,), cpu, {3000: 0}, turned)).code
+
+    assert told(LITTLE - 0.1) == "deadlocked"
+    assert told(0.9) == {0.0: "overloaded", math.inf: "blocked", None: "busy"}[turned]
+
+
+def test_a_loop_that_is_not_let_run_is_busy_in_whichever_state_it_is_found() -> None:
+    app = replace(BUN, state="S", wanted=0.9)
+    assert silent(ProcessTree((app,), 0.1, {3000: 0}, math.inf)).code == "blocked"
+
+
+@pytest.mark.parametrize("error", ["timeout", "reset"])
+def test_a_process_that_can_open_no_file_more_takes_no_connection(error: HttpError) -> None:
+    def told(open_: int) -> Verdict:
+        app = replace(BUN, state="R", files=(open_, 1024))
+        return silent(ProcessTree((app,), 1.0, {3000: 3}, math.inf), error)
+
+    verdict = told(1024)
+    assert (verdict.status, verdict.code) == (Status.FAILED, "no_files")
+    assert "1024 files and connections open and may have 1024" in verdict.reason
+    assert told(1024 - SPARE).code == "no_files", "Node keeps one in reserve"
+    assert told(1023 - SPARE).code != "no_files"
+
+
+RESOLVER = ("127.0.0.11", 40001)
+"""Docker's own, in each container on a network of Compose's."""
+
+
+@pytest.mark.parametrize(
+    ("listeners", "said"),
+    [
+        ({("127.0.0.1", 3000)}, "port 3000 is open on 127.0.0.1 alone"),
+        ({("127.0.0.1", 3000), ("::1", 3000)}, "on 127.0.0.1 and ::1 alone"),
+        ({("0.0.0.0", 8080), ("::", 9464)}, "nothing listens on port 3000, but on 8080, 9464;"),
+        (set(), "nothing listens on port 3000"),
+        ({("0.0.0.0", 3000)}, "nothing listens on port 3000"),
+        ({("0.0.0.0", 1 + n) for n in range(FEW + 1)}, "nothing listens on port 3000"),
+    ],
+    ids=["IPv4's loopback", "both loopbacks", "others", "none", "no more", "a host's"],
+)
+def test_a_closed_port_is_told_with_what_listens_instead(
+    listeners: set[Address], said: str
+) -> None:
+    verdict = silent(replace(IDLE, listeners=frozenset(listeners | {RESOLVER})), "refused")
+    assert (verdict.status, verdict.code) == (Status.FAILED, "not_listening")
+    assert said in verdict.reason
+    assert "40001" not in verdict.reason
+    assert verdict.reason == said or not said.endswith("3000")
 
 
 def test_where_the_socket_tables_cannot_be_read_a_busy_loop_is_blocked() -> None:

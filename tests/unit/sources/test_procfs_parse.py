@@ -90,6 +90,36 @@ def test_a_row_cut_short_does_not_count() -> None:
     assert parse.accept_queues([HEADING, IPV4[:30]]) == {}
 
 
+def test_who_listens_is_told_by_address_and_port() -> None:
+    mapped = IPV6.replace(b"0" * 32 + b":0BB8", b"0000000000000000FFFF00000100007F:0BB9")
+    local = IPV4.replace(b"00000000:0BB8", b"0B00007F:9C41")
+    rows = [HEADING, IPV4, IPV6, mapped, local, ESTABLISHED, IPV4[:30]]
+    assert parse.listeners(rows) == {
+        ("0.0.0.0", 3000),
+        ("::", 3000),
+        ("127.0.0.1", 3001),
+        ("127.0.0.11", 40001),
+    }
+
+
+def test_what_a_thread_wanted_is_what_it_ran_and_what_it_waited_for_its_turn() -> None:
+    assert parse.wanted(b"267573591 18583116 443\n") == pytest.approx(0.286156707)
+
+
+@pytest.mark.parametrize(
+    ("line", "expected"),
+    [
+        (b"Max open files            1024                 524288               files     \n", 1024),
+        (b"Max open files            unlimited            unlimited            files     \n", None),
+        (b"", None),
+    ],
+    ids=["soft", "none", "absent"],
+)
+def test_a_limit_of_open_files_is_the_soft_one(line: bytes, expected: int | None) -> None:
+    head = b"Limit                     Soft Limit           Hard Limit           Units     \n"
+    assert parse.most_files(head + line) == expected
+
+
 def row(*, local: str = "0BB8", state: str = "01", unread: str = "00000010", inode: int) -> bytes:
     ends = f"0100007F:{local} 0100007F:D431"
     return f"   1: {ends} {state} 00000000:{unread} 00:00000000 00000000 0 0 {inode}".encode()

@@ -16,7 +16,7 @@ from healthagent.core.observation import ProcessTree, Unseen
 from healthagent.core.target import Target
 from healthagent.sources.procfs import ProcessTreeSource
 from healthagent.sources.procfs.cmdlines import AGAIN
-from healthagent.sources.procfs.queues import QUIET
+from healthagent.sources.procfs.queues import CLOSED, QUIET
 
 ID = "0000" + "c" * 60
 TARGET = Target(id=ID, name="app", service="app", port=3000)
@@ -237,6 +237,44 @@ async def test_where_no_answer_came_the_next_look_reads_afresh(proc: Proc) -> No
     proc.waiting(7, 65)
     source.doubt(TARGET)
     assert (await tree_of(source)).accept_queue == {3000: 65}, "it sleeps, and its door is blocked"
+
+
+async def test_where_the_port_refuses_what_listens_is_soon_read_afresh_and_not_each_time(
+    proc: Proc,
+) -> None:
+    proc.process(7)
+    source = proc.source()
+    assert (await tree_of(source)).listeners == frozenset()
+    proc.waiting(7, 0)
+    for passed, expected in ((CLOSED - 1, set()), (1.0, {("0.0.0.0", 3000)})):
+        proc.now += passed
+        source.refused(TARGET)
+        assert (await tree_of(source)).listeners == expected
+
+
+async def test_what_the_first_thread_wanted_is_told_from_look_to_look(proc: Proc) -> None:
+    proc.process(7)
+    schedstat = proc.folder / "7" / "schedstat"
+    source = proc.source()
+    wanted = []
+    for ran, waited in ((0, 0), (250_000_000, 500_000_000), (250_000_000, 500_000_000)):
+        schedstat.write_text(f"{ran} {waited} 7\n")
+        (process,) = (await tree_of(source)).processes
+        wanted.append(process.wanted)
+        proc.now += 1.0
+    assert wanted == [None, 0.75, 0.0], "a first look has nothing to compare"
+
+
+async def test_one_that_is_not_let_run_is_looked_at_as_one_that_runs(proc: Proc) -> None:
+    proc.process(7)
+    schedstat = proc.folder / "7" / "schedstat"
+    source = proc.source()
+    for waited in (0, 900_000_000, 1_800_000_000):
+        schedstat.write_text(f"0 {waited} 7\n")
+        proc.waiting(7, 9)
+        tree = await tree_of(source)
+        proc.now += 1.0
+    assert tree.turned == math.inf, "it slept at each look, and wanted to run in between"
 
 
 async def test_those_of_one_that_is_stopped_are_read_at_every_look(proc: Proc) -> None:

@@ -1,6 +1,7 @@
 // An app that can be made to fail in any way, one at a time: POST :9000/NAME. What it does while
 // nothing is asked of it is what a healthy replica does.
 
+import { openSync } from "node:fs";
 import { createServer, type RequestListener, type Server } from "node:http";
 import { createServer as createTcpServer, type Socket } from "node:net";
 
@@ -101,6 +102,13 @@ const faults: Record<string, () => unknown> = {
     const eaten: Buffer[] = [];
     for (;;) eaten.push(Buffer.alloc(1 << 24, 1));
   },
+  // Again and again: each connection that ends leaves one.
+  "open-files": () =>
+    setInterval(() => {
+      try {
+        for (;;) openSync("/dev/null", "r");
+      } catch {} // EMFILE
+    }, 100),
   "eat-child": () =>
     children.push(Bun.spawn(["bun", "-e", "for (const all = []; ; ) all.push(Buffer.alloc(1 << 24, 1))"])),
   second: () => children.push(Bun.spawn(["bun", "/modes/idle.ts"])),
