@@ -145,11 +145,11 @@ def _own_want(sqlstate: str, message: str, user: str, ref: DatabaseRef) -> Unsee
                 f"GRANT pg_monitor TO {user}",
                 "not_granted",
             )
-        case "53300" if "for role" in message:
+        case "53300" if "connections for role" in message:
             return Unseen(
                 f"the agent's role {user!r} is at its CONNECTION LIMIT",
-                f"end its other sessions, or ALTER ROLE {user} CONNECTION LIMIT N, with 3 for each "
-                "database that it looks at",
+                f"end its other sessions, or ALTER ROLE {user} CONNECTION LIMIT 3, "
+                "and 3 more for each further database that it looks at",
                 "role_limit",
             )
     return None

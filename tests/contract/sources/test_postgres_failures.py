@@ -273,7 +273,7 @@ async def test_at_its_limit_the_role_is_told_how_much_it_takes(postgres: LocalPo
     """Of several databases each takes a session."""
     async with sourcing("full_up") as source:
         seen = await unseen(source, database(postgres))
-    assert "with 3 for each database that it looks at" in seen.remedy
+    assert "3 more for each further database" in seen.remedy
 
 
 async def test_a_frozen_server_times_out_by_the_deadline(postgres: LocalPostgres) -> None:

@@ -10,6 +10,8 @@ from healthagent.core.target import DatabaseRef
 from healthagent.sources.postgres.failure import translate
 
 REF = DatabaseRef("db", 5432, "shop")
+RESERVED = "FATAL:  remaining connection slots are reserved for"
+"""How a server that is full begins. PostgreSQL 16 and later go on in other words than 15."""
 
 
 def test_what_cannot_be_read_is_the_agents_own_want_and_no_name_of_a_host() -> None:
@@ -42,6 +44,12 @@ def translated(message: str) -> DatabaseDown | Unseen:
         ('FATAL:  cannot connect to invalid database "shop"', "closed"),
         ("FATAL:  sorry, too many clients already", "exhausted"),
         ('FATAL:  too many connections for database "shop"', "exhausted"),
+        (f"{RESERVED} non-replication superuser connections", "exhausted"),
+        (f"{RESERVED} roles with the SUPERUSER attribute", "exhausted"),
+        (
+            f'{RESERVED} roles with privileges of the "pg_use_reserved_connections" role',
+            "exhausted",
+        ),
         ("Connection refused", "refused"),
         ("No route to host", "unreachable"),
         ("SSL error: certificate verify failed", "tls"),
