@@ -27,7 +27,8 @@ def judge(seen: Observation) -> Verdict:
         return failed(
             "timeout",
             f"GET {answer.path} gave no answer within {seen.target.timing.timeout:g} s; "
-            "the app took the connection: look for a query that waits for its full pool",
+            "the app took the connection: look for a query that waits for its full pool, or for "
+            "Postgres",
         )
     return refusal(answer, seen.target)
 

@@ -222,7 +222,7 @@ ADVICE: dict[str, Advice] = {
     "status": Advice("The replica itself says that it is not well.", (_LOGS,)),
     "timeout": Advice(
         "The connection is taken and no answer comes.",
-        (_LOGS, "see who waits for whom in Postgres: healthagent budget"),
+        (_LOGS, f"see who waits for whom in Postgres: {_BLOCKED}"),
     ),
     "reset": Advice("The app hangs up in the middle of its answer.", (_LOGS,)),
     "invalid": Advice(
@@ -387,7 +387,7 @@ ADVICE: dict[str, Advice] = {
         "Its workflows stand still until Postgres answers. The replica itself is well: a restart "
         "would wait for the same.",
         (
-            f"see who holds what it waits for: {_BLOCKED}",
+            f"see who waits for whom in Postgres: {_BLOCKED}",
             "end that transaction, or wait for it: a migration, a VACUUM FULL, a psql left open",
         ),
     ),
