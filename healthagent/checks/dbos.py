@@ -19,6 +19,7 @@ from healthagent.core.executors import (
     is_cut,
     named,
     silence,
+    without_clients,
 )
 from healthagent.core.observation import Backend, Observation, PendingWorkflows, Unseen
 from healthagent.core.target import Target
@@ -48,7 +49,7 @@ def judge(seen: Observation) -> Verdict:
         return found
     held, target = found.held, seen.target
     everyone = executors(found.account.without(found.former))
-    mine = tuple(backend for backend in held if backend.application.startswith(PREFIX))
+    mine = without_clients([each for each in held if each.application.startswith(PREFIX)])
     if mine:
         return judge_executor(mine, target, everyone)
     if any(backend.listens_dbos or backend.asked_dbos is not None for backend in held):

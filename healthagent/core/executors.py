@@ -48,6 +48,19 @@ def silence(backends: Iterable[Backend]) -> float:
     return min((ago for ago in said if ago is not None), default=0.0)
 
 
+def without_clients(own: Sequence[Backend]) -> tuple[Backend, ...]:
+    """The connections of the executor of one replica, without those of a DBOSClient beside it.
+
+    That names its connections as an executor does, by the id and version that were known when it
+    was made (``local``, and none, before ``DBOS.launch()``); but it never listens, and runs no
+    workflow. Where nobody listens (``useListenNotify: false``) they cannot be told apart.
+    """
+    listening = {(each.database, each.application) for each in own if each.listens_dbos}
+    return tuple(
+        each for each in own if not listening or (each.database, each.application) in listening
+    )
+
+
 @dataclass(frozen=True, eq=False)
 class Executors:
     """All executors of one server at one time; what is true of all is worked out once."""
@@ -59,7 +72,7 @@ class Executors:
         """The backends of each name that is an executor's."""
         found: dict[Name, list[Backend]] = defaultdict(list)
         for backend in self.ledger.living:
-            if backend.application.startswith(PREFIX):
+            if backend.application.startswith(PREFIX) and backend.pid not in self._clients:
                 found[backend.database, backend.application].append(backend)
         return dict(found)
 
@@ -136,6 +149,17 @@ class Executors:
         if isinstance(pending, Unseen) or self._has_nameless:
             return ()
         return tuple(workflows for workflows in pending if not self._has_owner(workflows))
+
+    @cached_property
+    def _clients(self) -> Set[int]:
+        """The pids of the connections that replicas have beside those of their executors."""
+        return {
+            backend.pid
+            for target in self.ledger.sharing
+            for own in (self._own(target),)
+            for backend in own
+            if backend not in without_clients(own)
+        }
 
     def _own(self, target: Target) -> tuple[Backend, ...]:
         """The backends of executors that connect from the replica's own address, if it has one."""

@@ -150,6 +150,20 @@ def test_a_second_executor_of_another_id_in_the_same_replica_is_found() -> None:
     assert judged(*executor(), *executor("zombie")).code == "unexpected_id"
 
 
+@pytest.mark.parametrize("named", ["local_", "app-1_"])
+def test_a_client_beside_the_executor_is_no_executor_whatever_it_is_called(named: str) -> None:
+    """A DBOSClient that was made before DBOS was launched knew no id, or no version."""
+    client = replace(executor()[0], application=f"dbos_transact_{named}")
+    enforcing = replace(APP, enforce=frozenset({"dbos"}))
+    for target, sibling in ((enforcing, SIBLING), (SIBLING, enforcing)):
+        backends = (*executor(), client, *executor("app-2", address=TWO))
+        verdict = judged(*backends, target=target, sibling=sibling)
+        assert said(verdict) == (Status.OK, "ok")
+        assert verdict.evidence == {"backends": 2}
+    silent = replace(executor()[0], listens_dbos=False)
+    assert judged(silent, replace(client, application="dbos_transact_local_")).code == "local_id"
+
+
 def test_an_id_is_told_as_far_as_postgres_kept_its_name() -> None:
     long = "a-very-long-project-name-with-a-very-long-service-name-1"
     assert judged(*executor(long), target=replica(long, ONE)).code == "ok"
