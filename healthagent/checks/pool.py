@@ -6,7 +6,7 @@ the server, the role or the database is said of every replica that it concerns.
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Sequence
 
 from healthagent.checks.share import NEEDS, come_from_elsewhere, share
@@ -93,18 +93,27 @@ def _over_declared(app: Sequence[Backend], held: Sequence[Backend], target: Targ
 
 
 def _leaking(app: Sequence[Backend]) -> Fault | None:
+    """An app may have several pools: as far as they log in or are called otherwise, what one opens
+    says nothing of another's."""
+    pools: dict[tuple[str, str, str], list[Backend]] = defaultdict(list)
+    for backend in app:
+        pools[backend.role, backend.database, backend.application].append(backend)
+    return next(filter(None, map(_passed_over, pools.values())), None)
+
+
+def _passed_over(pool: Sequence[Backend]) -> Fault | None:
     """Idle connections that the pool passed over when it opened newer ones: how a leak grows.
 
     A pool hands out what is idle before it dials. One that was idle all the while was therefore not
     in it: its client was never given back, with a transaction open or not, or its pool was dropped
     with its connections open.
     """
-    newest = min((backend.age for backend in app if backend.age is not None), default=None)
+    newest = min((backend.age for backend in pool if backend.age is not None), default=None)
     if newest is None:
         return None
     lost = [
         backend
-        for backend in app
+        for backend in pool
         if backend.state.startswith("idle")  # "idle in transaction" too
         and (backend.idle_for or 0.0) > max(ABANDONED, newest + BUSY)
     ]

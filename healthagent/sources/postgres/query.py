@@ -53,12 +53,14 @@ SELECT current_setting('max_connections')::int AS max_connections,
 """
 
 # Where DBOS keeps its workflows, if in this database: its schema may have any name
-# (systemDatabaseSchemaName). The name of a table is looked up by an index, so it costs nothing.
+# (systemDatabaseSchemaName), and the app a table of that name, with other columns. Both names are
+# looked up by an index, so it costs nothing.
 WORKFLOW_TABLES = """
 SELECT n.nspname AS schema,
        has_schema_privilege(n.oid, 'USAGE') AND has_table_privilege(c.oid, 'SELECT') AS readable
 FROM pg_class AS c JOIN pg_namespace AS n ON n.oid = c.relnamespace
 WHERE c.relname = 'workflow_status' AND c.relkind = 'r'
+  AND EXISTS (SELECT FROM pg_attribute WHERE attrelid = c.oid AND attname = 'executor_id')
 """
 
 # ``server`` is the microsecond in which the server was started: no two have the same, a standby and

@@ -49,6 +49,21 @@ async def test_pending_workflows_are_counted_by_executor_and_version_in_any_sche
     assert set(pending) == {PendingWorkflows("app-1", "1.0.0", 2), PendingWorkflows("app_2", "", 1)}
 
 
+async def test_a_table_of_the_apps_own_that_is_called_the_same_is_not_dboss(
+    postgres: LocalPostgres,
+) -> None:
+    with workflows(postgres) as admin:
+        grant(admin)
+        admin.execute("CREATE TABLE public.workflow_status (id int, status text)")
+        try:
+            async with sourcing() as source:
+                pending = (await told(source, database(postgres))).pending
+        finally:
+            admin.execute("DROP TABLE public.workflow_status")
+    assert not isinstance(pending, Unseen), pending
+    assert sum(each.count for each in pending) == 3
+
+
 async def test_without_the_right_to_read_them_it_says_which_grant_helps(
     postgres: LocalPostgres,
 ) -> None:

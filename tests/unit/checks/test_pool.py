@@ -200,6 +200,13 @@ def test_a_pool_that_merely_rests_does_not_leak(backends: list[Backend]) -> None
     assert judged(*backends).code == "ok"
 
 
+@pytest.mark.parametrize("other", ["application", "role", "database"])
+def test_what_one_pool_opens_says_nothing_of_another(other: str) -> None:
+    """Such as one of listeners that rest, beside the one that serves requests."""
+    opens = replace(connected(5, 1), **{other: "web"})  # type: ignore[arg-type]
+    assert judged(*[connected(600, 300)] * 3, opens).code == "ok"
+
+
 def test_a_pool_with_nothing_free_is_saturated_and_the_database_is_not_to_blame() -> None:
     open_ = [connected(60, 30, "idle in transaction")] * 4
     verdict = judged(*open_, connected(60, 3, "active"))
