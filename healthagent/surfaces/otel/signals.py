@@ -35,7 +35,9 @@ from healthagent.surfaces import transition_text
 SCOPE = InstrumentationScope("healthagent", version("healthagent"))
 
 OF_THE_AGENT = frozenset({"service.name", "service.instance.id", "service.version"})
-"""What says who the agent is. All else that the variables say goes to every resource."""
+OF_ITS_PROCESS = ("process.", "container.")
+"""What says who the agent is, and beginnings of what says in which process and container it runs.
+All else that the variables and detectors say goes to every resource."""
 
 Attributes = Mapping[str, str | int]
 
@@ -76,8 +78,12 @@ def _acted_on(step: Step, agent: Resource) -> Resource:
 
 
 def _resource(own: Mapping[str, str], agent: Resource) -> Resource:
-    rest = {key: value for key, value in agent.attributes.items() if key not in OF_THE_AGENT}
-    return Resource({**rest, **own})
+    around = {
+        key: value
+        for key, value in agent.attributes.items()
+        if key not in OF_THE_AGENT and not key.startswith(OF_ITS_PROCESS)
+    }
+    return Resource({**around, **own})
 
 
 def metrics_data(report: Report, agent: Resource) -> MetricsData:

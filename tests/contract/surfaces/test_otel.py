@@ -26,9 +26,10 @@ from opentelemetry.proto.collector.metrics.v1 import (
 )
 
 from healthagent.core.report import Report
+from healthagent.core.target import Target
 from healthagent.core.transition import transitions
 from healthagent.surfaces.otel import NoTelemetry, Telemetry, from_environment
-from tests.unit.surfaces.world import NOW, RESTARTED, World
+from tests.unit.surfaces.world import NOW, RESTARTED, Replica, World
 
 SOON = 15.0
 NOBODY = Report(NOW, settled=True)
@@ -310,6 +311,25 @@ def test_variables_describe_where_it_all_runs(
     assert {about["deployment.environment.name"] for about in described} == {"staging"}
     assert {about["service.namespace"] for about in described} == {"shop"}
     assert "service.version" not in described[1], "the agent's version is not the app's"
+
+
+def test_a_replica_does_not_run_in_the_agents_process_or_container(
+    receiver: Receiver, environ: dict[str, str], world: World
+) -> None:
+    environ["OTEL_RESOURCE_ATTRIBUTES"] = "container.id=of the agent,container.runtime=docker"
+    environ["OTEL_EXPERIMENTAL_RESOURCE_DETECTORS"] = "process"
+    local = Replica(Target(id="static:app-1", name="app-1", service="app", pid=100))
+    with closing(from_environment()) as surface:
+        surface.publish(world.report(local), ())
+        surface.record(RESTARTED)
+        receiver.until(lambda: len(receiver.metrics) >= 2 and receiver.logs != [], "all signals")
+    agent, replica = (attributes(metrics.resource) for metrics in receiver.metrics[:2])
+    acted_on = attributes(receiver.logs[0].resource)
+    assert {"process.pid", "container.id"} < agent.keys()
+    for about in (replica, acted_on):
+        assert "container.id" not in about
+        assert [key for key in about if key.startswith("process.")] == []
+    assert acted_on["container.name"] == "app-1"
 
 
 def test_a_last_word_is_sent_when_the_agent_stops(
