@@ -222,7 +222,15 @@ PATHS: dict[str, Json] = {
     },
     "/metrics": {
         "summary": "Prometheus metrics",
-        "responses": {"200": _text("Prometheus text, or OpenMetrics where that is asked for")},
+        "responses": {
+            "200": {
+                "description": "Prometheus text, or OpenMetrics where that is asked for",
+                "content": {
+                    kind: {"schema": {"type": "string"}}
+                    for kind in ("text/plain", "application/openmetrics-text")
+                },
+            }
+        },
     },
     "/openapi.json": {
         "summary": "this API's description",
@@ -297,6 +305,8 @@ SCHEMAS: dict[str, Json] = {
         status={"enum": ["pass", "warn", "fail"]},
         version=TEXT,
         releaseId=TEXT,
+        serviceId=TEXT,
+        description=TEXT,
         output=TEXT,
         time=TIME,
         settled=FLAG,

@@ -22,7 +22,7 @@ from healthagent.errors import ConfigurationError
 from healthagent.surfaces.http import HttpSurface, stream
 from healthagent.surfaces.http import events as feed
 from healthagent.surfaces.http.events import MOST_READERS
-from healthagent.surfaces.http.openapi import SCHEMAS
+from healthagent.surfaces.http.openapi import PATHS, SCHEMAS
 from tests.unit.surfaces.world import NOW, RESTARTED, Replica, World
 
 SOON = 30.0
@@ -233,7 +233,9 @@ async def test_documents_are_as_openapi_describes_them(agent: Agent, world: Worl
     notice = Notice("app-1", "cannot be read", "write a count")
     report = world.report(world.frozen("app-1"), world.replica("app-2"), notices=(notice,))
     agent.surface.publish(report, transitions(NOBODY, report))
-    assert faults(await agent.document("/health"), "Health") == []
+    health = await agent.document("/health")
+    assert faults(health, "Health") == []
+    assert health.keys() == SCHEMAS["Health"]["properties"].keys()
     assert faults(await agent.document("/budget"), "Budget") == []
     assert faults(await agent.document("/nothing"), "Problem") == []
     agent.surface.record(RESTARTED)
@@ -259,6 +261,14 @@ async def test_metrics_are_scraped(agent: Agent, world: World) -> None:
     status, text = await agent.get("/metrics")
     assert status == 200
     assert 'healthagent_target_ready{service="app",target="app-1"} 1.0' in text
+
+
+@pytest.mark.parametrize("accept", ["*/*", "application/openmetrics-text; version=1.0.0"])
+async def test_metrics_come_in_a_form_that_is_described(agent: Agent, accept: str) -> None:
+    described = PATHS["/metrics"]["responses"]["200"]["content"]
+    headers = {"Accept": accept}
+    async with agent.client.get(agent.base + "/metrics", headers=headers) as response:
+        assert response.content_type in described
 
 
 async def test_the_index_and_the_description_list_what_this_listener_has(agent: Agent) -> None:
