@@ -179,7 +179,17 @@ class _Output(io.TextIOWrapper):
 
 
 def settle_streams() -> None:
-    """Have standard output fail in words, and print ``?`` for a character that it does not have."""
+    """Have standard output fail in words, and print ``?`` for a character that it does not have.
+
+    A stream that is closed gets a place where nothing is read or kept: else the next file that is
+    opened would be it. Of the agent that is its event loop, into which the log would be written,
+    and libuv ends the process where it is to close such a one.
+    """
+    for number in range(3):
+        try:
+            os.fstat(number)
+        except OSError:
+            os.open(os.devnull, os.O_RDWR)  # takes the lowest number that is free
     if type(sys.stdout) is io.TextIOWrapper:  # None where it was closed
         sys.stdout = _Output(
             # One of its own: the first still tells how wide the terminal is.

@@ -6,12 +6,15 @@ import json
 import os
 import subprocess
 import sys
+import time
+from pathlib import Path
 
 import pytest
 
 from healthagent.core.verdict import failed
 from tests.unit.cli.conftest import RunningAgent, replica, report
 
+SOON = 30.0
 DASH = "\N{EM DASH}"
 COMMANDS = [["status"], ["status", "--json"], ["explain", "shop-app-1"], ["events", "--no-follow"]]
 names = pytest.mark.parametrize("arguments", COMMANDS, ids=" ".join)
@@ -41,6 +44,31 @@ def test_a_closed_standard_output_leaves_the_exit_code(
 ) -> None:
     ran = shell(sick, arguments, ">&-")
     assert (ran.returncode, ran.stderr) == (0 if arguments[0] == "events" else 1, b"")
+
+
+@pytest.mark.parametrize("to", [">&-", "<&- >&- 2>&-", ">/dev/full"])
+def test_the_agent_lives_and_ends_as_it_is_asked_to_without_an_output(
+    tmp_path: Path, to: str
+) -> None:
+    socket = tmp_path / "admin.sock"
+    settings = {
+        "HEALTHAGENT_LISTEN": "127.0.0.1:0",
+        "HEALTHAGENT_ADMIN_SOCKET": str(socket),
+        "HEALTHAGENT_DOCKER_ENABLED": "false",
+    }
+    agent = subprocess.Popen(
+        ["sh", "-c", f'exec "$@" {to}', "sh", sys.executable, "-m", "healthagent", "watch"],
+        env={**os.environ, **settings},
+    )
+    try:
+        deadline = time.monotonic() + SOON
+        while not socket.exists() and agent.poll() is None and time.monotonic() < deadline:
+            time.sleep(0.05)
+        agent.terminate()
+        assert agent.wait(SOON) == 0
+    finally:
+        agent.kill()
+        agent.wait()
 
 
 @pytest.mark.parametrize(
