@@ -71,7 +71,10 @@ ADVICE: dict[str, Advice] = {
     ),
     "sigterm_lost": Advice(
         "It works now; at the next stop or rollout the app will not shut down cleanly.",
-        ('write "start": "exec bun ..." in package.json, or start the app without `bun run`',),
+        (
+            'write "start": "exec bun ..." in package.json, or start the app without `bun run`',
+            'where a shell is PID 1, write the command as a list: CMD ["bun", "FILE"]',
+        ),
     ),
     "sigterm_ignored": Advice(
         "It works now; the next stop takes the whole grace period and ends in SIGKILL.",

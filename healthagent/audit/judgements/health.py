@@ -25,6 +25,9 @@ from healthagent.core.observation import Unseen
 
 _PASTE = "paste Dockerfile.fragment into the Dockerfile"
 _ASK = "audit with --traefik URL: its API"
+_PROBED = "failed "
+"""What a line of healthprobe's begins with that found a fault: it is there, and says which."""
+
 _CANNOT_FAIL = re.compile(
     r"(?:\S*sh -c )?(?:.*(?:\|\||;)\s*)?(?:(?:\S*/)?true|:|exit 0)\s*;?", re.DOTALL
 )
@@ -135,9 +138,11 @@ def is_checked(container: Container, replica: Replica | None) -> Finding:
         )  # fmt: skip
     if container.health == "unhealthy" and replica and replica.ready:
         why = f" ({container.told})" if container.told else ""
+        shown = f"`docker inspect {container.name}` shows its HEALTHCHECK"
+        cure = "mend what it names" if container.told.startswith(_PROBED) else _PASTE
         return not_met(
             f"Docker finds it unhealthy{why}, while the agent finds it ready", container.place,
-            remedy=f"`docker inspect {container.name}` shows its HEALTHCHECK; {_PASTE}",
+            remedy=f"{shown}; {cure}",
         )  # fmt: skip
     return met(f"Docker checks it, and finds it {container.health}", container.place)
 

@@ -257,7 +257,7 @@ def app_is_first(app: App, launch: Launch) -> Finding:
             f"a shell stays between PID 1 and the app, and SIGTERM ends there: "
             f"{launch.script_text or launch}",
             *launch.places,
-            remedy='let the shell become the app: "start": "exec bun build/index.js"',
+            remedy=f"let the shell become the app: {_executing(launch)}",
         )
     if launch.inner:
         return not_met(
@@ -268,6 +268,14 @@ def app_is_first(app: App, launch: Launch) -> Finding:
     if launch.by_bun_run:
         return resolved(f"{launch} is PID 1, and the app its only child", *launch.places)
     return met(f"{launch} is PID 1", *launch.places)
+
+
+def _executing(launch: Launch) -> str:
+    """What to write so that no shell stays: in package.json where its script is run, else where the
+    command stands, be it one line to a shell."""
+    if launch.script is not None:
+        return '"start": "exec bun build/index.js"'
+    return f"exec {' '.join(launch.final)}; or write the command as a list, which needs no shell"
 
 
 def app_runs_first(container: Container) -> Finding:
@@ -292,7 +300,7 @@ def app_runs_first(container: Container) -> Finding:
         return not_met(
             f"{shell} stands between PID 1 and the app, and does not pass SIGTERM on",
             container.place,
-            remedy='write "start": "exec bun build/index.js"',
+            remedy=f"start the app with exec: {BUN_START}",
         )
     return not_met(
         f"PID 1 is {root.comm}, and the app its child",

@@ -333,6 +333,16 @@ def test_bun_is_bun_wherever_the_image_has_it(tmp_path: Path, entry: list[str]) 
     assert found["8.1.1"].passing
 
 
+def test_a_shell_that_no_script_brought_is_to_execute_the_app_where_the_command_stands(
+    tmp_path: Path,
+) -> None:
+    stack = assemble(tmp_path)
+    override(stack, {"entrypoint": ["/bin/sh", "-c", "bun build/index.js"]})
+    found = {j.requirement.id: j.finding for j in judgements(evidence(stack), Kind.FILES)}
+    assert found["8.1.1"].outcome is Outcome.NOT_MET
+    assert "exec bun build/index.js; or write the command as a list" in found["8.1.1"].remedy
+
+
 SCRIPT = '"start": "exec bun build/index.js"'
 
 
@@ -658,6 +668,23 @@ def test_a_healthcheck_that_fails_on_a_ready_replica_enforces_nothing(good: Evid
     replicas = tuple(replace(r, ready=r.id != first.id) for r in good.agent.replicas)
     honest = outcomes(replace(seen, agent=replace(good.agent, replicas=replicas)))
     assert honest["8.1.3"] is Outcome.MET, "it is unhealthy, and Docker says so"
+
+
+@pytest.mark.parametrize(
+    ("told", "remedy"),
+    [
+        ("exec: curl: not found", "paste Dockerfile.fragment into the Dockerfile"),
+        ("failed pid1: PID 1 is sh, not bun or node", "mend what it names"),
+    ],
+)
+def test_whoever_has_the_probe_is_not_told_to_put_it_in(
+    good: Evidence, told: str, remedy: str
+) -> None:
+    assert not isinstance(good.containers, Unseen)
+    sick = replace(good.containers[0], health="unhealthy", told=told)
+    seen = replace(good, containers=(sick, *good.containers[1:]))
+    found = {j.requirement.id: j.finding for j in judgements(seen)}["8.1.3"]
+    assert found.remedy.endswith(remedy)
 
 
 @pytest.mark.parametrize(
