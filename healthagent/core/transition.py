@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from healthagent.core.report import CheckReport, Phase, Report, TargetReport
 from healthagent.core.target import Target
 from healthagent.core.timeline import PENDING
-from healthagent.core.verdict import Evidence
+from healthagent.core.verdict import Evidence, Status
 
 ABSENT = "absent"
 SERVING = (Phase.READY, Phase.DEGRADED)
@@ -19,7 +19,8 @@ class Transition:
     """A change worth telling: of a whole target (``check`` is empty), or of one check of it.
 
     ``at`` is in seconds since the epoch. ``before`` and ``after`` are phases of a target or
-    statuses of a check; a target that came or went was, or is, ``absent``.
+    statuses of a check; a target that came or went was, or is, ``absent``. ``awaited`` marks what a
+    replica that starts is given its time for.
     """
 
     at: float
@@ -30,12 +31,16 @@ class Transition:
     code: str = ""
     reason: str = ""
     evidence: Evidence = field(default_factory=dict)
+    awaited: bool = False
 
     @property
     def worse(self) -> bool:
         """True where somebody may want to look: the new state is neither health nor intended. A
         check that begins anew, as after a restart, says nothing yet; nor does that its replica, if
-        it serves as before, or did not serve before either."""
+        it serves as before, or did not serve before either. Nor is it news that one which starts
+        is not there yet: what it has not come to by the end of its grace its replica says then."""
+        if self.awaited:
+            return False
         if self.code == PENDING.code and (
             self.check or self.after in SERVING or self.before not in SERVING
         ):
@@ -84,6 +89,7 @@ def _checks(old: TargetReport | None, new: TargetReport, at: float) -> Iterator[
                 check.code,
                 check.reason,
                 check.evidence,
+                awaited=new.starting and (check.awaited or check.status is Status.UNKNOWN),
             )
 
 

@@ -9,7 +9,7 @@ from healthagent.core.report import Report, Subject, assess
 from healthagent.core.target import Target, Timing
 from healthagent.core.timeline import Timeline
 from healthagent.core.transition import ABSENT, transitions
-from healthagent.core.verdict import Verdict, failed, ok
+from healthagent.core.verdict import Verdict, conclusively_failed, failed, ok
 
 TIMING = Timing(rise=1, fall=1)
 CHECK = Check(
@@ -18,13 +18,15 @@ CHECK = Check(
 EMPTY = Report(at=0.0, settled=False)
 
 
-def report(at: float, *verdicts: Verdict, checks: tuple[Check, ...] = (CHECK,)) -> Report:
+def report(
+    at: float, *verdicts: Verdict, checks: tuple[Check, ...] = (CHECK,), grace_until: float = 0.0
+) -> Report:
     """A report at one time on one replica whose first check went through these verdicts."""
     timelines = {check.name: Timeline() for check in checks}
     for verdict in verdicts:
         timelines[CHECK.name] = timelines[CHECK.name].fold(verdict, at, TIMING)
     target = Target(id="a" * 64, name="app-1", service="app", timing=TIMING)
-    subject = Subject(target, timelines, grace_until=0.0)
+    subject = Subject(target, timelines, grace_until)
     return Report(at, settled=True, services=assess([subject], checks, at))
 
 
@@ -71,6 +73,22 @@ def test_that_the_agent_has_an_eye_yet_to_open_is_no_turn_for_the_worse() -> Non
 def test_that_a_replica_is_found_and_not_looked_at_yet_is_no_turn_for_the_worse() -> None:
     (found,) = transitions(EMPTY, report(1))
     assert (found.after, found.code, found.worse) == ("unknown", "pending", False)
+
+
+def test_what_a_replica_is_given_its_grace_for_is_told_loudly_only_after_it() -> None:
+    startup = replace(CHECK, groups=CHECK.groups | {Group.STARTUP})
+    closed = failed("not_listening", "nothing listens on port 3000")
+
+    def starts(at: float, *verdicts: Verdict) -> Report:
+        return report(at, *verdicts, checks=(startup,), grace_until=10.0)
+
+    (change,) = transitions(starts(1), starts(2, closed))
+    assert (change.check, change.after, change.worse) == ("http", "failed", False)
+    (late,) = transitions(starts(2, closed), starts(11, closed))
+    assert (late.check, late.after, late.worse) == ("", "not ready", True)
+    assert "nothing listens" in late.reason
+    (dead, *_) = transitions(starts(1), starts(2, conclusively_failed("exited", "it ended")))
+    assert dead.worse, "there is nothing to wait for"
 
 
 def test_a_new_reason_for_the_same_state_is_told() -> None:
