@@ -28,9 +28,9 @@ class History:
 
     ``over`` is true while no start was heard of since the last end, ``inspected`` where an
     inspection told of that end and its event may still come, and ``final`` once one has told that
-    Docker leaves it at that end. ``finished_at`` is that end's time as an inspection told it,
-    ``None`` where none has yet. Times are seconds since the epoch; ``heard`` are those of the last
-    events, in nanoseconds.
+    Docker leaves it at that end. ``finished_at`` is that end's time as an inspection told it, and
+    ``ran_from`` the beginning of that run; ``None`` where none has yet. Times are seconds since the
+    epoch; ``heard`` are those of the last events, in nanoseconds.
     """
 
     ends: tuple[End, ...] = ()
@@ -41,6 +41,7 @@ class History:
     signals: tuple[Sent, ...] = ()
     oom_at: float | None = None
     finished_at: float | None = None
+    ran_from: float | None = None
     heard: tuple[int, ...] = ()
 
     @property
@@ -86,18 +87,21 @@ class History:
         """The history after an inspection, which knows the last end alone, and when it runs again
         not even its exit code."""
         down, now = state.status in ("exited", "restarting", "dead"), self
-        if state.finished_at and not self._knows(state.finished_at):
+        if state.finished_at and not self._knows(state, down):
             now = replace(now._ended(_inspected(state, down)), inspected=True)
-        now = replace(now, finished_at=state.finished_at or None)
+        ran_from = state.started_at if down else None
+        now = replace(now, finished_at=state.finished_at or None, ran_from=ran_from)
         if state.up and not now.runs:
             now = now._begun(state.started_at)
         return replace(now, final=now.over and state.status in ("exited", "dead"))
 
-    def _knows(self, finished_at: float) -> bool:
-        """Whether that is the last end. Its event comes a moment after it."""
+    def _knows(self, state: ContainerState, down: bool) -> bool:
+        """Whether it tells of the last end. Its event comes a moment after it. Where a container is
+        stopped that waits to be started again, the Engine corrects the time of its end."""
         if self.finished_at is None:
-            return bool(self.ends) and finished_at <= self.ends[-1].at
-        return finished_at == self.finished_at
+            return bool(self.ends) and state.finished_at <= self.ends[-1].at
+        same_run = down and self.over and state.started_at == self.ran_from
+        return same_run or state.finished_at == self.finished_at
 
     def _begun(self, at: float) -> History:
         return replace(

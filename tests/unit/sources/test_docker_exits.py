@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import reduce
 
 import pytest
@@ -60,6 +61,19 @@ def test_a_stop_with_a_signal_of_its_own_is_known_by_what_follows_it() -> None:
 def test_a_stop_while_docker_waits_to_restart_did_not_ask_for_the_end() -> None:
     end = last(after(START, die(30.0, 1), event("stop", 35.0)))
     assert (end.asked, end.left) == (False, True)
+
+
+def test_a_stop_while_docker_waits_makes_no_end_of_the_one_whose_time_it_corrects() -> None:
+    """As Docker 20.10 tells it: it had noted when it began to wait."""
+    waits = ContainerState("restarting", exit_code=3, started_at=10.0, finished_at=29.99)
+    stopped = replace(waits, status="exited", finished_at=29.95)
+    ended = after(START, die(30.0, 3)).take(waits)
+    history = after(event("stop", 35.0), history=ended).take(stopped)
+    assert [(end.at, end.left) for end in history.ends] == [(30.0, True)]
+    runs = after(event("start", 40.0), history=history).take(
+        ContainerState("running", started_at=40.0, finished_at=29.95)
+    )
+    assert len(runs.ends) == 1
 
 
 def test_signals_of_one_run_are_forgotten_in_the_next() -> None:
