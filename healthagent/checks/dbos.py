@@ -155,7 +155,7 @@ def _stale(mine: tuple[Backend, ...]) -> Verdict | None:
 def _unanswered(mine: tuple[Backend, ...]) -> Verdict | None:
     """The executor waits for Postgres, and asks nothing else meanwhile: its workflows stand still,
     for a fault that is not its own."""
-    waits = min((each.idle_for for each in mine if each.idle_for is not None), default=0.0)
+    waits = min([each.idle_for for each in mine if each.idle_for is not None], default=0.0)
     if waits <= FRESH:
         return None
     return degraded(

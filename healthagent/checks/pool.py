@@ -95,6 +95,8 @@ def _over_declared(app: Sequence[Backend], held: Sequence[Backend], target: Targ
 def _leaking(app: Sequence[Backend]) -> Fault | None:
     """An app may have several pools: as far as they log in or are called otherwise, what one opens
     says nothing of another's."""
+    if len([each for each in app if (each.idle_for or 0.0) > ABANDONED]) < FEWEST_ABANDONED:
+        return None
     pools: dict[tuple[str, str, str], list[Backend]] = defaultdict(list)
     for backend in app:
         pools[backend.role, backend.database, backend.application].append(backend)
@@ -108,7 +110,7 @@ def _passed_over(pool: Sequence[Backend]) -> Fault | None:
     in it: its client was never given back, with a transaction open or not, or its pool was dropped
     with its connections open.
     """
-    newest = min((backend.age for backend in pool if backend.age is not None), default=None)
+    newest = min([backend.age for backend in pool if backend.age is not None], default=None)
     if newest is None:
         return None
     lost = [

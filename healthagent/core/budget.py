@@ -9,7 +9,7 @@ have a CONNECTION LIMIT each, which counts in the same way.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass, replace
 from operator import attrgetter
 from typing import Literal, NamedTuple
@@ -302,26 +302,27 @@ def strangers(ledger: Ledger, held: Mapping[str, Held]) -> tuple[Backend, ...]:
 
 def _replica(target: Target, held: Held, ledger: Ledger) -> ReplicaBudget:
     seen = () if isinstance(held, Unseen) else held
-    dbos = [backend for backend in seen if backend.application.startswith(PREFIX)]
-    app = [backend for backend in seen if not backend.application.startswith(PREFIX)]
+    app: list[Backend] = []
+    dbos: list[Backend] = []
+    for backend in seen:
+        (dbos if backend.application.startswith(PREFIX) else app).append(backend)
     return ReplicaBudget(
         name=target.name,
         service=target.service,
         declared=target.pools.total,
         held=None if isinstance(held, Unseen) or _is_pooled(target, held, ledger) else len(held),
-        role=target.role or _only(backend.role for backend in app or dbos),
+        role=target.role or _only({backend.role for backend in app or dbos}),
         database=target.database.name if target.database else None,
         surge=target.surge,
         dbos=len(dbos) if target.pools.total is None else target.pools.dbos or 0,
-        dbos_role=_only(backend.role for backend in dbos),
-        dbos_database=_only(backend.database for backend in dbos),
+        dbos_role=_only({backend.role for backend in dbos}),
+        dbos_database=_only({backend.database for backend in dbos}),
     )
 
 
-def _only(names: Iterable[str]) -> str | None:
+def _only(names: Set[str]) -> str | None:
     """The one name that there is, if there is one alone."""
-    found = set(names)
-    return found.pop() if len(found) == 1 else None
+    return next(iter(names)) if len(names) == 1 else None
 
 
 def _is_pooled(target: Target, held: Sequence[Backend], ledger: Ledger) -> bool:

@@ -44,8 +44,8 @@ def is_cut(executor: str) -> bool:
 def silence(backends: Iterable[Backend]) -> float:
     """Seconds since an executor said something on any of these connections; 0 where that cannot be
     seen. Where Postgres is at work on what it said last, the silence is not the executor's."""
-    said = (0.0 if each.state == "active" else each.idle_for for each in backends)
-    return min((ago for ago in said if ago is not None), default=0.0)
+    said = [0.0 if each.state == "active" else each.idle_for for each in backends]
+    return min([ago for ago in said if ago is not None], default=0.0)
 
 
 def without_clients(own: Sequence[Backend]) -> tuple[Backend, ...]:
@@ -56,9 +56,9 @@ def without_clients(own: Sequence[Backend]) -> tuple[Backend, ...]:
     workflow. Where nobody listens (``useListenNotify: false``) they cannot be told apart.
     """
     listening = {(each.database, each.application) for each in own if each.listens_dbos}
-    return tuple(
-        each for each in own if not listening or (each.database, each.application) in listening
-    )
+    if not listening:
+        return tuple(own)
+    return tuple([each for each in own if (each.database, each.application) in listening])
 
 
 @dataclass(frozen=True, eq=False)
@@ -153,20 +153,19 @@ class Executors:
     @cached_property
     def _clients(self) -> Set[int]:
         """The pids of the connections that replicas have beside those of their executors."""
-        return {
-            backend.pid
-            for target in self.ledger.sharing
-            for own in (self._own(target),)
-            for backend in own
-            if backend not in without_clients(own)
-        }
+        found: set[int] = set()
+        for own in map(self._own, self.ledger.sharing):
+            executor = without_clients(own)
+            if len(executor) < len(own):
+                found.update({each.pid for each in own} - {each.pid for each in executor})
+        return found
 
     def _own(self, target: Target) -> tuple[Backend, ...]:
         """The backends of executors that connect from the replica's own address, if it has one."""
         held = self.ledger.held_by(target, NOT_LOOKED_AT)
         if isinstance(held, Unseen):
             return ()
-        return tuple(backend for backend in held if backend.application.startswith(PREFIX))
+        return tuple([backend for backend in held if backend.application.startswith(PREFIX)])
 
     def _has_owner(self, pending: PendingWorkflows) -> bool:
         """A computed version is missing from the name, so that any name of the id alone may be
