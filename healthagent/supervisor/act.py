@@ -13,6 +13,9 @@ from healthagent.supervisor.ports import Recorder
 STOPPED = "container"
 """The key in a step's evidence under which the id of the container stands that is stopped next."""
 
+RESTARTED = "restarts"
+"""The key under which the id of the container stands that the Engine is asked to restart next."""
+
 ADDED = "one_more"
 """The key under which the id of the container stands that is added for as long as the act goes on.
 """
@@ -87,6 +90,11 @@ class Act:
         """Tell that a container is about to be stopped that the Engine will not start again by
         itself. Which one is kept with the step, so that the agent's next life can bring it back."""
         self.say("SIGTERM", target, evidence={STOPPED: target.id})
+
+    def say_restart(self, target: Target) -> None:
+        """Tell that the Engine is asked to restart a container, which the next life looks after in
+        case that the Engine ends too."""
+        self.say("SIGTERM", target, evidence={RESTARTED: target.id})
 
     async def preserve(self, target: Target) -> None:
         """Keep the evidence of a replica that is about to be stopped, and say whether it is."""

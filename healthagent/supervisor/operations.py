@@ -22,7 +22,7 @@ from healthagent.supervisor import plan as planning
 from healthagent.supervisor.act import INTERRUPTED, Act, Ended
 from healthagent.supervisor.passage import Former, Passage
 from healthagent.supervisor.ports import Recorder, Router, Runtime, Traffic
-from healthagent.supervisor.recovery import cut_short
+from healthagent.supervisor.recovery import cut_short, restarted
 from healthagent.supervisor.rolling import Rolling
 from healthagent.supervisor.rotation import Drains
 from healthagent.supervisor.surge import Surge
@@ -117,8 +117,7 @@ class ReplicaOperations:
                 _refuse(unless())
                 service, report = self._watched.find(target)
                 _refuse(planning.spared(service, target))  # another may have failed meanwhile
-                act.say("SIGTERM")
-                await self._runtime.restart(target.id)
+                await restarted(act, self._runtime, target)
                 await self._passage.back(act, target.id, Former.of(report))
             return await self._passage.again(target.id)
 

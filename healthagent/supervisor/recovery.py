@@ -1,22 +1,33 @@
 """What was cut short: by a fault of the Engine, put right by the act itself, or by the end of the
 agent, found in the history by the next one.
 
-To restart a replica is one request to the Engine, which ends it by itself. To replace one is
-several: should it not come to the last, the Engine takes the replica for stopped on purpose, and
-nobody else would start it. And nobody else would remove the one more that a roll had added.
+To restart a replica is one request to the Engine, which ends it by itself unless it ends first. To
+replace one is several. Should it not come to the last, the Engine takes the replica for stopped on
+purpose, also when it starts anew, and nobody else would start it. And nobody else would remove the
+one more that a roll had added.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import NoReturn
 
 from healthagent.core.action import Outcome, Step
 from healthagent.core.rotation import Drain
+from healthagent.core.target import Target
 from healthagent.errors import ActionError, Unanswered
-from healthagent.supervisor.act import ADDED, INTERRUPTED, RECOVERED, STOPPED, Act, Ended
+from healthagent.supervisor.act import (
+    ADDED,
+    INTERRUPTED,
+    RECOVERED,
+    RESTARTED,
+    STOPPED,
+    Act,
+    Ended,
+)
 from healthagent.supervisor.passage import Passage
 from healthagent.supervisor.ports import Container, Runtime
 from healthagent.supervisor.surge import Surge
@@ -54,9 +65,7 @@ class CutShort:
         if not recent:
             told.extend(self._left())
         if self.stop is not None and recent:
-            id_, name = str(self.stop.evidence[STOPPED]), self.stop.target
-            drain = passage.drains[id_]
-            told.append(await brought_back(act, runtime, passage, id_, name, drain))
+            told.append(await self._running(self.stop, runtime, passage, act))
         if self.added is not None and recent:
             act.say("; ".join(told), evidence={RECOVERED: True})  # the rest may take a while
             id_, name = str(self.added.evidence[ADDED]), self.added.target
@@ -80,6 +89,40 @@ class CutShort:
                 "docker compose up --detach removes it"
             )
 
+    async def _running(self, stop: Step, runtime: Runtime, passage: Passage, act: Act) -> str:
+        name = stop.target
+        if RESTARTED in stop.evidence:
+            return await _started(act, runtime, str(stop.evidence[RESTARTED]), name)
+        id_ = str(stop.evidence[STOPPED])
+        return await brought_back(act, runtime, passage, id_, name, passage.drains[id_])
+
+
+async def restarted(act: Act, runtime: Runtime, target: Target) -> None:
+    """Have the Engine restart a replica. Where it does not, because it ended half-way, the replica
+    is started. Raises ``ActionError`` all the same."""
+    act.say_restart(target)
+    try:
+        await runtime.restart(target.id)
+    except ActionError as error:
+        what = await _started(act, runtime, target.id, target.name)
+        raise ActionError(f"{error}; {what}") from error
+
+
+async def _started(act: Act, runtime: Runtime, id_: str, name: str) -> str:
+    """Have a replica run of which a restart was not seen to end; what came of it, in words. One
+    that runs may be about to end: then the Engine goes on with its restart, and starts it."""
+
+    async def start() -> Container:
+        before = await runtime.inspect(id_)
+        await runtime.start(id_)
+        return before
+
+    try:
+        before = await _recovered(act, start, id_, name)
+    except ActionError as error:
+        return _is_down(name, error)
+    return f"{name} runs" if before.running else f"{name} was started again"
+
 
 async def brought_back(
     act: Act, runtime: Runtime, passage: Passage, id_: str, name: str, drain: Drain | None
@@ -87,11 +130,9 @@ async def brought_back(
     """Have a replica run again of which an act stopped the container ``id_``, or its successor;
     what came of it, in words. ``drain`` is what kept it out before."""
     try:
-        found = await _recovered(act, runtime, id_, name)
+        found = await _recovered(act, partial(runtime.recover, id_, name), id_, name)
     except ActionError as error:
-        sure = "may be stopped still" if isinstance(error, Unanswered) else "stays stopped"
-        remedy = f"docker start {name}, or docker compose up --detach where it is gone"
-        return f"{name} {sure}: {error}; once that is cured, {remedy}"
+        return _is_down(name, error)
     if found.id == id_:
         return f"{name} was started again as it was ({id_[:12]})"
     passage.succeed(drain, id_, found.id)
@@ -102,14 +143,22 @@ async def brought_back(
     return f"{told}, called {found.name} as {id_[:12]} cannot be removed: {remedy}"
 
 
-async def _recovered(act: Act, runtime: Runtime, id_: str, name: str) -> Container:
-    """What runs, under its name if that comes free in time. Raises ``ActionError``."""
+def _is_down(name: str, error: ActionError) -> str:
+    sure = "may be stopped still" if isinstance(error, Unanswered) else "stays stopped"
+    remedy = f"docker start {name}, or docker compose up --detach where it is gone"
+    return f"{name} {sure}: {error}; once that is cured, {remedy}"
+
+
+async def _recovered(
+    act: Act, recover: Callable[[], Awaitable[Container]], id_: str, name: str
+) -> Container:
+    """What ``recover`` gives, under its name if that comes free in time. Raises ``ActionError``."""
     loop = asyncio.get_running_loop()
     until = loop.time() + ASKED_FOR
     said = False
     while True:
         try:
-            found = await runtime.recover(id_, name)
+            found = await recover()
         except Unanswered as error:
             if loop.time() >= until:
                 raise
@@ -133,7 +182,7 @@ def cut_short(steps: Iterable[Step]) -> Sequence[CutShort]:
         if known is not None and INTERRUPTED in step.evidence:
             continue
         stop, added = (known.stop, known.added) if known else (None, None)
-        if STOPPED in step.evidence:
+        if step.evidence.keys() & {STOPPED, RESTARTED}:
             stop = step
         if RECOVERED in step.evidence:
             stop = None

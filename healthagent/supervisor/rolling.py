@@ -12,7 +12,7 @@ from healthagent.supervisor import plan as planning
 from healthagent.supervisor.act import Act, Ended
 from healthagent.supervisor.passage import Former, Passage
 from healthagent.supervisor.ports import Container, Image, Runtime
-from healthagent.supervisor.recovery import brought_back
+from healthagent.supervisor.recovery import brought_back, restarted
 from healthagent.supervisor.surge import Surge
 
 
@@ -107,8 +107,7 @@ class Rolling:
             if plan.replaces:
                 new = await self._replaced(act, target, plan, former)
             else:
-                act.say("SIGTERM", target)
-                await self._runtime.restart(new)
+                await restarted(act, self._runtime, target)
                 await passage.back(act, new, former)
         act.say(await passage.again(new), target)
 

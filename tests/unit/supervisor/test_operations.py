@@ -13,6 +13,7 @@ from healthagent.core.action import Outcome, Plan, Step
 from healthagent.core.observation import Unseen
 from healthagent.core.target import Target
 from healthagent.supervisor import ReplicaOperations
+from healthagent.supervisor.act import RESTARTED
 from healthagent.supervisor.fake import FakeRuntime
 from healthagent.supervisor.ports import Image
 from tests.unit.supervisor.stage import IMAGE, FailsMeanwhile, Stage, plan, steps, told
@@ -122,8 +123,10 @@ class TestARestart:
             act = await steps(operations.restart(target(stage, "app-2"), BY, "leaks"))
         assert last(act) == (Outcome.DONE, "back in rotation")
         assert stage.runtime.acts == ["restart app-2"]
-        assert [step.evidence for step in act if step.evidence] == [{"kept": True}]
-        assert stage.drains[target(stage, "app-2").id] is None
+        id_ = target(stage, "app-2").id
+        kept = [step.evidence for step in act if step.evidence]
+        assert kept == [{"kept": True}, {RESTARTED: id_}]
+        assert stage.drains[id_] is None
         assert stage.lowest == 2
 
     async def test_says_why_no_evidence_is_kept(self) -> None:

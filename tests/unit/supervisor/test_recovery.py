@@ -14,7 +14,7 @@ from healthagent.core.action import Outcome, Plan, Step
 from healthagent.core.rotation import Drain
 from healthagent.errors import Unanswered
 from healthagent.supervisor import Drains
-from healthagent.supervisor.act import RECOVERED, STOPPED
+from healthagent.supervisor.act import RECOVERED, RESTARTED, STOPPED
 from healthagent.supervisor.fake import FakeRuntime
 from healthagent.supervisor.ports import Container
 from healthagent.supervisor.recovery import RECENT
@@ -94,6 +94,21 @@ async def test_so_it_is_where_the_agent_was_killed_and_said_no_more(
     earlier = await rolled_until(stage, "stop", monkeypatch)
     assert (await next_life(stage, earlier[:-1]))[-1].outcome is Outcome.FAILED
     assert running(stage) == ALL
+
+
+@pytest.mark.parametrize("ended", [False, True])
+async def test_one_that_was_restarted_runs_whether_the_engine_came_to_that_or_not(
+    monkeypatch: pytest.MonkeyPatch, ended: bool
+) -> None:
+    stage = three()
+    earlier = await rolled_until(stage, "restart", monkeypatch, plan())
+    if ended:
+        await stage.runtime.stop(str(earlier[-2].evidence[RESTARTED]))
+    stage.runtime.acts.clear()
+    (last,) = await next_life(stage, earlier)
+    assert running(stage) == ALL
+    assert stage.runtime.acts == (["start app-1"] if ended else []), "and not a second time"
+    assert ("app-1 was started again" if ended else "app-1 runs") in last.text
 
 
 async def test_what_was_dealt_with_once_is_over(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -200,20 +215,30 @@ class Failing(FakeRuntime):
     async def stop(self, id_: str, grace: float | None = None) -> int:
         return self._broken_off("stop", await super().stop(id_, grace))
 
+    async def restart(self, id_: str, grace: float | None = None) -> None:
+        """What is broken off is what comes before the start."""
+        if self.fails == "restart":
+            self._broken_off("restart", await super().stop(id_, grace))
+        await super().restart(id_, grace)
+
     async def replace(self, id_: str, plan: Plan) -> str:
         return self._broken_off("replace", await super().replace(id_, plan))
 
     async def start(self, id_: str) -> None:
+        self._cannot_be_asked("start", id_)
         await super().start(id_)
         self._broken_off("start", id_)
 
     async def recover(self, id_: str, name: str) -> Container:
-        if self.away:
-            self.away -= 1
-            raise Unanswered(f"cannot recover {name}: nothing listens there")
+        self._cannot_be_asked("recover", name)
         found = await super().recover(id_, name)
         other, *self.called = self.called or (found.name,)
         return replace(found, name=other)
+
+    def _cannot_be_asked(self, call: str, whom: str) -> None:
+        if self.away and not self.fails:
+            self.away -= 1
+            raise Unanswered(f"cannot {call} {whom}: nothing listens there")
 
     def _broken_off(self, call: str, result: R) -> R:
         if call == self.fails:
@@ -253,6 +278,20 @@ class TestAnEngineThatFailsHalfWayThroughAReplacement:
         assert f"the Engine ended the connection; app-1 {what}" in act[-1].text
         waiting = [step.text for step in act if "not as it was yet" in step.text]
         assert len(waiting) == 1, told(act)
+
+    @pytest.mark.parametrize("verb", ["restart", "roll"])
+    async def test_leaves_nothing_down_that_it_restarted(self, verb: str) -> None:
+        stage = failing("restart", away=3)
+        async with stage.played() as operations:
+            (first,) = [t.target for t in stage.report().targets if t.target.name == "app-1"]
+            act = await steps(
+                operations.restart(first, "ops", "")
+                if verb == "restart"
+                else operations.roll("app", "ops", plan())
+            )
+        assert running(stage) == ALL, "the Engine took it for stopped on purpose when it came back"
+        assert act[-1].outcome is Outcome.FAILED
+        assert "the Engine ended the connection; app-1 was started again" in act[-1].text
 
     async def test_keeps_out_the_successor_of_one_that_somebody_keeps_out(self) -> None:
         stage = failing("replace")
