@@ -63,10 +63,10 @@ class TraefikRouter:
         self._clock = clock
 
     async def settles(self, target: Target, routed: bool, timeout: float) -> bool | Unseen:
-        if target.address is None:
-            return not routed
         if routed and not self._offered(target):
             return UNROUTED
+        if target.address is None:
+            return not routed
         if self._api is not None:
             return await self._asked(self._api, target, routed, timeout)
         if not self._told():

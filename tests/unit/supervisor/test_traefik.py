@@ -81,6 +81,8 @@ async def test_one_that_no_router_leads_to_is_not_waited_for_once_it_is_ready() 
     router = TraefikRouter(lambda: polls, offered=lambda _: False)
     assert await settles(router, routed=True) == UNROUTED
     assert await settles(router, routed=False) is True
+    on_no_network = Target("a" * 64, "worker-1", "worker")
+    assert await router.settles(on_no_network, routed=True, timeout=0.1) == UNROUTED
 
 
 async def test_where_nobody_polls_it_waits_as_long_as_a_poll_and_says_so() -> None:
