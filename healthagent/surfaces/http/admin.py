@@ -26,6 +26,7 @@ from healthagent.core.action import Outcome, Plan, Step
 from healthagent.core.credentials import Credentials
 from healthagent.core.observation import Unseen
 from healthagent.core.ports import Operations
+from healthagent.core.report import Report
 from healthagent.core.target import Target
 from healthagent.surfaces.http.lookup import find_service, find_target
 from healthagent.surfaces.http.problem import HEADERS, Handler, Problem
@@ -36,6 +37,10 @@ KEEP_ALIVE_EVERY = 15.0
 """Seconds of silence after which an empty line is sent, against whatever drops a silent connection.
 """
 
+FOUND_WITHIN = 30.0
+"""Seconds after its start within which the agent has found the replicas there are."""
+
+Named = TypeVar("Named")
 Body = TypeVar("Body", bound=BaseModel)
 
 _PEER = struct.Struct("3i")  # struct ucred of unix(7): pid, uid, gid
@@ -138,25 +143,33 @@ class AdminRoutes:
         }
 
     async def drain(self, request: web.Request) -> web.StreamResponse:
-        by, target, why = self._guard(request), self._target(request), await _body(request, Why)
+        by, why = self._guard(request), await _body(request, Why)
+        target = await self._target(request)
         return await _stream(request, self._operations.drain(target, by, why.why))
 
     async def undrain(self, request: web.Request) -> web.StreamResponse:
-        by, target = self._guard(request), self._target(request)
+        by, target = self._guard(request), await self._target(request)
         return await _stream(request, self._operations.undrain(target, by))
 
     async def restart(self, request: web.Request) -> web.StreamResponse:
-        by, target, why = self._guard(request), self._target(request), await _body(request, Why)
+        by, why = self._guard(request), await _body(request, Why)
+        target = await self._target(request)
         return await _stream(request, self._operations.restart(target, by, why.why))
 
     async def roll(self, request: web.Request) -> web.StreamResponse:
-        by = self._guard(request)
-        service = find_service(self._state.report, request.match_info["service"])
-        asked = await _body(request, Asked)
+        by, asked = self._guard(request), await _body(request, Asked)
+        service = await self._named(find_service, request.match_info["service"])
         return await _stream(request, self._operations.roll(service.name, by, asked.plan()))
 
-    def _target(self, request: web.Request) -> Target:
-        return find_target(self._state.report, request.match_info["target"]).target
+    async def _target(self, request: web.Request) -> Target:
+        return (await self._named(find_target, request.match_info["target"])).target
+
+    async def _named(self, find: Callable[[Report, str], Named], name: str) -> Named:
+        """Who is meant. Right after its start the agent may not have found that one yet."""
+        with suppress(Problem):
+            return find(self._state.report, name)
+        await self._state.settled(FOUND_WITHIN)
+        return find(self._state.report, name)
 
 
 async def _body(request: web.Request, shape: type[Body]) -> Body:

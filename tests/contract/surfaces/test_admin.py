@@ -49,6 +49,7 @@ class Agent:
 
     stage: Stage
     socket: Path
+    surface: HttpSurface
     url: str = ""
     public_url: str = ""
     token: Credentials | Unseen | None = None
@@ -76,8 +77,8 @@ async def _ask(
 
 @asynccontextmanager
 async def serving(stage: Stage, path: Path) -> AsyncIterator[Agent]:
-    agent = Agent(stage, path)
     surface = HttpSurface(("127.0.0.1", 0), ("127.0.0.1", 0))
+    agent = Agent(stage, path, surface)
     async with stage.played() as operations:
         admin = Admin(operations, lambda: agent.token, str(path))
         async with surface.serve(admin) as bound:
@@ -237,6 +238,21 @@ async def test_a_body_that_is_not_packed_as_it_says_is_a_problem(
 async def _as_it_is(body: bytes) -> AsyncIterator[bytes]:
     """A body that the client sends without packing it itself."""
     yield body
+
+
+@pytest.mark.parametrize("path", ["/services/app/roll", "/targets/app-1/restart"])
+async def test_who_is_not_found_yet_right_after_the_start_is_waited_for(
+    tmp_path: Path, path: str
+) -> None:
+    stage = Stage(settled=False)
+    async with serving(stage, tmp_path / "admin.sock") as agent:
+        asked = asyncio.ensure_future(agent.over_socket(path))
+        await agent.over_socket("/livez", method="GET")
+        stage.put("app-1", "app-2", "app-3")
+        stage.settled = True
+        agent.surface.publish(stage.report(), ())
+        answer = await asked
+    assert (answer.status, answer.steps[-1]["outcome"]) == (200, "done")
 
 
 async def test_a_socket_that_an_agent_left_there_is_replaced(tmp_path: Path) -> None:
