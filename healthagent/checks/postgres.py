@@ -47,7 +47,7 @@ def judge(seen: Observation) -> Verdict:
                 "name the database to it in [databases.NAME], and by the label "
                 "healthagent.database",
             )
-        meaning = MEANING[outcome.error].format(where=f"{outcome.ref.host}:{outcome.ref.port}")
+        meaning = MEANING[outcome.error].format(where=outcome.ref.server)
         detail = f" ({outcome.detail})" if outcome.detail else ""
         evidence = {"sqlstate": outcome.sqlstate} if outcome.sqlstate else {}
         return failed(outcome.error, meaning + detail, **evidence)

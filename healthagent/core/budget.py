@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass, replace
+from itertools import starmap
 from operator import attrgetter
 from typing import Literal, NamedTuple
 
@@ -19,7 +20,7 @@ from healthagent.core.executors import PREFIX
 from healthagent.core.observation import Address, Backend, Database, DatabaseDown, Unseen
 from healthagent.core.once import once
 from healthagent.core.pooler import pooled
-from healthagent.core.target import Target
+from healthagent.core.target import Target, authority
 
 REFUSED = {"absent", "closed", "exhausted"}
 """How a server that is not down refuses one session, and may give another."""
@@ -227,7 +228,7 @@ def budget(ledger: Ledger, held: Mapping[str, Held]) -> Budget:
     replicas = _with_siblings(
         [_replica(target, held[target.id], ledger) for target in ledger.sharing]
     )
-    name, *also = (f"{host}:{port}" for host, port in sorted(database.addresses))
+    name, *also = starmap(authority, sorted(database.addresses))
     by_database = Counter(ref.name for ref in {t.database for t in ledger.sharing if t.database})
     by_role = Counter({database.agent_role: by_database.total()})
     return Budget(

@@ -62,6 +62,11 @@ class Traffic:
     slowstart: float = 0.0
 
 
+def authority(host: str, port: int) -> str:
+    """``HOST:PORT``, with an IPv6 address in brackets, as in a URL (RFC 3986, section 3.2.2)."""
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+
+
 @dataclass(frozen=True, slots=True, order=True)
 class DatabaseRef:
     """Which database a replica uses: the key under which the agent keeps its one connection."""
@@ -70,8 +75,12 @@ class DatabaseRef:
     port: int
     name: str
 
+    @property
+    def server(self) -> str:
+        return authority(self.host, self.port)
+
     def __str__(self) -> str:
-        return f"{self.host}:{self.port}/{self.name}"
+        return f"{self.server}/{self.name}"
 
 
 def is_loopback(host: str) -> bool:
@@ -138,5 +147,4 @@ class Target:
         """``http://ADDRESS:PORT`` of the app, or ``None`` where it serves no HTTP."""
         if self.address is None or self.port is None:
             return None
-        host = f"[{self.address}]" if ":" in self.address else self.address
-        return f"http://{host}:{self.port}"
+        return f"http://{authority(self.address, self.port)}"

@@ -16,7 +16,7 @@ from collections.abc import Callable, Mapping, Sequence
 from time import monotonic
 
 from healthagent.core.observation import HttpAnswer, HttpError, Livez, Readyz, Unseen
-from healthagent.core.target import Target
+from healthagent.core.target import Target, authority
 from healthagent.names import Names, Unresolved
 
 KEPT = 512
@@ -120,9 +120,8 @@ async def _connect(
 
 
 def _request(host: str, port: int, path: str) -> bytes:
-    authority = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
     return (
-        f"GET {path} HTTP/1.1\r\nHost: {authority}\r\nUser-Agent: healthagent\r\n"
+        f"GET {path} HTTP/1.1\r\nHost: {authority(host, port)}\r\nUser-Agent: healthagent\r\n"
         "Accept: */*\r\nAccept-Encoding: identity\r\nConnection: close\r\n\r\n"
     ).encode("ascii")
 

@@ -98,14 +98,14 @@ def down(
 
 def no_files(ref: DatabaseRef) -> Unseen:
     return Unseen(
-        f"the agent cannot connect to {ref.host}:{ref.port}: it has no file descriptor left",
+        f"the agent cannot connect to {ref.server}: it has no file descriptor left",
         "raise its limit of open files (nofile)",
     )
 
 
 def _own_want(sqlstate: str, message: str, user: str, ref: DatabaseRef) -> Unseen | None:
     """What keeps the agent alone from looking: no fault of the server's, and none of the app's."""
-    server = f"{ref.host}:{ref.port}"
+    server = ref.server
     if any(sign in message for sign in NO_SOCKET):
         return no_files(ref)
     match sqlstate:

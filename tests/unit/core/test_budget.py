@@ -275,6 +275,11 @@ def test_a_server_of_two_names_has_one_budget_and_one_connection_of_the_agents_f
     assert (made.declared, made.agent, made.others) == (16, 2, 0)
 
 
+def test_a_server_of_an_ipv6_address_is_named_as_in_a_url() -> None:
+    account = Ledger(a_round("fd00::5"), ())
+    assert budget(account, {}).server == "[fd00::5]:5432"
+
+
 def a_round(host: str = "postgres", database: str = "app", also: str = "") -> Database:
     ref = DatabaseRef(host, 5432, database)
     others = frozenset({(also, 5432)}) if also else frozenset()
