@@ -24,6 +24,7 @@ from pydantic import (
 
 from healthagent.core import options
 from healthagent.core.postgres_url import database_of
+from healthagent.core.target import authority
 
 Path = tuple[str | int, ...]
 """A place in the file: the names of tables and keys, and the numbers of ``[[targets]]``."""
@@ -55,8 +56,7 @@ class Address(NamedTuple):
     port: int
 
     def __str__(self) -> str:
-        host = f"[{self.host}]" if ":" in self.host else self.host
-        return f"{host}:{self.port}"
+        return authority(self.host, self.port)
 
 
 def address(text: object) -> Address:
@@ -72,8 +72,7 @@ def origin(text: object) -> str:
     plain = not (parts.path.strip("/") or parts.query or parts.fragment or parts.username)
     if parts.scheme != "http" or not parts.hostname or not plain:
         raise ValueError("is no origin of an app")
-    host = f"[{parts.hostname}]" if ":" in parts.hostname else parts.hostname
-    return f"http://{host}:{parts.port or 80}"
+    return f"http://{authority(parts.hostname, parts.port or 80)}"
 
 
 def docker_host(text: object) -> str:

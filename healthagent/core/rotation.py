@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import urlsplit
 
-from healthagent.core.target import Target
+from healthagent.core.target import Target, url_host
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,14 +73,9 @@ def routes_to(servers: Iterable[str], target: Target) -> bool:
     theirs."""
     address = target.server or ""
     if not target.is_container:
-        return f"{_host(address)}:{target.port}" in servers
-    hosts = {_host(each) for each in (address, *target.addresses)}
+        return f"{url_host(address)}:{target.port}" in servers
+    hosts = {url_host(each) for each in (address, *target.addresses)}
     return any(server.rpartition(":")[0] in hosts for server in servers)
-
-
-def _host(address: str) -> str:
-    """An address as a URL has it (RFC 3986, section 3.2.2)."""
-    return f"[{address}]" if ":" in address else address
 
 
 def served(services: Any) -> set[str]:

@@ -62,9 +62,14 @@ class Traffic:
     slowstart: float = 0.0
 
 
+def url_host(host: str) -> str:
+    """A host as a URL has it: an IPv6 address in brackets (RFC 3986, section 3.2.2)."""
+    return f"[{host}]" if ":" in host else host
+
+
 def authority(host: str, port: int) -> str:
-    """``HOST:PORT``, with an IPv6 address in brackets, as in a URL (RFC 3986, section 3.2.2)."""
-    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+    """``HOST:PORT``, as a URL has it."""
+    return f"{url_host(host)}:{port}"
 
 
 @dataclass(frozen=True, slots=True, order=True)

@@ -10,7 +10,7 @@ from typing import Any
 
 from healthagent.aside import aside
 from healthagent.core.observation import Process, ProcessTree, Unseen
-from healthagent.core.target import Target
+from healthagent.core.target import Target, authority
 from healthagent.sources.procfs import files, parse
 from healthagent.sources.procfs.tree import ProcessTreeSource
 
@@ -144,5 +144,4 @@ class ProcessDetail:
 
 
 def _address(text: str) -> str:
-    host, port = parse.address(text)
-    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+    return authority(*parse.address(text))

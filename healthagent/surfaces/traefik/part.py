@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from healthagent.core.report import Notice, TargetReport
-from healthagent.core.target import Target
+from healthagent.core.target import Target, authority
 from healthagent.surfaces.traefik import policy
 from healthagent.surfaces.traefik.labels import PREFIX, Fault, Labels, enabled, is_name, read
 from healthagent.surfaces.traefik.policy import Things
@@ -118,8 +118,7 @@ def _names_its_server(service: Mapping[str, Any]) -> bool:
 def _url(scheme: str, address: str | None, port: int | None) -> str | None:
     if address is None or port is None:
         return None
-    host = f"[{address}]" if ":" in address else address
-    return f"{scheme}://{host}:{port}"
+    return f"{scheme}://{authority(address, port)}"
 
 
 def _generic(service: Mapping[str, Any], transports: Things) -> Mapping[str, Any]:
