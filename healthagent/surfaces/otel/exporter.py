@@ -175,6 +175,7 @@ class Collector(logging.Handler):
         self._secrets = secrets
         self._silent: set[str] = set()
         self._words = ""
+        self._status = 0
         self._refused = self._told_of_drops = False
         self._rests_until = 0.0
         self._theirs = logging.getLogger("opentelemetry")
@@ -200,11 +201,12 @@ class Collector(logging.Handler):
 
     def answered(self, response: Answer, **_options: object) -> None:
         """Hear an answer over HTTP: a hook of requests."""
-        if response.status_code < 400:
+        self._status = response.status_code
+        if self._status < 300:
             return
-        self._hear(f"{response.status_code} {response.reason}", response.status_code)
+        self._hear(f"{self._status} {response.reason}", self._status)
         after = response.headers.get("Retry-After", "")
-        if response.status_code in OVERLOADED and re.fullmatch("[0-9]{1,9}", after):
+        if self._status in OVERLOADED and re.fullmatch("[0-9]{1,9}", after):
             self._rests_until = time.monotonic() + min(int(after), LONGEST_REST)
 
     def emit(self, record: logging.LogRecord) -> None:
@@ -217,9 +219,9 @@ class Collector(logging.Handler):
 
     def ask(self, export: Callable[[], Result]) -> Reply:
         """What comes of one request."""
-        self._words, self._refused = "", False
+        self._words, self._refused, self._status = "", False, 0
         try:
-            if export() in DELIVERED:
+            if export() in DELIVERED and self._status < 300:  # of a redirect they say it too
                 return Reply.TAKEN
         except Exception as error:  # the exporters' own faults; gRPC's raise once it is shut down
             self._hear(str(error), error)

@@ -39,11 +39,13 @@ LOGGER = "healthagent.surfaces.otel.exporter"
 @dataclass
 class Receiver:
     """A collector that remembers what it was sent. While ``refusing``, it takes nothing, and never
-    a request that holds ``unwanted``. While it ``rests``, it asks for so many seconds of that."""
+    a request that holds ``unwanted``; over HTTP with the ``refusal`` as its status. While it
+    ``rests``, it asks for so many seconds of that."""
 
     endpoint: str = ""
     refusing: bool = False
     unwanted: str = ""
+    refusal: int = 400
     rests: int = 0
     asked: int = 0
     metrics: list[Any] = field(default_factory=list)
@@ -92,7 +94,7 @@ def over_http(receiver: Receiver, bound: socket.socket | None = None) -> Callabl
             else:
                 logs = logs_service_pb2.ExportLogsServiceRequest.FromString(body)
                 taken = receiver.take(receiver.logs, logs.resource_logs)
-            self.send_response(200 if taken else 429 if receiver.rests else 400)
+            self.send_response(200 if taken else 429 if receiver.rests else receiver.refusal)
             if receiver.rests:
                 self.send_header("Retry-After", str(receiver.rests))
             self.send_header("Content-Length", "0")
@@ -379,10 +381,12 @@ def test_a_dead_collector_costs_one_warning_and_a_line_when_it_is_back(
     assert [r for r in caplog.records if r.exc_info] == [], "no traceback"
 
 
+@pytest.mark.parametrize("status", [301, 308, 400, 401, 404])
 def test_a_collector_that_refuses_is_told_with_its_own_words(
-    environ: dict[str, str], world: World, caplog: pytest.LogCaptureFixture
+    environ: dict[str, str], world: World, caplog: pytest.LogCaptureFixture, status: int
 ) -> None:
-    receiver = Receiver(refusing=True)
+    """As one does that redirects: to wherever, nothing was delivered."""
+    receiver = Receiver(refusing=True, refusal=status)
     stop = over_http(receiver)
     environ["OTEL_EXPORTER_OTLP_ENDPOINT"] = receiver.endpoint
     surface = from_environment()
@@ -391,7 +395,7 @@ def test_a_collector_that_refuses_is_told_with_its_own_words(
     surface.close()
     stop()
     [warning] = [r.getMessage() for r in caplog.records if r.name == LOGGER]
-    assert "400" in warning
+    assert f"({status} " in warning
     assert "look at OTEL_EXPORTER_OTLP_ENDPOINT" in warning
 
 
