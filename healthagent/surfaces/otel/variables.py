@@ -26,9 +26,11 @@ _log = logging.getLogger(__name__)
 
 def signals(environ: Environ) -> frozenset[str]:
     """Those for which a collector is named, and which are not turned to another exporter."""
-    if _text("OTEL_SDK_DISABLED", environ).lower() == "true":
-        return frozenset()
-    return frozenset(signal for signal in ("metrics", "logs") if _is_wanted(signal, environ))
+    wanted = frozenset(signal for signal in ("metrics", "logs") if _is_wanted(signal, environ))
+    disabled = _text("OTEL_SDK_DISABLED", environ)
+    if wanted and disabled.lower() not in ("", "true", "false"):
+        _log.warning("OTEL_SDK_DISABLED=%r cannot be read; write true or false", disabled)
+    return frozenset() if disabled.lower() == "true" else wanted
 
 
 def _is_wanted(signal: str, environ: Environ) -> bool:

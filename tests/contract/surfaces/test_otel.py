@@ -506,6 +506,7 @@ def test_a_variable_that_cannot_be_used_is_told_and_never_stops_the_agent(
         ("OTEL_EXPORTER_OTLP_METRICS_TIMEOUT", "0", "'0' cannot be read; write milliseconds"),
         ("OTEL_EXPORTER_OTLP_METRICS_TIMEOUT", "", ""),
         ("OTEL_EXPORTER_OTLP_INSECURE", "", ""),
+        ("OTEL_SDK_DISABLED", "1", "'1' cannot be read; write true or false"),
         ("OTEL_BLRP_SCHEDULE_DELAY", "9" * 5000, "cannot be read; write milliseconds"),
     ],
 )
