@@ -186,7 +186,7 @@ def test_a_dead_collector_costs_one_warning_however_often_it_is_asked(
 
     process = start_agent(
         OTEL_EXPORTER_OTLP_ENDPOINT=url,
-        OTEL_EXPORTER_OTLP_TIMEOUT="1",
+        OTEL_EXPORTER_OTLP_TIMEOUT="1000",
         OTEL_METRIC_EXPORT_INTERVAL="200",
         OTEL_BLRP_SCHEDULE_DELAY="100",
     )
