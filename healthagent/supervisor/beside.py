@@ -7,8 +7,9 @@ Engine starts a container in it for whoever may use the Engine; that one needs n
 from __future__ import annotations
 
 import asyncio
+import os
 import threading
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import suppress
 from functools import partial
 from typing import Any
@@ -75,6 +76,8 @@ class _Run:
             finally:
                 engine.close()
                 self.end()
+        except ActionError as error:
+            tell(error)
         except FAULTS as error:
             why = words(error, self._url, START_WITHIN)
             tell(ActionError(f"cannot look beside {self._id[:12]}: {why}"))
@@ -82,7 +85,7 @@ class _Run:
             tell(None)
 
     def _lines(self, engine: Any) -> Any:
-        image = engine.inspect_container(self._own_id)["Image"]
+        image = _own_image(_candidates(engine, self._own_id), os.environ)
         body = {
             "Image": image,
             "Entrypoint": list(self._command),
@@ -120,3 +123,26 @@ class _Run:
                 engine.remove_container(made, force=True)
             finally:
                 engine.close()
+
+
+def _candidates(engine: Any, own_id: str) -> list[Mapping[str, Any]]:
+    """The containers that may be the agent's own. What Docker mounts names the one whose network
+    it is, which with ``network_mode: service:traefik`` is Traefik's."""
+    borrowers = [
+        listed["Id"]
+        for listed in engine.containers()
+        if (listed.get("HostConfig") or {}).get("NetworkMode") == f"container:{own_id}"
+    ]
+    return [engine.inspect_container(id_) for id_ in (own_id, *borrowers)]
+
+
+def _own_image(candidates: Sequence[Mapping[str, Any]], environ: Mapping[str, str]) -> str:
+    """The image of the only one there is, else of the one whose variables are this process's own:
+    in another image PATH at the least is another. Raises :class:`~healthagent.errors.ActionError`.
+    """
+    for document in candidates:
+        given = [pair.partition("=") for pair in document["Config"].get("Env") or ()]
+        mine = given and all(environ.get(name) == value for name, _, value in given)
+        if mine or len(candidates) == 1:
+            return str(document["Image"])
+    raise ActionError("which container is the agent's own cannot be told, so it has no image")

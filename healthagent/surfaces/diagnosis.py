@@ -257,7 +257,11 @@ ADVICE: dict[str, Advice] = {
         ("start Postgres, or attach the agent to its network",),
     ),
     "name": Advice(
-        "Only the agent is known not to find it.", ("attach the agent to the database's network",)
+        "Only the agent is known not to find it.",
+        (
+            "attach the agent to the database's network",
+            "or name its way there, as from the host: [databases.NAME], label healthagent.database",
+        ),
     ),
     "tls": Advice("Only the agent is known to be refused.", ("compare the server's ssl settings",)),
     "starting": Advice("Postgres is not ready yet, or no longer.", ("wait, or read its log",)),
