@@ -51,6 +51,7 @@ class Names:
         self._look_up = look_up
         self._asked: dict[str, asyncio.Future[Found]] = {}
         self._known: dict[str, tuple[str, ...]] = {}
+        self._last: dict[str, tuple[str, ...]] = {}
 
     async def addresses(self, host: str) -> tuple[str, ...]:
         """The host's addresses, one at least, in the order in which they are to be tried: at once
@@ -69,6 +70,15 @@ class Names:
             raise found
         return found
 
+    def last(self, host: str) -> tuple[str, ...]:
+        """The addresses that were found last, none if there were none yet. Nobody waits: what is
+        not known any more is asked for meanwhile, for those who come after."""
+        if _is_address(host):
+            return (host,)
+        if host not in self._known and host not in self._asked:
+            self._ask(host)
+        return self._last.get(host, ())
+
     def _ask(self, host: str) -> asyncio.Future[Found]:
         asked = self._asked[host] = aside(f"name {host}", partial(self._look_up, host))
         asked.add_done_callback(partial(self._note, host))
@@ -78,7 +88,7 @@ class Names:
         del self._asked[host]
         found = asked.result()
         if not isinstance(found, Exception):
-            self._known[host] = found
+            self._known[host] = self._last[host] = found
             asyncio.get_running_loop().call_later(KNOWN, self._known.pop, host)
 
 

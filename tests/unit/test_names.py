@@ -91,6 +91,18 @@ async def test_what_was_found_is_known_for_a_moment(
     assert resolver.asked == ["db", "cache", "cache"], "an address may move: it is asked for anew"
 
 
+async def test_what_was_found_last_is_told_at_once_and_asked_for_anew_meanwhile(
+    resolver: Resolver,
+) -> None:
+    names = Names(resolver)
+    assert names.last("db") == ()
+    assert names.last("hangs") == names.last("hangs") == (), "nobody waits"
+    assert await names.addresses("db") == FOUND
+    assert names.last("db") == FOUND
+    assert names.last("10.0.0.2") == ("10.0.0.2",)
+    assert resolver.asked == ["db", "hangs"], "one lookup each"
+
+
 async def test_a_name_without_an_address_is_told_to_all_and_asked_for_anew(
     resolver: Resolver,
 ) -> None:

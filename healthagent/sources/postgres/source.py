@@ -29,6 +29,10 @@ DIALLING = 70.0
 """Seconds for which one dial may go on: longer than a server lets a start-up stall, which is 60
 (authentication_timeout), so that it has ended one before the agent begins another."""
 
+MOVED = 5.0
+"""Seconds for which a server's name must have led elsewhere until a connection that works is left
+for it. A name that leads to several addresses by turns is followed the less."""
+
 FRESH = 0.9
 """Share of its interval for which a target takes the round of another as its own."""
 
@@ -125,6 +129,7 @@ class _Line:
         self._workflows = Workflows(ref)
         self._asked = Asked()
         self._held: Connection | None = None
+        self._elsewhere_since: float | None = None
         self._dial: asyncio.Task[_Dialled] | None = None
         self._round: asyncio.Task[DatabaseSession | Unseen] | None = None
         self._begun = 0.0
@@ -185,7 +190,10 @@ class _Line:
         return DatabaseSession(replace(found, backends=self._asked.remembered(found.backends)))
 
     async def _told(self) -> tuple[Connection, DictRow] | Unseen:
-        """The round's row, by the connection that is held or, where that was lost, by a new one."""
+        """The round's row, by the connection that is held or, where that was lost, or its server is
+        no longer who is meant, by a new one."""
+        if self._held is not None and self._has_moved(self._held):
+            await self._hang_up()
         if self._held is not None:
             try:
                 return self._held, await self._held.only_row(QUERY)
@@ -226,6 +234,17 @@ class _Line:
         except (Unresolved, OSError):
             return False  # nowhere else, as far as is known
 
+    def _has_moved(self, held: Connection) -> bool:
+        """Whether the name has led elsewhere for a while, as after a failover from a server that
+        still answers: who connects by now is seen by another."""
+        now = monotonic()
+        found = () if self._ref.host.startswith("/") else self._names.last(self._ref.host)
+        if not found or held.info.hostaddr in found:
+            self._elsewhere_since = None
+            return False
+        self._elsewhere_since = self._elsewhere_since or now
+        return now - self._elsewhere_since >= MOVED
+
     async def _give_up(self) -> None:
         """End the dial, if it has not ended. A task that was cancelled keeps what it held, and that
         is a socket: so it is let go."""
@@ -255,5 +274,6 @@ class _Line:
 
     async def _hang_up(self) -> None:
         held, self._held = self._held, None
+        self._elsewhere_since = None
         if held is not None:
             await self._pool.putconn(held)

@@ -197,6 +197,9 @@ class Moving(Names):
             raise Unresolved("Name or service not known")
         return self.now
 
+    def last(self, host: str) -> tuple[str, ...]:
+        return self.now
+
 
 async def test_a_start_up_that_stalls_is_dialled_once_however_many_rounds_give_up() -> None:
     async with stalling() as (server, ref), sourcing() as source:
@@ -216,6 +219,50 @@ async def test_a_dial_is_given_up_once_the_name_leads_elsewhere(postgres: LocalP
         await source.look(using(ref), PATIENCE)  # the last round may end just now
         await told(source, ref)
         await eventually(lambda: server.open == 0, "the agent has hung up")
+
+
+@contextlib.asynccontextmanager
+async def relaying(postgres: LocalPostgres, host: str) -> AsyncIterator[list[str]]:
+    """The server under another address, by the same port; tells which were connected to there."""
+    taken: list[str] = []
+
+    async def relay(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        taken.append(host)
+        there, here = await asyncio.open_connection("127.0.0.1", postgres.port)
+        await asyncio.gather(_pipe(reader, here), _pipe(there, writer))
+
+    async with await asyncio.start_server(relay, host, postgres.port):
+        yield taken
+
+
+async def _pipe(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    with contextlib.suppress(OSError):
+        while data := await reader.read(65536):
+            writer.write(data)
+        writer.close()
+
+
+async def test_a_connection_is_left_once_the_name_has_led_elsewhere_for_a_while(
+    postgres: LocalPostgres,
+) -> None:
+    """As after a failover from a server that still answers, and that the app no longer uses."""
+    names = Moving("127.0.0.1")
+    source = PostgresSource(lambda _: Credentials(ROLE, PASSWORD), names=names)
+    async with relaying(postgres, "127.0.0.2") as there, contextlib.aclosing(source):
+        ref = replace(database(postgres), host="db.invalid")
+        first = await told(source, ref)
+        for now in (("127.0.0.3", "127.0.0.1"), ()):
+            names.now = now
+            assert (await told(source, ref)).agent_pid == first.agent_pid
+        names.now = ("127.0.0.2",)
+        assert (await told(source, ref)).agent_pid == first.agent_pid, "a turn of the name's"
+        left = time.monotonic()
+        while (seen := await told(source, ref)).agent_pid == first.agent_pid:
+            assert time.monotonic() - left < PATIENCE
+            await asyncio.sleep(0.02)
+        assert there == ["127.0.0.2"]
+        assert (await told(source, ref)).agent_pid == seen.agent_pid, "there it stays"
+        assert agents(postgres) == [seen.agent_pid], "one connection, as ever"
 
 
 async def test_a_dial_goes_on_where_the_name_leads_nowhere_else() -> None:
