@@ -91,6 +91,12 @@ def has_one_pool(_app: App, code: Code) -> Finding:
                 f"{_CLIENTS[name.value]} opens connections that nobody counts", name.place,
                 remedy="use the one pg.Pool",
             )  # fmt: skip
+    for client in code.source.named("DBOSClient.create"):
+        if "systemDatabasePool" not in client.options and not client.spread:
+            return not_met(
+                "DBOSClient opens a pool of its own", client.place,
+                remedy="start workflows by DBOS itself, in the pool that it has",
+            )  # fmt: skip
     return met("one pool, and nothing else that connects", Place(code.folder))
 
 

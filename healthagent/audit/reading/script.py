@@ -15,8 +15,8 @@ from healthagent.audit.evidence import Call, Place, Text
 
 CALLEES = frozenset(
     {
-        "DBOS.launch", "DBOS.registerQueue", "DBOS.setConfig", "PrismaClient", "PrismaPg",
-        "WorkflowQueue",
+        "DBOS.launch", "DBOS.registerQueue", "DBOS.setConfig", "DBOSClient.create", "PrismaClient",
+        "PrismaPg", "WorkflowQueue",
     }
 )  # fmt: skip
 """The calls that requirements ask about, whatever module they come from."""
