@@ -144,6 +144,15 @@ def silence(answer: Livez, tree: ProcessTree | Unseen, seen: Observation) -> Ver
         )
     if app.files is not None and _is_full(*app.files):
         return _full(silent, app)
+    if app.state == "D" and _turns(tree):
+        return degraded(
+            "overloaded",
+            f"{silent}, but it took up requests {tree.turned:.1f} s ago: the event loop waits for "
+            f"files again and again (state D{_waiting(queued)}); look at its disk, and let the app "
+            "use no synchronous calls for files",
+            pid=app.pid,
+            queued=queued,
+        )
     if _is_busy(app, tree):
         spin = "" if tree.cpu is None else f", {tree.cpu:.0%} of a core"
         if tree.turned is None and tree.accept_queue is not None:
@@ -152,7 +161,7 @@ def silence(answer: Livez, tree: ProcessTree | Unseen, seen: Observation) -> Ver
                 f"{silent}: the event loop is busy (state {app.state}{spin}); "
                 "the next look shows whether it takes up requests",
             )
-        if tree.turned is not None and tree.turned <= TURNING:
+        if _turns(tree):
             return degraded(
                 "overloaded",
                 f"{silent}, but it took up requests {tree.turned:.1f} s ago: the event loop has "
@@ -176,6 +185,10 @@ def silence(answer: Livez, tree: ProcessTree | Unseen, seen: Observation) -> Ver
         pid=app.pid,
         queued=queued,
     )
+
+
+def _turns(tree: ProcessTree) -> bool:
+    return tree.turned is not None and tree.turned <= TURNING
 
 
 def _is_busy(app: Process, tree: ProcessTree) -> bool:

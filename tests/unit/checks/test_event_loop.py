@@ -125,6 +125,18 @@ def test_a_loop_that_has_little_to_do_is_not_busy_whatever_runs_beside_it(
     assert told(0.9) == {0.0: "overloaded", math.inf: "blocked", None: "busy"}[turned]
 
 
+@pytest.mark.parametrize(
+    ("turned", "code"), [(TURNING, "overloaded"), (math.inf, "deadlocked"), (None, "deadlocked")]
+)
+def test_one_that_waits_for_its_disk_and_takes_up_requests_in_between_is_behind(
+    turned: float | None, code: str
+) -> None:
+    app = replace(BUN, state="D", wanted=0.01)
+    verdict = silent(ProcessTree((app,), 0.01, {3000: 2}, turned))
+    assert verdict.code == code
+    assert ("waits for files" in verdict.reason) is (code == "overloaded")
+
+
 def test_a_loop_that_is_not_let_run_is_busy_in_whichever_state_it_is_found() -> None:
     app = replace(BUN, state="S", wanted=0.9)
     assert silent(ProcessTree((app,), 0.1, {3000: 0}, math.inf)).code == "blocked"
