@@ -1,4 +1,4 @@
-"""What an answer says that is no success: what ``event_loop`` and ``http`` say alike."""
+"""What ``event_loop`` and ``http`` say alike of an answer: that it is late, or no success."""
 
 from __future__ import annotations
 
@@ -7,6 +7,15 @@ from healthagent.core.target import Target
 from healthagent.core.verdict import Verdict, failed, unknown
 
 ATTACH = "attach the agent to a network of the replica"
+
+
+LATE = 0.5
+"""Share of the timeout from which an answer counts as late."""
+
+
+def is_late(answer: HttpAnswer, target: Target) -> bool:
+    """Whether it came nearly too late, or not at all."""
+    return answer.elapsed >= LATE * target.timing.timeout
 
 
 def refusal(answer: HttpAnswer, target: Target) -> Verdict:

@@ -7,7 +7,7 @@ spins), a stopped one reads T, one that waits for something that never comes sle
 
 from __future__ import annotations
 
-from healthagent.checks.answer import refusal
+from healthagent.checks.answer import is_late, refusal
 from healthagent.core.check import Check, Group, Witness
 from healthagent.core.observation import (
     ContainerState,
@@ -27,9 +27,6 @@ SPINNING = 0.8
 LITTLE = 0.5
 """Share of the time, running or about to, below which an event loop has little to do. On a machine
 with four times the work it has cores for, one that was asked once a second came to 0.25."""
-
-LATE = 0.5
-"""Share of the timeout from which an answer counts as late."""
 
 TURNING = 5.0
 """Seconds for which an event loop that took up a request is believed to turn."""
@@ -65,7 +62,7 @@ def judge(seen: Observation) -> Verdict:
 
 def _late(answer: Livez, tree: ProcessTree | Unseen, target: Target) -> Verdict | None:
     """An answer that came, and nearly too late."""
-    if answer.elapsed < LATE * target.timing.timeout:
+    if not is_late(answer, target):
         return None
     queued = _queued(tree, target.port)
     busy = isinstance(tree, ProcessTree) and tree.cpu is not None and tree.cpu >= SPINNING

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from healthagent.checks.answer import refusal
+from healthagent.checks.answer import is_late, refusal
 from healthagent.core.check import Check, Group, Witness
-from healthagent.core.observation import ContainerState, Observation, Readyz, Unseen
+from healthagent.core.observation import ContainerState, Livez, Observation, Readyz, Unseen
 from healthagent.core.target import Target
 from healthagent.core.verdict import Verdict, failed, ok, unknown
 
@@ -24,13 +24,20 @@ def judge(seen: Observation) -> Verdict:
     if answer.passed:
         return ok(f"{answer.path} answered {answer.status}", ms=round(answer.elapsed * 1000, 1))
     if answer.error == "timeout":
-        return failed(
-            "timeout",
-            f"GET {answer.path} gave no answer within {seen.target.timing.timeout:g} s; "
-            "the app took the connection: look for a query that waits for its full pool, or for "
-            "Postgres",
-        )
+        return _silence(answer, seen.see(Livez), seen.target)
     return refusal(answer, seen.target)
+
+
+def _silence(answer: Readyz, livez: Livez | Unseen, target: Target) -> Verdict:
+    """It may be that of the whole app, of which its other endpoint then says the same."""
+    silent = f"GET {answer.path} gave no answer within {target.timing.timeout:g} s"
+    if isinstance(livez, Livez) and is_late(livez, target):
+        return failed("timeout", f"{silent}, and {livez.path} was as late: see event_loop")
+    return failed(
+        "timeout",
+        f"{silent}; the app took the connection: look for a query that waits for its full pool, or "
+        "for Postgres",
+    )
 
 
 def _without_address(state: ContainerState | Unseen) -> Verdict:
@@ -46,7 +53,7 @@ CHECK = Check(
     name="http",
     groups=frozenset({Group.STARTUP, Group.READINESS}),
     witness=Witness.REPLICA,
-    needs=(Readyz, ContainerState),
+    needs=(Readyz, Livez, ContainerState),
     applies=applies,
     judge=judge,
 )

@@ -7,7 +7,15 @@ from dataclasses import replace
 import pytest
 
 from healthagent.checks.http import CHECK
-from healthagent.core.observation import ContainerState, HttpError, Observation, Readyz, Unseen
+from healthagent.core.observation import (
+    ContainerState,
+    Fact,
+    HttpError,
+    Livez,
+    Observation,
+    Readyz,
+    Unseen,
+)
 from healthagent.core.target import Target
 from healthagent.core.verdict import Status, Verdict
 
@@ -61,6 +69,29 @@ def test_how_no_answer_came_is_told_apart(
 ) -> None:
     verdict = unanswered(error)
     assert (verdict.status, verdict.code) == (status, code)
+    assert hint in verdict.reason
+
+
+@pytest.mark.parametrize(
+    ("livez", "hint"),
+    [
+        (Livez("/livez", None, 0.8, "timeout"), "and /livez was as late: see event_loop"),
+        (Livez("/livez", 200, 0.7), "and /livez was as late: see event_loop"),
+        (Livez("/livez", 200, 0.1), "full pool"),
+        (Livez("/livez", None, 0.0, "reset"), "full pool"),
+        (Unseen("the replica declares no such endpoint"), "full pool"),
+    ],
+    ids=["silent", "late", "in time", "hung up", "none"],
+)
+def test_no_answer_is_the_pools_only_where_the_app_answers_otherwise(
+    livez: Livez | Unseen, hint: str
+) -> None:
+    facts: dict[type[Fact], Fact | Unseen] = {
+        Readyz: Readyz("/readyz", None, 0.8, "timeout"),
+        Livez: livez,
+    }
+    verdict = CHECK.judge(Observation(APP, facts))
+    assert (verdict.status, verdict.code) == (Status.FAILED, "timeout")
     assert hint in verdict.reason
 
 
