@@ -42,6 +42,7 @@ ERROR_OF_SQLSTATE: Mapping[str, DatabaseError] = {
     "3D000": "absent",
     "53300": "exhausted",
     "55000": "closed",
+    "55P03": "timeout",
     "57014": "timeout",
     "57P01": "starting",
     "57P02": "starting",

@@ -276,6 +276,19 @@ async def test_at_its_limit_the_role_is_told_how_much_it_takes(postgres: LocalPo
     assert "3 more for each further database" in seen.remedy
 
 
+async def test_a_catalogue_that_somebody_locks_is_a_server_that_does_not_answer_in_time(
+    postgres: LocalPostgres,
+) -> None:
+    """As a VACUUM FULL of it does: the session is there, and is refused nothing."""
+    async with sourcing() as source:
+        await told(source, database(postgres))
+        with superuser(postgres) as admin, admin.transaction():
+            admin.execute("LOCK TABLE pg_database IN ACCESS EXCLUSIVE MODE")
+            outcome = await down(source, database(postgres))
+    assert (outcome.error, outcome.sqlstate) == ("timeout", "55P03")
+    assert "lock timeout" in outcome.detail
+
+
 async def test_a_frozen_server_times_out_by_the_deadline(postgres: LocalPostgres) -> None:
     async with sourcing() as source:
         await told(source, database(postgres))
