@@ -25,9 +25,7 @@ def spared(service: ServiceReport, target: Target) -> str:
     """Why a replica cannot be spared now; empty where it can, as one that does not serve. One that
     an act keeps out meanwhile counts as serving: it would but for that."""
     serving = {
-        report.target.id
-        for report in service.targets
-        if report.fit and not (report.drain is not None and report.drain.lasting)
+        report.target.id for report in service.targets if report.fit and not _is_kept_out(report)
     }
     if target.id not in serving:
         return ""
@@ -63,12 +61,29 @@ def objections(
         yield f"{plan.image} has no {missing}, which the health check runs; see Dockerfile.fragment"
     if plan.surge:
         yield from no_surge(service, containers.values(), budgets)
-    elif len(service.targets) <= service.quorum:
-        yield (
-            f"{service.name} has {len(service.targets)} of the {service.quorum} replicas that its "
-            "quorum asks for, so none can be spared; add --surge, for one more in the meantime, or "
-            "scale it up"
-        )
+    else:
+        yield from _none_spared(service)
+
+
+def _none_spared(service: ServiceReport) -> Iterator[str]:
+    """Whether the quorum takes all that may serve, even once each is well. Whom somebody keeps out
+    may go and does not count for the others."""
+    out = [report for report in service.targets if _is_kept_out(report)]
+    many = len(service.targets) - len(out)
+    if many > service.quorum or (out and not many):
+        return
+    without = "".join(f" without {report.target.name}, {report.drain}" for report in out[:1])
+    back = "undrain, " if out else ""
+    yield (
+        f"{service.name} has {many} of the {service.quorum} replicas that its quorum asks for"
+        f"{without}, so none can be spared; {back}add --surge, for one more in the meantime, or "
+        "scale it up"
+    )
+
+
+def _is_kept_out(report: TargetReport) -> bool:
+    """By somebody, until that is taken back; and not by an act, which ends."""
+    return report.drain is not None and report.drain.lasting
 
 
 def no_surge(
@@ -107,8 +122,11 @@ def probe_files(containers: Iterable[Container], image: Image | None) -> tuple[s
 
 
 def fewest(service: ServiceReport, plan: Plan) -> int:
-    """How many replicas are ready at the least while it goes on."""
-    return len(service.ready) - (0 if plan.surge or not service.ready else 1)
+    """How many replicas are ready at the least while it goes on. Those that are not come first, and
+    cost nothing; all are by the time that the last ones go, but for those that somebody keeps out.
+    """
+    well = sum(not _is_kept_out(report) for report in service.targets)
+    return max(0, min(len(service.ready), well - (0 if plan.surge else 1)))
 
 
 def way_back(

@@ -65,6 +65,38 @@ def test_a_service_at_its_quorum_is_not_rolled_without_a_surge() -> None:
     assert against(seen, Plan(surge=True)) == []
 
 
+def test_one_that_somebody_keeps_out_does_not_stand_in_for_another() -> None:
+    three = [well(f"app-{n}").but(quorum=2) for n in (1, 2, 3)]
+    (seen,) = drained(report(*three), "app-2", Drain("ops", "a look", NOW, lasting=True)).services
+    (why,) = against(seen, Plan())
+    assert why.startswith("app has 2 of the 2 replicas that its quorum asks for without app-2, ")
+    assert "drained by ops" in why
+    assert "so none can be spared; undrain, add --surge" in why
+    assert against(seen, Plan(surge=True)) == []
+    (alone,) = drained(report(well("app-1")), "app-1", Drain("o", "", NOW, lasting=True)).services
+    assert against(alone, Plan()) == [], "who does not serve may always go"
+    assert planning.fewest(alone, Plan()) == 0
+
+
+@pytest.mark.parametrize(
+    ("others", "kept_out", "surge", "fewest"),
+    [
+        ((well("app-2"), well("app-3")), "", False, 2),
+        ((well("app-2"), well("app-3")), "", True, 3),
+        ((well("app-2"), frozen("app-3")), "", False, 2),  # it comes first, and must be well
+        ((frozen("app-2"), frozen("app-3")), "", False, 1),
+        ((well("app-2"), well("app-3")), "app-3", False, 1),
+    ],
+)
+def test_the_fewest_that_are_ready_meanwhile_are_told(
+    others: tuple[Replica, ...], kept_out: str, surge: bool, fewest: int
+) -> None:
+    seen = report(well("app-1"), *others)
+    if kept_out:
+        seen = drained(seen, kept_out, Drain("ops", "", NOW, lasting=True))
+    assert planning.fewest(seen.services[0], Plan(surge=surge)) == fewest
+
+
 def test_one_that_is_not_whole_may_be_rolled_since_what_is_broken_comes_first() -> None:
     seen = service(*(well(f"app-{n}").but(quorum=2) for n in (1, 2)), frozen("app-3"))
     assert against(seen, Plan()) == []
