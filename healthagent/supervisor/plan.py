@@ -143,10 +143,15 @@ def way_back(
 
 
 def way_on(
-    done: int, replicas: Sequence[TargetReport], image_before: str, more: Target | None
+    done: int,
+    replicas: Sequence[TargetReport],
+    image_before: str,
+    more: Target | None,
+    asked: Plan | None = None,
 ) -> str:
     """What somebody may do after a roll that stopped at one of its replicas. ``image_before`` is to
-    go back to, empty where there is none."""
+    go back to, empty where there is none. What ``asked`` has set stays set unless it is set again;
+    with what is not told, since it may be secret."""
     failed, rest = replicas[done].target, [report.target.name for report in replicas[done + 1 :]]
     name = failed.service
     parts = [f"{done} of {len(replicas)} replicas of {name} are done"]
@@ -155,8 +160,16 @@ def way_on(
     if more is not None:
         parts.append(f"{more.name}, the one more, goes on serving")
     ways = f"see healthagent explain {failed.name}; to go on, roll it again once that is cured"
+    asked = asked or Plan()
+    anew = [f"--env {key}=..." for key in asked.variables]
+    anew += [f"--label {key}=..." for key in asked.labels]
     if image_before:
-        ways += f"; to go back: healthagent rollback {name} --image {image_before}"
+        anew.insert(0, f"--image {image_before}")
+    if anew:
+        verb = "rollback" if image_before else "roll"
+        ways += f"; to go back: healthagent {verb} {name} {' '.join(anew)}"
+    if asked.variables or asked.labels:
+        ways += ", with the values of before"
     return f"{', '.join(parts)}; {ways}"
 
 

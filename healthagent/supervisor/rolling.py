@@ -47,7 +47,7 @@ class Rolling:
             except (Ended, ActionError) as error:
                 left = replicas[number + 1 :]
                 before = await self._image_before(report.target, left, containers, image)
-                way_on = planning.way_on(number, replicas, before, more)
+                way_on = planning.way_on(number, replicas, before, more, plan)
                 raise Ended(Outcome.FAILED, f"{error}. {way_on}", report.target.name) from error
         if more is not None:
             await self._surge.over(act, more)

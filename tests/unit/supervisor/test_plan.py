@@ -158,6 +158,18 @@ def test_what_was_just_tried_is_no_way_back() -> None:
 
 
 @pytest.mark.parametrize(
+    ("image_before", "back"),
+    [("", "roll app"), ("shop:1", "rollback app --image shop:1")],
+)
+def test_the_way_back_names_what_stays_set_and_not_with_what(image_before: str, back: str) -> None:
+    replicas = service(frozen("app-1"), well("app-2")).targets
+    asked = Plan(variables={"TOKEN": "swordfish"}, labels={"healthagent.grace": "9s"})
+    said = planning.way_on(0, replicas, image_before, None, asked)
+    settings = "--env TOKEN=... --label healthagent.grace=..., with the values of before"
+    assert said.endswith(f"to go back: healthagent {back} {settings}")
+
+
+@pytest.mark.parametrize(
     ("names", "more"),
     [
         (["shop-app-1", "shop-app-3"], ("shop-app-4", 4)),
