@@ -79,7 +79,13 @@ def gather(
             case table:
                 gathered.add(_leaves(table, str(file)))
     databases = gathered.values.get("databases")
-    gathered.add(_variables(environ, databases if isinstance(databases, dict) else {}))
+    for leaf in _variables(environ, databases if isinstance(databases, dict) else {}):
+        if leaf.value == _told(str(leaf.value)):
+            gathered.add([leaf])
+        else:
+            key = ".".join(map(str, leaf.path))
+            fault = Fault(key, "is not UTF-8", "write it in UTF-8", origin=leaf.where)
+            gathered.faults.append(fault)
     gathered.notices.extend(_unheard_of(environ))
     gathered.add(
         Leaf(tuple(key.split(".")), value, "--" + re.sub("[._]", "-", key))
@@ -121,6 +127,13 @@ def _leaves(table: Mapping[str, Any], where: str, path: tables.Path = ()) -> Ite
             yield Leaf(here, value, where)
 
 
+def _told(text: str) -> str:
+    """Text of the environment as it may be told: with ``?`` for a byte that is not UTF-8, which
+    Python keeps as half of a surrogate pair. No JSON may have one: all of ``/health`` would fail.
+    """
+    return text.encode(errors="replace").decode()
+
+
 def _variables(environ: Mapping[str, str], databases: Mapping[str, object]) -> Iterator[Leaf]:
     """An empty variable counts as not set, as Compose passes ``${NAME:-}``."""
     names = {re.sub(r"\W", "_", name).upper(): name for name in databases}
@@ -148,5 +161,5 @@ def _unheard_of(environ: Mapping[str, str]) -> Iterator[Notice]:
             remedy=f"did you mean {near[0]}?"
             if near
             else "remove it, or read docs/configuration.md",
-            key=variable,
+            key=_told(variable),
         )

@@ -67,6 +67,14 @@ def test_no_fault_tells_a_password() -> None:
     assert "hunter2" not in "".join(told)
 
 
+def test_a_variable_that_is_not_utf8_is_a_fault_that_every_json_can_tell(load: Loading) -> None:
+    odd = {"HEALTHAGENT_DEFAULTS_DBOS_EXECUTOR": "app-\udcff"}
+    told = "defaults.dbos.executor (HEALTHAGENT_DEFAULTS_DBOS_EXECUTOR): is not UTF-8; "
+    assert load.faults(variables=odd) == (told + "write it in UTF-8",)
+    [notice] = load(variables={"HEALTHAGENT_\udcff": "x"}).notices
+    assert notice.key == "HEALTHAGENT_?"
+
+
 def test_all_faults_of_all_layers_are_told_at_once(load: Loading) -> None:
     text = """
         listen = "nowhere"
