@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import resource
 import signal
 from collections.abc import Sequence
 from contextlib import AsyncExitStack
@@ -64,11 +65,20 @@ def run(settings: Settings) -> int:
     Raises :class:`~healthagent.errors.ConfigurationError` where an address cannot be bound.
     """
     lines = log.setup(settings.log.level)
+    _may_open_many()
     try:
         uvloop.run(_life(settings))
     finally:
         lines.close()
     return 0
+
+
+def _may_open_many() -> None:
+    """As many descriptors as the agent is allowed. By default an engine allows a container some
+    1000 and lets it ask for more: a big fleet needs them, and with none left a crowd of idle
+    connections keeps Traefik and the probes from the agent. Nothing here is select(2)'s."""
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
 
 
 async def _life(settings: Settings) -> None:
