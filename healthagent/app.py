@@ -11,7 +11,7 @@ import logging
 import resource
 import signal
 from collections.abc import Sequence
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, suppress
 from functools import partial
 from importlib.metadata import version
 
@@ -78,7 +78,8 @@ def _may_open_many() -> None:
     1000 and lets it ask for more: a big fleet needs them, and with none left a crowd of idle
     connections keeps Traefik and the probes from the agent. Nothing here is select(2)'s."""
     _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
-    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
+    with suppress(ValueError, OSError):  # the kernel allows nobody as many any more
+        resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
 
 
 async def _life(settings: Settings) -> None:
