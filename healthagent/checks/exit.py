@@ -26,6 +26,8 @@ from healthagent.core.verdict import Verdict, conclusively_failed, degraded, ok,
 LATELY = 300.0
 """Seconds for which it is told that a process was killed for memory without the app's end."""
 
+LEFT = "Docker does not start it again, for want of a policy: write restart: unless-stopped"
+
 
 def applies(target: Target) -> bool:
     return target.is_container
@@ -62,7 +64,7 @@ def judge(seen: Observation) -> Verdict:
     if runs:
         runs_now = "runs again" if since < 0 else f"runs for {_span(since)}"
         return ok(f"{runs_now}; before that: {named.reason}", **_evidence(last))
-    return _down(last, named)
+    return _down(last, named, state)
 
 
 def being_stopped(seconds: float, since: float) -> Verdict:
@@ -99,7 +101,7 @@ def looping(loop: CrashLoop, state: ContainerState, exits: Exits) -> Verdict:
     )
 
 
-def _down(last: End, named: Name) -> Verdict:
+def _down(last: End, named: Name, state: ContainerState) -> Verdict:
     """It does not run, which ``process`` fails; here it is said why."""
     match named.kind:
         case "purpose":
@@ -109,7 +111,8 @@ def _down(last: End, named: Name) -> Verdict:
         case "unclear":
             return unknown("unclear", named.reason, **_evidence(last))
         case "unasked":
-            return conclusively_failed(named.code, named.reason, **_evidence(last))
+            alone = "" if state.restarted else f"; {LEFT}"
+            return conclusively_failed(named.code, f"{named.reason}{alone}", **_evidence(last))
 
 
 def _advised(named: Name) -> str:

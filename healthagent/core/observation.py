@@ -55,7 +55,8 @@ class ContainerState(Fact):
 
     Times are seconds since the epoch, 0 where it never started or ended. ``health`` is Docker's
     own health status. It is shown, never taken as evidence, since it may
-    itself rest on this agent's answer.
+    itself rest on this agent's answer. ``restarted`` says whether Docker has a policy to start it
+    again when it ends.
     """
 
     status: Literal["created", "running", "paused", "restarting", "removing", "exited", "dead"]
@@ -67,6 +68,7 @@ class ContainerState(Fact):
     finished_at: float = 0.0
     error: str = ""
     health: str | None = None
+    restarted: bool = True
 
     @property
     def up(self) -> bool:

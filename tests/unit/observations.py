@@ -75,6 +75,7 @@ states = st.builds(
     finished_at=SECONDS,
     error=TEXTS,
     health=st.none() | st.sampled_from(["healthy", "unhealthy", "starting"]),
+    restarted=st.booleans(),
 )
 
 processes = st.builds(

@@ -220,7 +220,13 @@ def _state(document: Document) -> ContainerState:
         finished_at=_seconds(state.get("FinishedAt", "")),
         error=str(state.get("Error", "")),
         health=health.get("Status"),
+        restarted=_policy(document) not in ("", "no"),
     )
+
+
+def _policy(document: Document) -> str:
+    host = document.get("HostConfig") or {}
+    return str((host.get("RestartPolicy") or {}).get("Name", ""))
 
 
 def _seconds(text: str) -> float:

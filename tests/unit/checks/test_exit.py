@@ -45,6 +45,15 @@ def test_a_replica_that_ended_and_was_not_restarted_fails_by_the_name_of_its_end
     assert verdict.evidence["exit_code"] == 1
 
 
+def test_that_docker_has_no_policy_to_start_it_again_is_said_of_one_that_ended_unasked() -> None:
+    left = replace(EXITED, restarted=False)
+    assert judged(left, ERROR).reason.endswith(
+        "; Docker does not start it again, for want of a policy: write restart: unless-stopped"
+    )
+    assert "policy" not in judged(EXITED, ERROR).reason
+    assert "policy" not in judged(left, STOPPED).reason, "nor of one that is not meant to run"
+
+
 def test_a_replica_that_runs_again_is_ok_and_says_how_it_ended() -> None:
     verdict = judged(RUNNING, replace(ERROR, exit_code=137, oom=True))
     assert said(verdict) == (Status.OK, "ok")

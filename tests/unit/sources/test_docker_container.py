@@ -197,6 +197,18 @@ def test_the_state_is_told_in_seconds_and_never_is_zero() -> None:
     assert (state.finished_at, state.restart_count, state.health) == (0.0, 2, "unhealthy")
 
 
+@pytest.mark.parametrize(
+    ("policy", "restarted"),
+    [("", False), ("no", False), ("unless-stopped", True), ("on-failure", True)],
+)
+def test_whether_docker_starts_it_again_is_its_restart_policys(
+    policy: str, restarted: bool
+) -> None:
+    inspected = document()
+    inspected["HostConfig"]["RestartPolicy"] = {"Name": policy, "MaximumRetryCount": 0}
+    assert parse(inspected).state.restarted is restarted
+
+
 @pytest.mark.parametrize("value", ["true", "yes", "1"])
 def test_a_container_that_asks_for_it_is_a_replica(value: str) -> None:
     assert parse(document(labels={"healthagent.enable": value})).is_replica
