@@ -29,6 +29,11 @@ FAULTS = (
 )
 """What a request to the Engine may raise."""
 
+_JOIN = (
+    "add the agent's user to the socket's group (group_add in Compose); where the Engine remaps "
+    "users, also userns_mode: host"
+)
+
 _MEANING: tuple[tuple[tuple[type[Exception], ...], str, str], ...] = (
     (
         (FileNotFoundError,),
@@ -38,7 +43,7 @@ _MEANING: tuple[tuple[tuple[type[Exception], ...], str, str], ...] = (
     (
         (PermissionError,),
         "{where} may not be opened",
-        "add the agent's user to the socket's group (group_add in Compose)",
+        _JOIN,
     ),
     ((ConnectionRefusedError,), "nothing listens at {where}", "start the Docker Engine"),
     (
