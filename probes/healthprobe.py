@@ -460,7 +460,11 @@ def read_file(path, bound):
 
 
 def add_address(found, written):
-    """Append an address as people write it; what is no address is passed over."""
+    """Append an address as people write it; what is no address is passed over.
+
+    A NUL ends it, as it does for the native probe's inet_pton(3).
+    """
+    written = written.partition(b"\0")[0]
     for family in (socket.AF_INET, socket.AF_INET6):
         if len(found) < ADDRESSES_BOUND and is_address(family, written):
             found.append((family, written))

@@ -114,6 +114,7 @@ def port_of(server: object) -> str:
         "127.0.0.1\tother\tAPP\n",
         "# 127.9.9.9 app\n  127.0.0.1   app # here\r\n",
         "nonsense app\n127.0.0.1 app.local app\n",
+        "127.0.0.1\0\0 app\n",  # as a file may read after a crash
         "::1 app\n127.0.0.1 app\n",  # nobody listens on the first: the next one is tried
     ],
 )
