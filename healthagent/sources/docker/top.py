@@ -1,7 +1,8 @@
 """``ProcessTree`` from the Docker API, for an agent that does not see the host's processes.
 
 The Engine runs ``ps`` for each request, so an answer serves for some seconds. It tells less than
-/proc: no signal handlers, no pid of the container's own counting, no queues of connections.
+/proc: no signal handlers, no pid of the container's own counting, no queues of connections, no open
+files, and nothing of threads.
 """
 
 from __future__ import annotations
