@@ -199,6 +199,10 @@ async def test_a_promise_that_never_resolves_is_deadlocked(replica: Replica) -> 
     await replica.until("deadlocked")
 
 
+@pytest.mark.may_skip
+@pytest.mark.skipif(
+    Path("/proc/self/fd").stat().st_size == 0, reason="Linux tells open files from 6.2 on"
+)
 async def test_a_process_that_has_no_file_descriptor_left_is_told_so(replica: Replica) -> None:
     await replica.until("ok")
     await replica.ask("/hoard")
