@@ -51,7 +51,11 @@ class Rolling:
                 raise Ended(Outcome.FAILED, f"{error}. {way_on}", report.target.name) from error
         if more is not None:
             await self._surge.over(act, more)
-        return f"{len(replicas)} of {len(replicas)} replicas are done"
+        known = {report.target.name for report in replicas} | ({more.name} if more else set())
+        now = (report.target.name for report in self._watched.service(name).targets)
+        came = ", ".join(each for each in now if each not in known)
+        done = f"{len(replicas)} of {len(replicas)} replicas are done"
+        return f"{done}; {came} came meanwhile, and is as it was made" if came else done
 
     async def _image(self, plan: Plan, containers: Mapping[str, Container]) -> Image | None:
         """The image that the plan names, searched for what the health check runs."""

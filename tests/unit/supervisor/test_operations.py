@@ -214,6 +214,18 @@ class TestARoll:
         assert stage.router.asked == ["app-1", "+app-1", "app-2", "+app-2", "app-3", "+app-3"]
         assert stage.lowest == 2
 
+    async def test_tells_of_one_that_somebody_added_meanwhile(self) -> None:
+        stage = three()
+        async with stage.played() as operations:
+            act = operations.roll("app", BY, plan(image="shop:2"))
+            async with aclosing(act) as following:  # type: ignore[type-var]
+                async for step in following:
+                    if step.outcome is Outcome.BEGUN:
+                        stage.put("app-4")
+                    end = step
+        told_of = "3 of 3 replicas are done; app-4 came meanwhile, and is as it was made"
+        assert (end.outcome, end.text) == (Outcome.DONE, told_of)
+
     async def test_replaces_by_another_image_and_begins_with_what_does_not_serve(self) -> None:
         stage = three(sick={"app-3"})
         async with stage.played() as operations:
