@@ -307,7 +307,7 @@ def _replica(target: Target, held: Held, ledger: Ledger) -> ReplicaBudget:
     dbos: list[Backend] = []
     for backend in seen:
         (dbos if backend.application.startswith(PREFIX) else app).append(backend)
-    return ReplicaBudget(
+    known = ReplicaBudget(
         name=target.name,
         service=target.service,
         declared=target.pools.total,
@@ -315,9 +315,15 @@ def _replica(target: Target, held: Held, ledger: Ledger) -> ReplicaBudget:
         role=target.role or _only({backend.role for backend in app or dbos}),
         database=target.database.name if target.database else None,
         surge=target.surge,
-        dbos=len(dbos) if target.pools.total is None else target.pools.dbos or 0,
-        dbos_role=_only({backend.role for backend in dbos}),
-        dbos_database=_only({backend.database for backend in dbos}),
+    )
+    count = len(dbos) if target.pools.total is None else target.pools.dbos or 0
+    logins = {(backend.role, backend.database) for backend in dbos}
+    if not count or logins == {(known.role, known.database)}:
+        return known
+    return known._replace(
+        dbos=count,
+        dbos_role=_only({role for role, _ in logins}),
+        dbos_database=_only({database for _, database in logins}),
     )
 
 
@@ -341,7 +347,7 @@ def _with_siblings(replicas: Sequence[ReplicaBudget]) -> tuple[ReplicaBudget, ..
     }
     return tuple(
         _with_login(
-            each._replace(role=each.role or roles.get(each.service)),
+            each if each.role else each._replace(role=roles.get(each.service)),
             *logins.get(each.service, (None, None)),
         )
         for each in replicas
@@ -352,9 +358,10 @@ def _with_login(
     replica: ReplicaBudget, dbos_role: str | None, dbos_database: str | None
 ) -> ReplicaBudget:
     """The replica with its DBOS told apart, where that logs in otherwise than the app."""
+    if not replica.dbos:
+        return replica
     role, database = replica.dbos_role or dbos_role, replica.dbos_database or dbos_database
-    alike = (role, database) in ((None, None), (replica.role, replica.database))
-    if alike or not replica.dbos:
+    if (role, database) in ((None, None), (replica.role, replica.database)):
         return replica._replace(dbos=0, dbos_role=None, dbos_database=None)
     return replica._replace(dbos_role=role, dbos_database=database)
 

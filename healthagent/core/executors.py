@@ -71,10 +71,14 @@ class Executors:
     def by_name(self) -> Mapping[Name, Sequence[Backend]]:
         """The backends of each name that is an executor's."""
         found: dict[Name, list[Backend]] = defaultdict(list)
-        for backend in self.ledger.living:
-            if backend.application.startswith(PREFIX) and backend.pid not in self._clients:
+        for backend in self._named:
+            if backend.pid not in self._clients:
                 found[backend.database, backend.application].append(backend)
         return dict(found)
+
+    @cached_property
+    def _named(self) -> Sequence[Backend]:
+        return [each for each in self.ledger.living if each.application.startswith(PREFIX)]
 
     @cached_property
     def living(self) -> Set[Name]:
@@ -152,13 +156,19 @@ class Executors:
 
     @cached_property
     def _clients(self) -> Set[int]:
-        """The pids of the connections that replicas have beside those of their executors."""
-        found: set[int] = set()
-        for own in map(self._own, self.ledger.sharing):
-            executor = without_clients(own)
-            if len(executor) < len(own):
-                found.update({each.pid for each in own} - {each.pid for each in executor})
-        return found
+        """The pids of the connections that replicas have beside those of their executors: only
+        where several names come from one address."""
+        names: dict[str | None, set[Name]] = defaultdict(set)
+        for each in self._named:
+            names[each.client_address].add((each.database, each.application))
+        several = {address for address, called in names.items() if len(called) > 1}
+        return {
+            each.pid
+            for target in self.ledger.sharing
+            if not several.isdisjoint(target.addresses)
+            for own in (self._own(target),)
+            for each in set(own) - set(without_clients(own))
+        }
 
     def _own(self, target: Target) -> tuple[Backend, ...]:
         """The backends of executors that connect from the replica's own address, if it has one."""
