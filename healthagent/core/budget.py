@@ -303,28 +303,30 @@ def strangers(ledger: Ledger, held: Mapping[str, Held]) -> tuple[Backend, ...]:
 
 def _replica(target: Target, held: Held, ledger: Ledger) -> ReplicaBudget:
     seen = () if isinstance(held, Unseen) else held
-    app: list[Backend] = []
-    dbos: list[Backend] = []
-    for backend in seen:
-        (dbos if backend.application.startswith(PREFIX) else app).append(backend)
+    logins = {(_is_dbos(each), each.role, each.database) for each in seen}
+    app = {role for is_dbos, role, _ in logins if not is_dbos}
+    dbos = {(role, database) for is_dbos, role, database in logins if is_dbos}
     known = ReplicaBudget(
         name=target.name,
         service=target.service,
         declared=target.pools.total,
         held=None if isinstance(held, Unseen) or _is_pooled(target, held, ledger) else len(held),
-        role=target.role or _only({backend.role for backend in app or dbos}),
+        role=target.role or _only(app or {role for role, _ in dbos}),
         database=target.database.name if target.database else None,
         surge=target.surge,
     )
-    count = len(dbos) if target.pools.total is None else target.pools.dbos or 0
-    logins = {(backend.role, backend.database) for backend in dbos}
-    if not count or logins == {(known.role, known.database)}:
+    count = sum(map(_is_dbos, seen)) if target.pools.total is None else target.pools.dbos or 0
+    if not count or dbos == {(known.role, known.database)}:
         return known
     return known._replace(
         dbos=count,
-        dbos_role=_only({role for role, _ in logins}),
-        dbos_database=_only({database for _, database in logins}),
+        dbos_role=_only({role for role, _ in dbos}),
+        dbos_database=_only({database for _, database in dbos}),
     )
+
+
+def _is_dbos(backend: Backend) -> bool:
+    return backend.application.startswith(PREFIX)
 
 
 def _only(names: Set[str]) -> str | None:
