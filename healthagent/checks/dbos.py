@@ -15,8 +15,10 @@ from healthagent.core.executors import (
     PREFIX,
     Executors,
     Name,
+    acts_as_dbos,
     executors,
     is_cut,
+    is_dbos,
     named,
     silence,
     without_clients,
@@ -49,10 +51,10 @@ def judge(seen: Observation) -> Verdict:
         return found
     held, target = found.held, seen.target
     everyone = executors(found.account.without(found.former))
-    mine = without_clients([each for each in held if each.application.startswith(PREFIX)])
+    mine = without_clients([each for each in held if is_dbos(each)])
     if mine:
         return judge_executor(mine, target, everyone)
-    if any(backend.listens_dbos or backend.asked_dbos is not None for backend in held):
+    if any(map(acts_as_dbos, held)):
         return _nameless(held)
     return _elsewhere(target, held, everyone) or _absent(target, everyone)
 

@@ -18,7 +18,7 @@ from healthagent.core.observation import (
     Unseen,
 )
 from healthagent.core.runtime import application
-from healthagent.core.target import Target
+from healthagent.core.target import Target, is_loopback
 from healthagent.core.verdict import Verdict, degraded, failed, ok, unknown
 
 SPINNING = 0.8
@@ -91,7 +91,7 @@ def _closed(tree: ProcessTree | Unseen, target: Target) -> Verdict | None:
     """What listens in the container instead, where that tells why its port is closed."""
     if isinstance(tree, Unseen):
         return None
-    inside = {listener for listener in tree.listeners if _is_loopback(listener[0])}
+    inside = {listener for listener in tree.listeners if is_loopback(listener[0])}
     outside = {port for _, port in tree.listeners - inside}
     alone = sorted(address for address, port in inside if port == target.port)
     if target.port in outside:
@@ -109,10 +109,6 @@ def _closed(tree: ProcessTree | Unseen, target: Target) -> Verdict | None:
             "that the app takes with healthagent.port",
         )
     return None
-
-
-def _is_loopback(address: str) -> bool:
-    return address == "::1" or address.startswith("127.")
 
 
 def _listed(ports: set[int]) -> str:

@@ -13,7 +13,7 @@ from healthagent.checks.share import NEEDS, come_from_elsewhere, share
 from healthagent.core.attribution import Ledger
 from healthagent.core.budget import Limit, plans
 from healthagent.core.check import Check, Group, Witness
-from healthagent.core.executors import PREFIX
+from healthagent.core.executors import acts_as_dbos, is_dbos
 from healthagent.core.observation import Backend, Observation
 from healthagent.core.once import once
 from healthagent.core.pooler import pooled
@@ -47,7 +47,7 @@ def judge(seen: Observation) -> Verdict:
     if isinstance(found, Verdict):
         return found
     account, held = found.account, found.held
-    app = tuple(backend for backend in held if not backend.application.startswith(PREFIX))
+    app = tuple(backend for backend in held if not is_dbos(backend))
     fault = (
         _over_declared(app, held, seen.target)
         or _leaking(app)
@@ -78,7 +78,7 @@ def _behind_pooler(account: Ledger, target: Target, holds: str) -> Verdict | Non
 def _over_declared(app: Sequence[Backend], held: Sequence[Backend], target: Target) -> Fault | None:
     """Where DBOS's pool is the app's own, and bears no name, only the sum of both is told."""
     pools = target.pools
-    if any(each.listens_dbos or each.asked_dbos is not None for each in app):
+    if any(map(acts_as_dbos, app)):
         counts = [("", len(held), pools.total)]
     else:
         counts = [("prisma", len(app), pools.prisma), ("dbos", len(held) - len(app), pools.dbos)]

@@ -16,7 +16,7 @@ from operator import attrgetter
 from typing import Literal, NamedTuple
 
 from healthagent.core.attribution import Held, Ledger
-from healthagent.core.executors import PREFIX
+from healthagent.core.executors import is_dbos
 from healthagent.core.observation import Address, Backend, Database, DatabaseDown, Unseen
 from healthagent.core.once import once
 from healthagent.core.pooler import pooled
@@ -303,9 +303,9 @@ def strangers(ledger: Ledger, held: Mapping[str, Held]) -> tuple[Backend, ...]:
 
 def _replica(target: Target, held: Held, ledger: Ledger) -> ReplicaBudget:
     seen = () if isinstance(held, Unseen) else held
-    logins = {(_is_dbos(each), each.role, each.database) for each in seen}
-    app = {role for is_dbos, role, _ in logins if not is_dbos}
-    dbos = {(role, database) for is_dbos, role, database in logins if is_dbos}
+    logins = {(is_dbos(each), each.role, each.database) for each in seen}
+    app = {role for of_dbos, role, _ in logins if not of_dbos}
+    dbos = {(role, database) for of_dbos, role, database in logins if of_dbos}
     known = ReplicaBudget(
         name=target.name,
         service=target.service,
@@ -315,7 +315,7 @@ def _replica(target: Target, held: Held, ledger: Ledger) -> ReplicaBudget:
         database=target.database.name if target.database else None,
         surge=target.surge,
     )
-    count = sum(map(_is_dbos, seen)) if target.pools.total is None else target.pools.dbos or 0
+    count = sum(map(is_dbos, seen)) if target.pools.total is None else target.pools.dbos or 0
     if not count or dbos == {(known.role, known.database)}:
         return known
     return known._replace(
@@ -323,10 +323,6 @@ def _replica(target: Target, held: Held, ledger: Ledger) -> ReplicaBudget:
         dbos_role=_only({role for role, _ in dbos}),
         dbos_database=_only({database for _, database in dbos}),
     )
-
-
-def _is_dbos(backend: Backend) -> bool:
-    return backend.application.startswith(PREFIX)
 
 
 def _only(names: Set[str]) -> str | None:

@@ -31,6 +31,17 @@ FRESH = 5.0
 """Seconds of silence until which an executor counts as alive; idle ones poll every second."""
 
 
+def is_dbos(backend: Backend) -> bool:
+    """Whether a connection bears such a name as an executor gives its own."""
+    return backend.application.startswith(PREFIX)
+
+
+def acts_as_dbos(backend: Backend) -> bool:
+    """Whether a connection is one of an executor, whatever its name: it listens, or asks, as those
+    do."""
+    return backend.listens_dbos or backend.asked_dbos is not None
+
+
 def named(application: str, executor: str) -> bool:
     """Whether an application_name may stand for that executor id, as far as Postgres kept it."""
     return application.startswith(_beginning(executor))
@@ -78,7 +89,7 @@ class Executors:
 
     @cached_property
     def _named(self) -> Sequence[Backend]:
-        return [each for each in self.ledger.living if each.application.startswith(PREFIX)]
+        return [each for each in self.ledger.living if is_dbos(each)]
 
     @cached_property
     def living(self) -> Set[Name]:
@@ -133,8 +144,7 @@ class Executors:
         return tuple(
             backend
             for backend in self.outside(target)
-            if (not target.role or backend.role == target.role)
-            and (not held or backend.application.startswith(PREFIX))
+            if (not target.role or backend.role == target.role) and (not held or is_dbos(backend))
         )
 
     def versions(self, service: str, database: str) -> Set[str]:
@@ -175,7 +185,7 @@ class Executors:
         held = self.ledger.held_by(target, NOT_LOOKED_AT)
         if isinstance(held, Unseen):
             return ()
-        return tuple([backend for backend in held if backend.application.startswith(PREFIX)])
+        return tuple(filter(is_dbos, held))
 
     def _has_owner(self, pending: PendingWorkflows) -> bool:
         """A computed version is missing from the name, so that any name of the id alone may be
@@ -187,8 +197,7 @@ class Executors:
     @cached_property
     def _has_nameless(self) -> bool:
         return any(
-            (backend.listens_dbos or backend.asked_dbos is not None)
-            and not backend.application.startswith(PREFIX)
+            acts_as_dbos(backend) and not is_dbos(backend)
             for backend in self.ledger.living
             if backend.database == self.ledger.database.ref.name
         )

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from healthagent.core.attribution import Ledger
-from healthagent.core.executors import PREFIX
+from healthagent.core.executors import is_dbos
 from healthagent.core.observation import Backend
 from healthagent.core.once import once
 from healthagent.core.target import Target
@@ -40,7 +40,7 @@ class Pooled:
         if not outside:
             return ()
         pools = self._covered(target)
-        return tuple(each for each in outside if _is_dbos(each) in pools)
+        return tuple(each for each in outside if is_dbos(each) in pools)
 
     @cached_property
     def planned(self) -> Set[int]:
@@ -73,7 +73,7 @@ class Pooled:
     def _direct(self) -> Set[tuple[str, bool]]:
         """The services, and which pool of theirs, that are seen to connect by themselves."""
         return {
-            (target.service, _is_dbos(backend))
+            (target.service, is_dbos(backend))
             for target in self.ledger.sharing
             for backend in self.ledger.seen_from(target)
         }
@@ -98,7 +98,3 @@ def pooled(ledger: Ledger) -> Pooled:
 def _login(target: Target) -> Login | None:
     """What a target's connections log in by, where that is known."""
     return (target.role, target.database.name) if target.role and target.database else None
-
-
-def _is_dbos(backend: Backend) -> bool:
-    return backend.application.startswith(PREFIX)
