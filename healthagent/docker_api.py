@@ -17,6 +17,9 @@ from docker.utils import kwargs_from_env
 
 from healthagent.core.report import Notice
 
+Api = Any
+"""docker-py's APIClient, of which half is typed."""
+
 DEADLINE = 3
 """Seconds that the Engine has for one answer."""
 

@@ -17,7 +17,7 @@ from docker.errors import APIError, ImageNotFound, NotFound
 
 from healthagent.aside import aside
 from healthagent.core.action import Plan
-from healthagent.docker_api import FAULTS, connect, explained, words
+from healthagent.docker_api import FAULTS, Api, connect, explained, words
 from healthagent.errors import ActionError, Unanswered
 from healthagent.supervisor import given
 from healthagent.supervisor.ports import Container, Image
@@ -32,9 +32,6 @@ SLACK = 5.0
 
 DEFAULT_GRACE = 10
 """Seconds between SIGTERM and SIGKILL where the container says nothing (Docker's own default)."""
-
-Api = Any
-"""docker-py's APIClient, of which half is typed."""
 
 R = TypeVar("R")
 

@@ -12,14 +12,11 @@ import io
 import json
 import tarfile
 import time
-from collections.abc import Mapping
 from datetime import datetime, timedelta
-from typing import Any, cast
+from typing import cast
 
-Api = Any
-"""docker-py's APIClient, of which half is typed."""
-
-Document = Mapping[str, Any]
+from healthagent.docker_api import Api
+from healthagent.supervisor.successor import Document
 
 _DELETED = 2
 """The kind of a change in a container's files that is a removal."""
