@@ -17,11 +17,19 @@ RUN groupadd --gid 10001 healthagent \
 COPY build/image/dependencies/ /opt/healthagent/lib/python3.11/site-packages/
 RUN python3 -m compileall -q -j 0 /opt/healthagent/lib
 COPY build/image/project/ /opt/healthagent/lib/python3.11/site-packages/
-RUN python3 -m compileall -q /opt/healthagent/lib/python3.11/site-packages/healthagent
+RUN python3 -m compileall -q /opt/healthagent/lib/python3.11/site-packages/healthagent \
+ && /opt/healthagent/bin/healthagent probe install /
 
+# HEALTHPROBE_HTTP is what the HEALTHCHECK asks: an agent that listens elsewhere is given another one.
 ENV PATH=/opt/healthagent/bin:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin \
-    PYTHONUNBUFFERED=1
+    PYTHONUNBUFFERED=1 \
+    HEALTHPROBE_HTTP=http://127.0.0.1:9180/livez
 EXPOSE 9180
+
+# Whether the agent itself still judges. Its /readyz is another matter: an Engine that is away is no
+# fault of the agent's.
+HEALTHCHECK --interval=30s --timeout=5s --start-period=30s --retries=3 \
+    CMD ["/healthprobe", "--timeout", "2000"]
 
 # To read the Docker socket without being root, give the container the socket's group:
 # group_add in a Compose file, --group-add on the command line.

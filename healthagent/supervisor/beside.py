@@ -90,6 +90,7 @@ class _Run:
             "Image": image,
             "Entrypoint": list(self._command),
             "Labels": {ROLE: self._id},
+            "Healthcheck": {"Test": ["NONE"]},  # the image's asks an agent
             "NetworkDisabled": False,
             "HostConfig": {
                 "NetworkMode": f"container:{self._id}",

@@ -1,4 +1,4 @@
-"""Docker's own HEALTHCHECK, by the real healthprobe in the app's image."""
+"""Docker's own HEALTHCHECK, by the real healthprobe in the app's image and in the agent's."""
 
 from __future__ import annotations
 
@@ -46,3 +46,16 @@ def test_the_probe_fails_on_a_frozen_replica_and_says_why(stack: Quickstart) -> 
     assert code == 1, f"the probe of a frozen replica exited {code}: {line}"
     assert line.startswith("failed "), line
     assert probe(stack, replica)[0] == 0, "it passes again"
+
+
+def test_the_agents_own_image_has_a_healthcheck_that_tells_a_frozen_agent(
+    stack: Quickstart,
+) -> None:
+    agent = stack.container("agent")
+    assert probe(stack, agent)[0] == 0
+
+    with stack.frozen(agent):
+        code, line = probe(stack, agent)
+
+    assert code == 1, f"the probe of a frozen agent exited {code}: {line}"
+    assert line.startswith("failed "), line
