@@ -14,6 +14,7 @@ from healthagent.audit.evidence import (
     Evidence,
     Image,
     Package,
+    Place,
     Replica,
     Text,
 )
@@ -41,19 +42,28 @@ def launches(judge: Callable[[App, Launch], Finding]) -> Look:
 
 
 def codes(judge: Callable[[App, Code], Finding]) -> Look:
+    """Each app's source. A folder without any, such as one of built files, tells nothing of it."""
+
     def one(app: App) -> Finding:
-        return not_seen(app.code) if isinstance(app.code, Unseen) else judge(app, app.code)
+        if isinstance(app.code, Unseen):
+            return not_seen(app.code)
+        if not app.code.source.files:
+            none = Unseen(f"{app.code.folder} holds no source", "name its folder with --app DIR")
+            return not_seen(none, Place(app.code.folder))
+        return judge(app, app.code)
 
     return apps(one)
 
 
 def packages(judge: Callable[[App, Code, Package], Finding]) -> Look:
-    def one(app: App, code: Code) -> Finding:
-        if isinstance(code.package, Unseen):
-            return not_seen(code.package)
-        return judge(app, code, code.package)
+    def one(app: App) -> Finding:
+        if isinstance(app.code, Unseen):
+            return not_seen(app.code)
+        if isinstance(app.code.package, Unseen):
+            return not_seen(app.code.package)
+        return judge(app, app.code, app.code.package)
 
-    return codes(one)
+    return apps(one)
 
 
 def dockerfiles(judge: Callable[[App, Dockerfile], Finding]) -> Look:

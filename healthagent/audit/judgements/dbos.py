@@ -249,9 +249,4 @@ def _is_bounded(code: Code, queue: Call) -> bool | None:
 
 
 def _none(code: Code, wanted: str) -> Finding:
-    if code.source.files:
-        return not_met(f"no {wanted} in the source", Place(code.folder), remedy=_SET)
-    return not_seen(
-        Unseen(f"{code.folder} holds no source", "name its folder with --app DIR"),
-        Place(code.folder),
-    )
+    return not_met(f"no {wanted} in the source", Place(code.folder), remedy=_SET)

@@ -48,11 +48,6 @@ def endpoint(kind: str) -> Callable[[App, Code], Finding]:
         place = code.source.paths.get(path)
         if place:
             return met(f"{path} is there", place)
-        if not code.source.files:
-            return not_seen(
-                Unseen(f"{code.folder} holds no source", "name its folder with --app DIR"),
-                Place(code.folder),
-            )
         return not_met(
             f"nothing in the source answers {path}", Place(code.folder),
             remedy=f"add src/routes{path}/+server.ts, or name the path: healthagent.{kind}",

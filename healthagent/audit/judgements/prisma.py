@@ -108,15 +108,10 @@ def pool_by_variable(app: App, code: Code) -> Finding:
 
 
 def _nothing(code: Code, wanted: str) -> Finding:
-    if code.source.files:
-        return not_met(
-            f"no `{wanted}` in the source", Place(code.folder),
-            remedy="new PrismaClient({ adapter: new PrismaPg(pool) })",
-        )  # fmt: skip
-    return not_seen(
-        Unseen(f"{code.folder} holds no source", "name its folder with --app DIR"),
-        Place(code.folder),
-    )
+    return not_met(
+        f"no `{wanted}` in the source", Place(code.folder),
+        remedy="new PrismaClient({ adapter: new PrismaPg(pool) })",
+    )  # fmt: skip
 
 
 def _shown(call: Call) -> str:

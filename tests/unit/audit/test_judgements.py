@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import shutil
 from dataclasses import replace
 from pathlib import Path
 
@@ -81,6 +82,18 @@ def test_code_that_is_nowhere_to_be_found_is_not_seen(good: Evidence) -> None:
     assert Outcome.NOT_MET not in found.values()
     for id_ in ("FR-1.1", "FR-2.1", "FR-2.2", "FR-5.2", "FR-6.1", "7.1.1", "7.2.1", "8.1.1"):
         assert found[id_] is Outcome.NOT_SEEN, id_
+
+
+def test_a_folder_without_source_tells_nothing_of_the_source(tmp_path: Path) -> None:
+    stack = assemble(tmp_path)
+    shutil.move(stack / "src", stack / "build")
+    found = outcomes(evidence(stack), Kind.FILES)
+
+    assert Outcome.NOT_MET not in found.values()
+    for id_ in ("1.2.1", "FR-3.2", "FR-5.2", "FR-6.1", "FR-7.1", "NFR-1.2", "NFR-2.2", "NFR-3.1",
+                "NFR-3.2", "NFR-4.1", "7.2.2", "7.3.3", "AC-7"):  # fmt: skip
+        assert found[id_] is Outcome.NOT_SEEN, id_
+    assert found["FR-2.2"].passing, "of which package.json and the lock file tell"
 
 
 def test_an_agent_of_another_stack_is_no_witness(good: Evidence) -> None:
