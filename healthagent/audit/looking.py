@@ -21,7 +21,7 @@ from healthagent.audit.evidence import (
 from healthagent.audit.finding import Finding, not_seen, worst
 from healthagent.audit.launch import Launch, launch
 from healthagent.audit.requirement import Kind, Look
-from healthagent.core.observation import Unseen
+from healthagent.core.observation import ProcessTree, Unseen
 
 _WATCH = 'see `healthagent status`; recreate it with the label healthagent.enable: "true"'
 _START = "start it, or say which services are the app with --service NAME"
@@ -131,6 +131,18 @@ def _as_built(image: Image) -> Dockerfile:
 
 def containers(judge: Callable[[Container], Finding]) -> Look:
     return watched(lambda container, _: judge(container))
+
+
+def trees(judge: Callable[[Container, ProcessTree], Finding]) -> Look:
+    """What runs in each container."""
+
+    def one(container: Container) -> Finding:
+        tree = container.processes
+        if isinstance(tree, Unseen):
+            return not_seen(tree, container.place)
+        return judge(container, tree)
+
+    return containers(one)
 
 
 def watched(judge: Callable[[Container, Replica | None], Finding]) -> Look:

@@ -6,12 +6,11 @@ import re
 from collections.abc import Iterator
 from dataclasses import replace
 
-from healthagent.audit.evidence import App, Code, Container, Evidence, Place, Service, Sibling, Text
+from healthagent.audit.evidence import App, Code, Evidence, Place, Service, Sibling, Text
 from healthagent.audit.finding import Finding, met, not_met, not_seen, resolved
 from healthagent.audit.launch import PM2, Launch, launch
 from healthagent.core.observation import Unseen
 from healthagent.core.postgres_url import database_of, role_of
-from healthagent.core.runtime import is_pm2
 
 _POOLER = re.compile(r"pgbouncer|pgcat|odyssey|supavisor", re.IGNORECASE)
 _LIBPQ = ("PGHOST", "PGPORT", "PGDATABASE", "PGUSER")
@@ -117,15 +116,6 @@ def no_pm2_beside(seen: Evidence) -> Finding:
                     f"{service.name} runs PM2: {text}", text.place, remedy="remove the service"
                 )  # fmt: skip
     return met("no service is started by PM2", seen.stack.place)
-
-
-def no_pm2_with_bun(container: Container) -> Finding:
-    tree = container.processes
-    if isinstance(tree, Unseen):
-        return not_seen(tree, container.place)
-    if any(is_pm2(process) for process in tree.processes):
-        return not_met("PM2 runs in it", container.place, remedy="remove PM2")
-    return met("PM2 does not run in it", container.place)
 
 
 def no_pgbouncer(seen: Evidence) -> Finding:

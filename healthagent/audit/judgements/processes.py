@@ -57,10 +57,7 @@ def starts_one(_app: App, launch: Launch) -> Finding:
     return met(f"{launch} starts one application process", *launch.places)
 
 
-def runs_one(container: Container) -> Finding:
-    tree = container.processes
-    if isinstance(tree, Unseen):
-        return not_seen(tree, container.place)
+def runs_one(container: Container, tree: ProcessTree) -> Finding:
     if any(is_pm2(process) for process in tree.processes):
         return not_met("PM2 runs in the container", container.place, remedy=_NO_PM2)
     apps = [
@@ -176,10 +173,7 @@ def image_has_no_pm2(image: Image) -> Finding:
     return met("no layer holds PM2", image.place)
 
 
-def runs_no_pm2(container: Container) -> Finding:
-    tree = container.processes
-    if isinstance(tree, Unseen):
-        return not_seen(tree, container.place)
+def runs_no_pm2(container: Container, tree: ProcessTree) -> Finding:
     found = [process for process in tree.processes if is_pm2(process)]
     if found:
         return not_met(f"PM2 runs (pid {found[0].pid})", container.place, remedy=_NO_PM2)
@@ -227,10 +221,7 @@ def lets_it_end(_app: App, code: Code) -> Finding:
     return met("no handler keeps a failed process alive", Place(code.folder))
 
 
-def ends_live(container: Container) -> Finding:
-    tree = container.processes
-    if isinstance(tree, Unseen):
-        return not_seen(tree, container.place)
+def ends_live(container: Container, tree: ProcessTree) -> Finding:
     if any(is_pm2(process) for process in tree.processes):
         return not_met("PM2 outlives the app, and the container with it", container.place,
                        remedy=_NO_PM2)  # fmt: skip

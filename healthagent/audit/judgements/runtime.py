@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator
 
 from healthagent.audit.evidence import App, Container, Dockerfile, Image, Text
-from healthagent.audit.finding import Finding, met, not_met, not_seen, resolved
+from healthagent.audit.finding import Finding, met, not_met, resolved
 from healthagent.audit.launch import MANAGERS, PM2, RUN, SUPERVISORS, Launch, script_name
 from healthagent.core.observation import ProcessTree, Unseen
 from healthagent.core.runtime import SHELLS, application, is_launcher, is_runtime
@@ -48,10 +48,7 @@ def starts_bun(app: App, launch: Launch) -> Finding:
     return met(f"started by {launch}", *launch.places)
 
 
-def runs_bun(container: Container) -> Finding:
-    tree = container.processes
-    if isinstance(tree, Unseen):
-        return not_seen(tree, container.place)
+def runs_bun(container: Container, tree: ProcessTree) -> Finding:
     app = application(tree, "bun")
     if app is None:
         root = tree.root.comm if tree.root else "nothing"
@@ -104,10 +101,7 @@ def image_has_no_node(image: Image) -> Finding:
     return met("no layer holds Node", image.place)
 
 
-def runs_no_node(container: Container) -> Finding:
-    tree = container.processes
-    if isinstance(tree, Unseen):
-        return not_seen(tree, container.place)
+def runs_no_node(container: Container, tree: ProcessTree) -> Finding:
     node = [process for process in tree.processes if is_runtime(process, "node")]
     if node:
         return not_met(
@@ -278,10 +272,7 @@ def _executing(launch: Launch) -> str:
     return f"exec {' '.join(launch.final)}; or write the command as a list, which needs no shell"
 
 
-def app_runs_first(container: Container) -> Finding:
-    tree = container.processes
-    if isinstance(tree, Unseen):
-        return not_seen(tree, container.place)
+def app_runs_first(container: Container, tree: ProcessTree) -> Finding:
     root = tree.root
     app = application(tree, "bun") or application(tree, "node")
     if root is None or app is None:

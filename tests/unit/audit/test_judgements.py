@@ -813,11 +813,15 @@ def running(good: Evidence, *rows: str) -> Container:
     """A container in which these command lines run, the others below the first."""
     assert not isinstance(good.containers, Unseen)
     first, *_ = good.containers
+    return replace(first, processes=tree(*rows))
+
+
+def tree(*rows: str) -> ProcessTree:
     processes = (
         Process(pid, 0 if pid == 1 else 1, None, Path(row.split()[0]).name, tuple(row.split()), "S")
         for pid, row in enumerate(rows, start=1)
     )
-    return replace(first, processes=ProcessTree(tuple(processes)))
+    return ProcessTree(tuple(processes))
 
 
 @pytest.mark.parametrize(
@@ -847,7 +851,7 @@ def test_an_app_that_has_been_quiet_so_far_is_not_seen_to_log(
 def test_one_process_is_below_bun_run_only_where_that_runs(
     good: Evidence, rows: tuple[str, ...], launcher: bool
 ) -> None:
-    found = runs_one(running(good, *rows))
+    found = runs_one(running(good, *rows), tree(*rows))
 
     assert found.outcome.passing
     assert ("below `bun run`" in found.seen) is launcher
@@ -885,7 +889,7 @@ def test_traces_alone_are_telemetry_too(good: Evidence, tmp_path: Path) -> None:
 def test_a_container_ends_with_its_app_where_nothing_above_it_goes_on(
     good: Evidence, rows: tuple[str, ...], outcome: Outcome
 ) -> None:
-    found = ends_live(running(good, *rows))
+    found = ends_live(running(good, *rows), tree(*rows))
 
     assert found.outcome is outcome, found.seen
     assert outcome is Outcome.MET or found.remedy
