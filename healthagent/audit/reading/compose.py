@@ -16,11 +16,11 @@ from pathlib import Path
 from healthagent.audit.evidence import Build, Command, Healthcheck, Place, Service, Stack, Text
 from healthagent.audit.reading.interpolation import env_file, interpolated
 from healthagent.audit.reading.tree import Map, Node, Scalar, Seq, fault, load
+from healthagent.core.declaration import is_enabled
 
 DEFAULTS = ("compose.yaml", "compose.yml", "docker-compose.yaml", "docker-compose.yml")
 """In Compose's own order."""
 
-ENABLE = "healthagent.enable"
 _LISTED = ("environment", "labels", "args")
 """May be written as a list of ``NAME=value`` as well."""
 _REPLACED = ("command", "entrypoint", "test")
@@ -90,13 +90,13 @@ def _apps(services: Mapping[str, Service], named: Sequence[str], place: Place) -
     labelled = [
         name
         for name, service in services.items()
-        if ENABLE in service.labels and service.labels[ENABLE].value.lower() in _TRUE
+        if is_enabled({key: text.value for key, text in service.labels.items()})
     ]
     built = [name for name, service in services.items() if service.build]
     apps = tuple(named or labelled or built)
     if not apps:
         raise fault(
-            f'{place.where}: no service is labelled {ENABLE}: "true", and none is built; '
+            f'{place.where}: no service is labelled healthagent.enable: "true", and none is built; '
             "say which one is the app with --service NAME"
         )
     return apps

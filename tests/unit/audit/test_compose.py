@@ -258,6 +258,18 @@ def test_variables_are_replaced_and_what_is_not_set_stays(text: str, comes_to: s
     assert substitute(text, {"A": "1", "EMPTY": ""}) == comes_to
 
 
+@pytest.mark.parametrize(
+    ("label", "asks"), [("true", True), (" On ", True), ("y", False), ("no", False)]
+)
+def test_a_label_asks_to_be_watched_as_the_agent_reads_it(
+    tmp_path: Path, label: str, asks: bool
+) -> None:
+    text = f"services:\n  a:\n    image: a\n    labels: ['healthagent.enable={label}']\n"
+    found = stack(tmp_path, f"{text}  b:\n    build: .\n")
+
+    assert found.apps == (("a",) if asks else ("b",))
+
+
 def test_the_app_is_labelled_or_built_or_named(tmp_path: Path) -> None:
     text = (
         "services:\n  app:\n    image: a\n    labels: {healthagent.enable: 'true'}\n"
