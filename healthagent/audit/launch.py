@@ -20,7 +20,6 @@ SUPERVISORS = frozenset(
     {"supervisord", "forever", "nodemon", "concurrently", "npm-run-all", "run-p", "s6-svscan",
      "runit", "circusd", "foreman", "overmind", "honcho"}
 )  # fmt: skip
-PM2 = frozenset({"pm2", "pm2-runtime", "pm2-docker", "pm2-dev"})
 _ENTRYPOINTS = frozenset({"docker-entrypoint.sh", *INITS})
 """What hands over to the command that follows it."""
 

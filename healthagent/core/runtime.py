@@ -17,11 +17,11 @@ from healthagent.core.target import Runtime
 
 SHELLS = frozenset({"sh", "dash", "bash", "ash", "busybox"})
 INITS = frozenset({"docker-init", "tini", "dumb-init", "s6-svscan"})
+PM2 = frozenset({"pm2", "pm2-runtime", "pm2-docker", "pm2-dev"})
 
 _REMEMBERED = 1024
 """Command lines, of the newest."""
 
-_PM2 = frozenset({"pm2", "pm2-runtime", "pm2-docker", "pm2-dev"})
 _PACKAGE_MANAGERS = frozenset({"npm", "npx", "yarn", "pnpm", "npm-cli.js", "yarn.js", "pnpm.cjs"})
 
 
@@ -94,14 +94,14 @@ def _may_launch(cmdline: tuple[str, ...]) -> bool:
 @lru_cache(_REMEMBERED)
 def _is_called_as_pm2(comm: str, cmdline: tuple[str, ...]) -> bool:
     title = cmdline[0] if cmdline else comm
-    if comm.startswith("PM2 ") or title.startswith("PM2") or PurePath(title).name in _PM2:
+    if comm.startswith("PM2 ") or title.startswith("PM2") or PurePath(title).name in PM2:
         return True
     return any(_is_of_pm2(PurePath(script)) for script in _scripts(cmdline))
 
 
 def _is_of_pm2(script: PurePath) -> bool:
     parts = script.parts
-    return script.name in _PM2 or ("node_modules", "pm2") in pairwise(parts)
+    return script.name in PM2 or ("node_modules", "pm2") in pairwise(parts)
 
 
 def _scripts(cmdline: tuple[str, ...]) -> Iterator[str]:

@@ -8,9 +8,10 @@ from dataclasses import replace
 
 from healthagent.audit.evidence import App, Code, Evidence, Place, Service, Sibling, Text
 from healthagent.audit.finding import Finding, met, not_met, not_seen, resolved
-from healthagent.audit.launch import PM2, Launch, launch
+from healthagent.audit.launch import Launch, launch
 from healthagent.core.observation import Unseen
 from healthagent.core.postgres_url import database_of, role_of
+from healthagent.core.runtime import PM2
 
 _POOLER = re.compile(r"pgbouncer|pgcat|odyssey|supavisor", re.IGNORECASE)
 _LIBPQ = ("PGHOST", "PGPORT", "PGDATABASE", "PGUSER")

@@ -18,10 +18,11 @@ from healthagent.audit.evidence import (
 )
 from healthagent.audit.finding import Finding, met, not_met, not_seen, resolved
 from healthagent.audit.judgements.runtime import BUN_START
-from healthagent.audit.launch import PM2, SUPERVISORS, Launch, watch_flag
+from healthagent.audit.launch import SUPERVISORS, Launch, watch_flag
 from healthagent.core.observation import Process, ProcessTree, Unseen
 from healthagent.core.runtime import (
     INITS,
+    PM2,
     SHELLS,
     application,
     is_launcher,
@@ -50,7 +51,7 @@ def starts_one(_app: App, launch: Launch) -> Finding:
             *launch.places,
             remedy="start the app alone; give another program a service of its own",
         )
-    if set(launch.programs) & PM2 or launch.program in PM2:
+    if set(launch.programs) & PM2:
         return not_met(f"PM2 starts the app: {launch}", *launch.places, remedy=_NO_PM2)
     if launch.by_bun_run:
         return resolved(f"{launch} starts one application process", *launch.places)

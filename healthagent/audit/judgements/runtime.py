@@ -7,9 +7,9 @@ from collections.abc import Iterator
 
 from healthagent.audit.evidence import App, Container, Dockerfile, Image, Text
 from healthagent.audit.finding import Finding, met, not_met, resolved
-from healthagent.audit.launch import MANAGERS, PM2, RUN, SUPERVISORS, Launch, script_name
+from healthagent.audit.launch import MANAGERS, RUN, SUPERVISORS, Launch, script_name
 from healthagent.core.observation import ProcessTree, Unseen
-from healthagent.core.runtime import SHELLS, application, is_launcher, is_runtime
+from healthagent.core.runtime import PM2, SHELLS, application, is_launcher, is_runtime
 
 BUN_START = 'CMD ["bun", "run", "start"] with "start": "exec bun build/index.js"'
 _NODE_IMAGE = re.compile(r"(?:^|/)node(?::|@|$)")
@@ -233,7 +233,7 @@ def app_is_first(app: App, launch: Launch) -> Finding:
         )
     if launch.missing:
         return _no_script(launch)
-    if launch.program in PM2 or set(launch.programs) & (SUPERVISORS | PM2):
+    if set(launch.programs) & (SUPERVISORS | PM2):
         first = next(p for p in launch.programs if p in SUPERVISORS | PM2)
         return not_met(
             f"{first} is PID 1, and the app its child",
