@@ -82,7 +82,7 @@ def _scaled(servers: list[Budget], service: str, count: int) -> list[Budget]:
     if service not in services:
         raise UnknownTarget(f"no service {service!r} uses a database; {near(service, services)}")
     using = [server for server in servers if service in _services(server)]
-    if any(_largest(server, service) is None for server in using):
+    if any(server.largest(service) is None for server in using):
         raise UnknownTarget(
             f"{service} declares no pool, so that {count} replicas of it cannot be planned; "
             "label it healthagent.pool.prisma and healthagent.pool.dbos"
@@ -92,14 +92,6 @@ def _scaled(servers: list[Budget], service: str, count: int) -> list[Budget]:
 
 def _services(server: Budget) -> list[str]:
     return list(dict.fromkeys(replica.service for replica in server.replicas))
-
-
-def _largest(server: Budget, service: str) -> int | None:
-    """The most replicas that fit; none where they declare no pool."""
-    try:
-        return server.largest(service)
-    except ValueError:
-        return None
 
 
 def _document(servers: list[Budget]) -> Document:
@@ -160,7 +152,7 @@ def _count(count: int | None) -> str:
 
 
 def _room(server: Budget, service: str) -> tuple[str | tuple[str, str], ...]:
-    largest = _largest(server, service)
+    largest = server.largest(service)
     if largest is None:
         return (("warning ", "yellow"), f"{service} declares no pool: its share is missing above")
     count = sum(replica.service == service for replica in server.replicas)

@@ -190,16 +190,16 @@ class Budget:
         )
         return max((each for each in passed if each[1] > 0), key=lambda each: each[1], default=None)
 
-    def largest(self, service: str) -> int:
-        """The most replicas of ``service`` with which all fits.
+    def largest(self, service: str) -> int | None:
+        """The most replicas of ``service`` with which all fits; ``None`` where they declare no
+        pool, so that no number would be the largest.
 
-        Raises ``KeyError`` where the service does not use this server, ``ValueError`` where its
-        replicas declare no pool, so that no number would be the largest.
+        Raises ``KeyError`` where the service does not use this server.
         """
         ours, _ = self._of(service)
         like = max(ours, key=lambda replica: replica.declared or 0)
         if not like.declared:
-            raise ValueError(f"{service} declares no pool")
+            return None
         without = self.scaled(service, 0)
         fitting = (
             (

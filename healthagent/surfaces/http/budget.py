@@ -52,7 +52,7 @@ def _service(budget: Budget, name: str) -> dict[str, Any]:
         "replicas": len(ours),
         "declared": _sum(replica.declared for replica in ours),
         "held": _sum(replica.held for replica in ours),
-        "largest": _largest(budget, name),
+        "largest": budget.largest(name),
     }
 
 
@@ -70,11 +70,3 @@ def _part(budget: Budget, part: Part) -> dict[str, Any]:
 def _sum(counts: Iterable[int | None]) -> int | None:
     known = [count for count in counts if count is not None]
     return sum(known) if known else None
-
-
-def _largest(budget: Budget, service: str) -> int | None:
-    """The most replicas that the server allows, or ``None`` where they declare no pool."""
-    try:
-        return budget.largest(service)
-    except ValueError:
-        return None
