@@ -7,7 +7,6 @@ what the Engine was asked for it does, whoever listens.
 from __future__ import annotations
 
 import asyncio
-import math
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import replace
@@ -48,8 +47,8 @@ class DockerRuntime:
     async def image(self, reference: str, files: tuple[str, ...] = ()) -> Image | None:
         return await self._do(f"look into {reference}", lambda e: _image(e, reference, files))
 
-    async def stop(self, id_: str, grace: float | None = None) -> int:
-        seconds = await self._grace(id_, grace)
+    async def stop(self, id_: str) -> int:
+        seconds = await self._grace(id_)
 
         def stop(engine: Api) -> int:
             engine.stop(id_, timeout=seconds)
@@ -57,14 +56,14 @@ class DockerRuntime:
 
         return await self._do(f"stop {id_[:12]}", stop, seconds + WITHIN)
 
-    async def restart(self, id_: str, grace: float | None = None) -> None:
-        seconds = await self._grace(id_, grace)
+    async def restart(self, id_: str) -> None:
+        seconds = await self._grace(id_)
         what = f"restart {id_[:12]}"
         await self._do(what, lambda e: e.restart(id_, timeout=seconds), seconds + WITHIN)
 
-    async def _grace(self, id_: str, grace: float | None) -> int:
-        """Whole seconds, as the Engine takes them."""
-        return math.ceil((await self.inspect(id_)).grace if grace is None else grace)
+    async def _grace(self, id_: str) -> int:
+        """Whole seconds, as the Engine has them."""
+        return int((await self.inspect(id_)).grace)
 
     async def start(self, id_: str) -> None:
         await self._do(f"start {id_[:12]}", lambda engine: engine.start(id_))

@@ -48,17 +48,16 @@ class FakeRuntime:
             return None
         return replace(found, missing=tuple(file for file in files if file in found.missing))
 
-    async def stop(self, id_: str, grace: float | None = None) -> int:
+    async def stop(self, id_: str) -> int:
         container = self._known(id_)
         if container.exit_code is None:
-            self._act("stop", container, "" if grace is None else f" within {grace:g} s")
+            self._act("stop", container)
             container = replace(container, exit_code=0)
             self.containers[id_] = container
         return container.exit_code or 0
 
-    async def restart(self, id_: str, grace: float | None = None) -> None:
-        how = "" if grace is None else f" within {grace:g} s"
-        self._act("restart", self._known(id_), how)
+    async def restart(self, id_: str) -> None:
+        self._act("restart", self._known(id_))
         self.containers[id_] = replace(self._known(id_), exit_code=None)
 
     async def start(self, id_: str) -> None:

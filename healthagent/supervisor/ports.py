@@ -57,20 +57,19 @@ class Runtime(Protocol):
         """What an image has; ``None`` where it is not on this Engine."""
         ...
 
-    async def stop(self, id_: str, grace: float | None = None) -> int:
-        """SIGTERM, and SIGKILL after ``grace`` seconds, by default the container's own; returns
-        its exit code once it has exited. One that does not run stays as it is."""
+    async def stop(self, id_: str) -> int:
+        """SIGTERM, and SIGKILL after the container's own grace; returns its exit code once it has
+        exited. One that does not run stays as it is."""
         ...
 
     async def start(self, id_: str) -> None:
         """Start a container; one that runs already stays as it is."""
         ...
 
-    async def restart(self, id_: str, grace: float | None = None) -> None:
+    async def restart(self, id_: str) -> None:
         """Stop and start, in one call of the Engine, which ends what it began even where the agent
         dies in between: a container that was stopped through the API alone would stay down, since
-        ``restart: unless-stopped`` takes it for stopped on purpose. ``grace`` as in :meth:`stop`.
-        """
+        ``restart: unless-stopped`` takes it for stopped on purpose."""
         ...
 
     async def replace(self, id_: str, plan: Plan) -> str:

@@ -79,7 +79,7 @@ async def test_a_container_is_told(case: Case) -> None:
 
 
 async def test_one_that_is_stopped_can_be_started_again(case: Case) -> None:
-    code = await case.runtime.stop(case.id, 20.0)
+    code = await case.runtime.stop(case.id)
     stopped = await case.runtime.inspect(case.id)
     assert (stopped.running, stopped.exit_code) == (False, code)
     await case.runtime.start(case.id)
@@ -94,7 +94,7 @@ async def test_stopping_and_starting_twice_changes_nothing(case: Case) -> None:
 
 
 async def test_a_restart_starts_it_whether_it_ran_or_not(case: Case) -> None:
-    await case.runtime.restart(case.id, 20.0)
+    await case.runtime.restart(case.id)
     assert (await case.runtime.inspect(case.id)).running
     await case.runtime.stop(case.id)
     await case.runtime.restart(case.id)
@@ -210,8 +210,9 @@ async def test_the_last_lines_of_both_streams_are_told(boxes: Containers) -> Non
 
 
 async def test_one_that_ignores_sigterm_is_killed(boxes: Containers) -> None:
-    id_ = boxes.run("/bin/dash", "-c", "trap '' TERM; while :; do sleep 1; done")
-    assert await DockerRuntime(boxes.engine.host).stop(id_, 0) == 137
+    options = f"{ON_THE_HOST} --stop-timeout 1"
+    id_ = boxes.run("/bin/dash", "-c", "trap '' TERM; while :; do sleep 1; done", options=options)
+    assert await DockerRuntime(boxes.engine.host).stop(id_) == 137
 
 
 @pytest.mark.parametrize("gone", [False, True])
@@ -247,7 +248,7 @@ async def test_a_successor_has_all_that_the_old_one_had(boxes: Containers) -> No
     before = boxes.engine.inspect(id_)
     runtime = DockerRuntime(boxes.engine.host)
     assert (await runtime.inspect(id_)).grace == 3.0
-    await runtime.stop(id_, 0)
+    boxes.docker("stop", "--time", "0", id_)
     other = f"{_images(boxes)}:other"
     boxes.docker("tag", IMAGE, other)
     new = await runtime.replace(id_, Plan(other, {"CHANGED": "new"}, {"more": "1"}))
@@ -279,7 +280,7 @@ async def test_a_successor_has_what_compose_wrote_into_the_old_one(
     boxes.docker("exec", id_, "/bin/dash", "-c", "echo mine > /own")
     runtime = DockerRuntime(boxes.engine.host)
     for life in ("the next", "and the one after"):
-        await runtime.stop(id_, 0)
+        boxes.docker("stop", "--time", "0", id_)
         id_ = await runtime.replace(id_, Plan(variables={"LIFE": life}))
         assert _held(boxes, id_, "/run/secrets/word", tmp_path) == ("0400", "open"), life
         assert _held(boxes, id_, "/deep/er", tmp_path) == ("0444", "sesame"), life
@@ -297,7 +298,7 @@ async def test_what_the_old_one_had_not_from_its_image_its_successor_has_not(
         entered, *SLEEP,
     )  # fmt: skip
     runtime = DockerRuntime(boxes.engine.host)
-    await runtime.stop(id_, 0)
+    boxes.docker("stop", "--time", "0", id_)
     after = boxes.engine.inspect(await runtime.replace(id_, Plan(variables={"A": "1"})))
     assert (after["Path"], after["Args"]) == (SLEEP[0], [*SLEEP[1:]]), "its entrypoint was reset"
     assert (after["Config"]["Hostname"], after["Config"]["Domainname"]) == ("shop", "example.com")
@@ -309,7 +310,7 @@ async def test_one_more_has_anonymous_volumes_of_its_own(boxes: Containers) -> N
     mount = "--mount type=volume,dst=/mounted"
     id_ = boxes.run(options=f"--name {name} --volume /data {mount} --volume {name}:/shared")
     runtime = DockerRuntime(boxes.engine.host)
-    await runtime.stop(id_, 0)
+    boxes.docker("stop", "--time", "0", id_)
     id_ = await runtime.replace(id_, Plan(variables={"A": "1"}))
     its = _volumes(boxes.engine.inspect(id_))
     more = await runtime.add(id_, f"{name}-2", 2, Plan())
@@ -331,7 +332,7 @@ async def test_what_came_from_the_old_image_does_not_outlive_it(boxes: Container
     )  # fmt: skip
     runtime = DockerRuntime(boxes.engine.host)
     assert (await runtime.inspect(id_)).healthcheck == ("CMD", "/old")
-    await runtime.stop(id_, 0)
+    boxes.docker("stop", "--time", "0", id_)
     successor = boxes.engine.inspect(await runtime.replace(id_, Plan(new)))["Config"]
     assert successor["Cmd"] == ["/bin/sleep", "7200"]
     assert {"VERSION=2", "OWN=1"} <= set(successor["Env"])
@@ -350,7 +351,7 @@ async def test_a_tag_that_moved_on_is_not_followed_unasked(boxes: Containers) ->
     before = boxes.engine.inspect(id_)["Image"]
     boxes.docker("tag", _derived(boxes, "moved", "ENV A=1"), tag)
     runtime = DockerRuntime(boxes.engine.host)
-    await runtime.stop(id_, 0)
+    boxes.docker("stop", "--time", "0", id_)
     same = await runtime.replace(id_, Plan(variables={"B": "1"}))
     assert boxes.engine.inspect(same)["Image"] == before
     moved = await runtime.replace(same, Plan(image=tag))
@@ -368,7 +369,7 @@ async def test_a_tag_that_is_gone_is_not_missed(boxes: Containers) -> None:
     before = boxes.engine.inspect(id_)["Image"]
     boxes.docker("rmi", tag)
     runtime = DockerRuntime(boxes.engine.host)
-    await runtime.stop(id_, 0)
+    boxes.docker("stop", "--time", "0", id_)
     same = await runtime.replace(id_, Plan(variables={"B": "1"}))
     assert boxes.engine.inspect(same)["Image"] == before
 

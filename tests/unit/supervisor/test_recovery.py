@@ -212,14 +212,14 @@ class Failing(FakeRuntime):
     away = 0
     called: Sequence[str] = ()
 
-    async def stop(self, id_: str, grace: float | None = None) -> int:
-        return self._broken_off("stop", await super().stop(id_, grace))
+    async def stop(self, id_: str) -> int:
+        return self._broken_off("stop", await super().stop(id_))
 
-    async def restart(self, id_: str, grace: float | None = None) -> None:
+    async def restart(self, id_: str) -> None:
         """What is broken off is what comes before the start."""
         if self.fails == "restart":
-            self._broken_off("restart", await super().stop(id_, grace))
-        await super().restart(id_, grace)
+            self._broken_off("restart", await super().stop(id_))
+        await super().restart(id_)
 
     async def replace(self, id_: str, plan: Plan) -> str:
         return self._broken_off("replace", await super().replace(id_, plan))
