@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
 
 from healthagent.core.observation import ClientPorts, Unseen
 from healthagent.core.target import Target
@@ -17,27 +16,24 @@ class ClientPortsSource:
     """Matches the sockets that the replica's processes hold with the connections of the agent's
     own network namespace.
 
-    Wanted only where replicas share an address; ``wanted`` says for whom. By default that is every
-    local process, since a container has an address of its own.
+    Wanted only of local processes, which share an address: a container has its own, unless it is on
+    the host's network.
     Reading another user's file descriptors takes CAP_SYS_PTRACE (proc_pid_fd(5)).
     """
 
     kind = ClientPorts
 
-    def __init__(
-        self,
-        pid_of: PidOf,
-        proc: str = "/proc",
-        wanted: Callable[[Target], bool] = lambda target: not target.is_container,
-    ) -> None:
+    def __init__(self, pid_of: PidOf, proc: str = "/proc") -> None:
         self._pid_of = pid_of
         self._proc = proc
-        self._wanted = wanted
         self._children = files.children_in(proc)
 
     async def look(self, target: Target, timeout: float) -> ClientPorts | Unseen:  # noqa: ARG002
-        if not self._wanted(target):
-            return Unseen("its ports were not looked at, since it has an address of its own")
+        if target.is_container:
+            return Unseen(
+                "the ports of a container's connections are not looked at",
+                "give it an address of its own, on a network of Docker's",
+            )
         pid = self._pid_of(target)
         if not pid:
             return Unseen("the pid of its first process is not known")

@@ -241,9 +241,11 @@ async def test_client_ports_are_those_of_the_replicas_own_connections() -> None:
         assert me is not None
 
 
-async def test_a_container_is_told_apart_by_its_address() -> None:
+async def test_a_container_is_told_apart_by_its_address_and_needs_one_of_its_own() -> None:
     container = Target(id="f" * 64, name="c", service="c", pid=os.getpid())
-    assert isinstance(await ClientPortsSource(lambda t: t.pid).look(container, 1.0), Unseen)
+    found = await ClientPortsSource(lambda t: t.pid).look(container, 1.0)
+    assert isinstance(found, Unseen)
+    assert found.remedy == "give it an address of its own, on a network of Docker's"
 
 
 HOLDS = """
