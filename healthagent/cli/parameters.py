@@ -37,8 +37,8 @@ def agent_at(url: str) -> Agent:
     return Agent(url)
 
 
-def agent(command: C) -> C:
-    """The agent that a command asks."""
+def agent(command: C, *, first: bool = False) -> C:
+    """The agent that a command asks. ``first`` has it read ahead of all other flags."""
     return click.option(
         "--agent",
         metavar="URL",
@@ -47,6 +47,7 @@ def agent(command: C) -> C:
         default=DEFAULT_URL,
         show_default=True,
         show_envvar=True,
+        is_eager=first,
         help="The agent to ask.",
     )(command)
 
@@ -77,17 +78,7 @@ def admin(command: C) -> C:
         f"{ADMIN_SOCKET}, --agent is asked, with the token of HEALTHAGENT_ADMIN_TOKEN or "
         "HEALTHAGENT_ADMIN_TOKEN_FILE.  [env var: HEALTHAGENT_ADMIN_SOCKET]",
     )(command)
-    return click.option(
-        "--agent",
-        metavar="URL",
-        type=agent_at,
-        envvar="HEALTHAGENT_AGENT_URL",
-        default=DEFAULT_URL,
-        show_default=True,
-        show_envvar=True,
-        is_eager=True,
-        help="The agent to ask.",
-    )(command)
+    return agent(command, first=True)
 
 
 def _token() -> str | None:
