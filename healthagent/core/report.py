@@ -203,6 +203,14 @@ class TargetReport:
         blame = self.blame
         return blame.since if blame else max((c.since for c in self.checks), default=0.0)
 
+    @property
+    def started_at(self) -> float:
+        """When its container was started, in seconds since the epoch; 0 where that is not known."""
+        return self.container.started_at if self.container else 0.0
+
+    def check(self, name: str) -> CheckReport | None:
+        return next((check for check in self.checks if check.name == name), None)
+
     def group(self, group: Group) -> tuple[CheckReport, ...]:
         """The checks a question asks for; readiness asks for all, since it includes liveness."""
         if group is Group.READINESS:

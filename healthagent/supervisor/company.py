@@ -68,12 +68,8 @@ class Company:
         return next(failing, None)
 
 
-def check_of(replica: TargetReport, name: str) -> CheckReport | None:
-    return next((check for check in replica.checks if check.name == name), None)
-
-
 def _put_down(replica: TargetReport) -> bool:
     """Somebody stopped it on purpose, so that its silence says nothing about the others."""
-    container, ending = replica.container, check_of(replica, "exit")
+    container, ending = replica.container, replica.check("exit")
     down = container is not None and container.status not in ("running", "restarting")
     return down and ending is not None and ending.status is not Status.FAILED

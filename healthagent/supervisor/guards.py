@@ -13,7 +13,7 @@ from typing import Literal
 from healthagent.core.check import Group, Witness
 from healthagent.core.report import CheckReport, TargetReport
 from healthagent.core.verdict import Status
-from healthagent.supervisor.company import AT_ONCE, Company, check_of
+from healthagent.supervisor.company import AT_ONCE, Company
 from healthagent.supervisor.memory import HOUR, Memory, Past
 
 FIRST_PAUSE, LONGEST_PAUSE = 10.0, 600.0
@@ -112,7 +112,7 @@ def _static(scene: Scene) -> Refusal | None:
 
 def _docker(scene: Scene) -> Refusal | None:
     """Docker, who set its restart policy, or who is stopping it has this in hand."""
-    ending = check_of(scene.replica, "exit")
+    ending = scene.replica.check("exit")
     if ending is not None and ending.blocks:
         why = f"Docker answers its ends, by its restart policy: {ending.reason}"
         return Refusal("docker", why)
@@ -141,7 +141,7 @@ def _unknown(scene: Scene) -> Refusal | None:
 
 
 def _hopeless(scene: Scene) -> Refusal | None:
-    process = check_of(scene.replica, "process")
+    process = scene.replica.check("process")
     if process is None or not process.blocks:
         return None
     if process.code in HOPELESS:

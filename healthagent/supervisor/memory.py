@@ -79,5 +79,4 @@ def died(changes: Iterable[Transition]) -> dict[str, float]:
 def _lived_after(at: float | None, replica: TargetReport) -> bool:
     if at is None:
         return False
-    started = replica.container.started_at if replica.container else 0.0
-    return started > at or replica.phase not in (Phase.NOT_LIVE, *UNTOLD)
+    return replica.started_at > at or replica.phase not in (Phase.NOT_LIVE, *UNTOLD)

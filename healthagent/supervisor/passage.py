@@ -50,19 +50,15 @@ class Former:
 
     @classmethod
     def of(cls, report: TargetReport) -> Former:
-        return cls(
-            report.target,
-            report.container.started_at if report.container else 0.0,
-            any(c.name == "dbos" and _is_registered(c) for c in report.checks),
-        )
+        dbos = report.check("dbos")
+        return cls(report.target, report.started_at, dbos is not None and _is_registered(dbos))
 
     def is_over(self, report: TargetReport) -> bool:
         """Whether the replica is as well as it was, in another life. That one may have begun at an
         earlier time, since clocks are set back too."""
-        begun = report.container.started_at if report.container else 0.0
-        if begun in (0.0, self.started_at) or not report.fit:
+        if report.started_at in (0.0, self.started_at) or not report.fit:
             return False
-        dbos = next((check for check in report.checks if check.name == "dbos"), None)
+        dbos = report.check("dbos")
         return not self.had_executor or dbos is None or _is_registered(dbos)
 
 

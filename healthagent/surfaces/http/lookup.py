@@ -71,9 +71,9 @@ def find_service(report: Report, name: str) -> ServiceReport:
 
 def find_check(report: TargetReport, name: str) -> CheckReport:
     """Raises :class:`Problem` 404 where the target has no such check."""
-    for check in report.checks:
-        if check.name == name:
-            return check
+    check = report.check(name)
+    if check is not None:
+        return check
     known = ", ".join(check.name for check in report.checks) or "none"
     detail = f"{report.target.name} has no check {name!r}; it has: {known}"
     raise Problem(HTTPStatus.NOT_FOUND, detail)
