@@ -14,6 +14,7 @@ from healthagent.surfaces.target_text import (
     docker,
     held,
     is_stuck,
+    readiness,
     shares,
 )
 
@@ -91,13 +92,8 @@ def _row(target: Document, pool: Document, now: str) -> tuple[str | tuple[str, s
 
 
 def _quorum(service: Document) -> tuple[str | tuple[str, str], ...]:
-    ready, all_of_them = service["ready"], service["replicas"]
+    ready, replicas = service["ready"], service["replicas"]
+    style = "green" if ready == replicas else "yellow"
     if not service["has_quorum"]:
         style = "bold red"
-    else:
-        style = "green" if ready == all_of_them else "yellow"
-    return (
-        f"{service['name']}: ",
-        (f"{ready} of {all_of_them} ready", style),
-        f", quorum {service['quorum']}",
-    )
+    return f"{service['name']}: ", (readiness(ready, replicas, service["quorum"]), style)

@@ -1,4 +1,4 @@
-"""How a replica is told to people, on a terminal and on the page: words made from the documents of
+"""How replicas are told to people, on a terminal and on the page: words made from the documents of
 ``/health`` and ``/budget``.
 """
 
@@ -20,6 +20,11 @@ STUCK = "the agent is stuck"
 def is_stuck(health: Document) -> bool:
     """Whether it is the agent itself that fails; else it is a service, for lack of its quorum."""
     return str(health["output"]).startswith(STUCK)
+
+
+def readiness(ready: int, replicas: int, quorum: int) -> str:
+    """How a service stands: ``2 of 3 ready, quorum 2``."""
+    return f"{ready} of {replicas} ready, quorum {quorum}"
 
 
 def ago(then: str | None, now: str | None) -> str:

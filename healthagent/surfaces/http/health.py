@@ -23,7 +23,7 @@ from healthagent.core.report import (
 )
 from healthagent.core.rotation import Drain
 from healthagent.core.target import DatabaseRef, Target
-from healthagent.surfaces.target_text import STUCK
+from healthagent.surfaces.target_text import STUCK, readiness
 from healthagent.surfaces.transition_text import rfc3339
 
 PASS, WARN, FAIL = "pass", "warn", "fail"
@@ -75,7 +75,7 @@ def overall(report: Report, notices: Sequence[Notice], stale_for: float | None) 
 
 def _shortage(service: ServiceReport) -> str:
     """How much a service lacks, and what all of it suffers from: this is what a pager shows."""
-    count = f"{len(service.ready)} of {len(service.targets)} ready, quorum {service.quorum}"
+    count = readiness(len(service.ready), len(service.targets), service.quorum)
     shared = "; ".join(failure.told for failure in service.shared_failures)
     return f"{service.name}: {count}{f' ({shared})' if shared else ''}"
 

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from healthagent.core.check import Group
 from healthagent.core.report import CheckReport, ServiceReport, TargetReport
 from healthagent.core.verdict import Status
+from healthagent.surfaces.target_text import readiness
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +79,7 @@ def of_service(service: ServiceReport, exclude: Collection[str] = ()) -> Answer:
         "readyz",
         ready >= service.quorum,
         (*lines, *_excluded(exclude, [r.target.name for r in service.targets])),
-        summary=f"{ready} of {len(asked)} ready, quorum {service.quorum}",
+        summary=readiness(ready, len(asked), service.quorum),
     )
 
 
