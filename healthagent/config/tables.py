@@ -168,10 +168,6 @@ class Postgres(Login):
     """For every database that is found in a replica's DATABASE_URL."""
 
 
-def seconds(text: object) -> float:
-    return options.duration(str(text))
-
-
 def url(text: object) -> str:
     """``http://HOST:PORT`` or with https, perhaps with the beginning of a path."""
     parts = urlsplit(str(text))
@@ -241,12 +237,12 @@ class Traefik(Table):
     ] = None
     throttle: Annotated[
         float,
-        BeforeValidator(seconds),
+        text_of(options.duration),
         Setting("a duration such as 100ms", "its providers.providersThrottleDuration", "2s"),
     ] = 2.0
     poll: Annotated[
         float,
-        BeforeValidator(seconds),
+        text_of(options.duration),
         Setting(
             "a duration such as 5s",
             "how long it takes to hear of a change where it does not poll `/traefik`",
@@ -260,7 +256,7 @@ class Drain(Table):
 
     longest: Annotated[
         float,
-        BeforeValidator(seconds),
+        text_of(options.duration),
         Setting(
             "a duration such as 30s",
             "the longest that requests in flight are waited for before a stop",

@@ -30,13 +30,10 @@ class Beside(Protocol):
 class ReplicaTraffic:
     """Fulfils :class:`~healthagent.supervisor.ports.Traffic`.
 
-    ``count`` looks once from where the agent is. ``beside`` is ``None`` where the agent has no
-    image of its own that a container could be made of.
+    ``count`` looks once from where the agent is; ``beside`` looks where that sees nothing.
     """
 
-    def __init__(
-        self, count: Callable[[Target], int | Unseen], beside: Beside | None = None
-    ) -> None:
+    def __init__(self, count: Callable[[Target], int | Unseen], beside: Beside) -> None:
         self._count = count
         self._beside = beside
 
@@ -44,7 +41,7 @@ class ReplicaTraffic:
         while not isinstance(found := self._count(target), Unseen):
             yield found
             await asyncio.sleep(EVERY)
-        if self._beside is None or target.port is None or not target.is_container:
+        if target.port is None or not target.is_container:
             yield found
             return
         command = (sys.executable, "-I", "-m", PROGRAM, str(target.port), f"{within:g}")

@@ -27,7 +27,6 @@ cdef extern from "<fcntl.h>" nogil:
 
 cdef extern from "<poll.h>" nogil:
     enum:
-        POLLERR
         POLLIN
         POLLNVAL
         POLLOUT
