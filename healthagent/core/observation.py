@@ -53,10 +53,9 @@ class Fact:
 class ContainerState(Fact):
     """A container as the Docker API's inspect tells it (``State``, ``RestartCount``).
 
-    Times are seconds since the epoch, 0 where it never started or ended. ``health`` is Docker's
-    own health status. It is shown, never taken as evidence, since it may
-    itself rest on this agent's answer. ``restarted`` says whether Docker has a policy to start it
-    again when it ends.
+    Times are seconds since the epoch, 0 where it never started or ended. ``health`` is Docker's own
+    health status: it is shown, never taken as evidence, since it may itself rest on this agent's
+    answer. ``restarted`` says whether Docker has a policy to start it again when it ends.
     """
 
     status: Literal["created", "running", "paused", "restarting", "removing", "exited", "dead"]
@@ -86,7 +85,9 @@ class Process:
     (``NSpid``), 1 for a container's first process. ``catches_sigterm`` is bit 14 of ``SigCgt``;
     ``None`` where it cannot be seen. ``age`` is seconds since the process began. ``waits`` is for
     how many seconds it was found in state D without having run in between; ``None`` in any other
-    state, and where that cannot be seen.
+    state, and where that cannot be seen. ``wanted`` is the share of the time since the look before
+    in which its first thread ran or waited for a processor, ``files`` how many it has open and how
+    many it may have; ``None`` at the first look, with few open, and where they cannot be seen.
     """
 
     pid: int

@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from healthagent.core.action import Step
-from healthagent.core.report import Report
+from healthagent.core.report import Report, TargetReport
 from healthagent.core.target import Target
 from healthagent.core.transition import Transition
 from healthagent.core.verdict import Evidence
@@ -76,7 +76,7 @@ class Journal:
             return {"kept": False, "why": repr(error)}
         return {"kept": True, "id": act}
 
-    def _reported(self, target: Target) -> Any:
+    def _reported(self, target: Target) -> TargetReport | None:
         targets = self._report.targets if self._report else ()
         return next((each for each in targets if each.target.id == target.id), None)
 

@@ -1,2 +1,2 @@
-"""Adapters out: each shows the same reports to somebody else. They never import one another's
-sources, and none of them may delay the watcher."""
+"""Adapters out: each shows the same reports to somebody else. They know no source, and none of them
+may delay the watcher."""
