@@ -82,9 +82,7 @@ def _late(answer: Livez, tree: ProcessTree | Unseen, target: Target) -> Verdict 
 def _cut(answer: Livez, tree: ProcessTree | Unseen, target: Target) -> Verdict | None:
     """Why it hangs up, where that is seen."""
     app = None if isinstance(tree, Unseen) else application(tree, target.runtime)
-    if app is None or app.files is None or not _is_full(*app.files):
-        return None
-    return _full(f"GET {answer.path} got no whole answer", app)
+    return None if app is None else _full(f"GET {answer.path} got no whole answer", app)
 
 
 def _closed(tree: ProcessTree | Unseen, target: Target) -> Verdict | None:
@@ -135,8 +133,8 @@ def silence(answer: Livez, tree: ProcessTree | Unseen, seen: Observation) -> Ver
             pid=app.pid,
             queued=queued,
         )
-    if app.files is not None and _is_full(*app.files):
-        return _full(silent, app)
+    if full := _full(silent, app):
+        return full
     if app.state == "D" and _turns(tree):
         return degraded(
             "overloaded",
@@ -147,34 +145,36 @@ def silence(answer: Livez, tree: ProcessTree | Unseen, seen: Observation) -> Ver
             queued=queued,
         )
     if _is_busy(app, tree):
-        spin = "" if tree.cpu is None else f", {tree.cpu:.0%} of a core"
-        if tree.turned is None and tree.accept_queue is not None:
-            return unknown(
-                "busy",
-                f"{silent}: the event loop is busy (state {app.state}{spin}); "
-                "the next look shows whether it takes up requests",
-            )
-        if _turns(tree):
-            return degraded(
-                "overloaded",
-                f"{silent}, but it took up requests {tree.turned:.1f} s ago: the event loop has "
-                f"more to do than it can (state {app.state}{spin}{_waiting(queued)}); "
-                "add replicas, or look for what keeps it busy",
-                pid=app.pid,
-                queued=queued,
-            )
-        return failed(
-            "blocked",
-            f"{silent}: the event loop is busy (state {app.state}{spin}); "
-            "synchronous code does not return",
-            pid=app.pid,
-            queued=queued,
-        )
+        return _busy(silent, app, tree, queued)
     rests = {"D": "waits in the kernel", "R": "has little to do"}.get(app.state, "sleeps")
     return failed(
         "deadlocked",
         f"{silent}: the process {rests} (state {app.state}) and answers nothing; "
         "it waits for something that does not come",
+        pid=app.pid,
+        queued=queued,
+    )
+
+
+def _busy(silent: str, app: Process, tree: ProcessTree, queued: int) -> Verdict:
+    """It has more to do than it can, or one thing that does not end."""
+    spin = "" if tree.cpu is None else f", {tree.cpu:.0%} of a core"
+    busy = f"the event loop is busy (state {app.state}{spin})"
+    if tree.turned is None and tree.accept_queue is not None:
+        next_look = "the next look shows whether it takes up requests"
+        return unknown("busy", f"{silent}: {busy}; {next_look}")
+    if _turns(tree):
+        return degraded(
+            "overloaded",
+            f"{silent}, but it took up requests {tree.turned:.1f} s ago: the event loop has "
+            f"more to do than it can (state {app.state}{spin}{_waiting(queued)}); "
+            "add replicas, or look for what keeps it busy",
+            pid=app.pid,
+            queued=queued,
+        )
+    return failed(
+        "blocked",
+        f"{silent}: {busy}; synchronous code does not return",
         pid=app.pid,
         queued=queued,
     )
@@ -195,14 +195,14 @@ def _is_busy(app: Process, tree: ProcessTree) -> bool:
     return app.state == "R" or takes >= SPINNING
 
 
-def _is_full(used: int, most: int) -> bool:
-    """Bun then tries again and again to take a connection, Node takes it and hangs up: for that it
-    keeps a descriptor in reserve."""
-    return used >= most - SPARE
-
-
-def _full(what: str, app: Process) -> Verdict:
-    used, most = app.files or (0, 0)
+def _full(what: str, app: Process) -> Verdict | None:
+    """That it has no file descriptor left, where it has none. Bun then tries again and again to
+    take a connection, Node takes it and hangs up: for that it keeps a descriptor in reserve."""
+    if app.files is None:
+        return None
+    used, most = app.files
+    if used < most - SPARE:
+        return None
     return failed(
         "no_files",
         f"{what}: pid {app.pid} has {used} files and connections open and may have {most}, so that "
