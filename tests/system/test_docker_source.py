@@ -277,6 +277,10 @@ async def test_a_container_that_shares_anothers_network_is_at_its_address(
     assert borrowing.address == lent.address is not None
 
 
+SPOKEN = b" HTTP/1.1\r\n"
+"""The end of a request's first line, as docker-py writes it."""
+
+
 class Forwarder:
     """Stands between the agent and the Engine's socket, and breaks as the Engine may break."""
 
@@ -289,6 +293,7 @@ class Forwarder:
         self._pipes: set[asyncio.Task[None]] = set()
         self._flowing = asyncio.Event()
         self._flowing.set()
+        self._version = SPOKEN
 
     async def open(self) -> None:
         self._server = await asyncio.start_unix_server(self._connect, self._path)
@@ -314,6 +319,11 @@ class Forwarder:
     def resume(self) -> None:
         self._flowing.set()
 
+    def unchunk(self) -> None:
+        """What stands before the Engine asks it in HTTP/1.0: what has no length ends with its
+        connection."""
+        self._version = b" HTTP/1.0\r\n"
+
     async def _connect(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         back, forth = await asyncio.open_unix_connection(self._engine)
         for source, sink in ((reader, forth), (back, writer)):
@@ -325,7 +335,7 @@ class Forwarder:
         try:
             while piece := await source.read(65536):
                 await self._flowing.wait()
-                sink.write(piece)
+                sink.write(piece.replace(SPOKEN, self._version))
                 await sink.drain()
         except ConnectionError:
             pass
@@ -412,6 +422,16 @@ async def test_an_engine_that_hangs_is_found_out_and_heard_again(
         forwarder.resume()
         await follower.complete()
         assert follower.status(id_) == "running"
+
+
+async def test_events_that_are_not_chunked_are_heard_as_they_come(
+    boxes: Containers, forwarder: Forwarder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(connection, "RESYNC", 2 * PATIENCE)  # which would find it too
+    forwarder.unchunk()
+    async with following(DockerDiscovery(forwarder.url, project=boxes.project)) as follower:
+        await follower.complete()
+        await started(follower, boxes.run())
 
 
 async def test_silence_alone_is_no_loss(boxes: Containers, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -155,11 +155,9 @@ class Engine:
     def _until_idle(self, response: requests.Response) -> Iterator[bytes]:
         """The lines until there was none for a while. Raises where the Engine ended the stream."""
         try:
-            yield from filter(None, response.iter_lines(chunk_size=None))
-        except requests.ConnectionError as error:
-            if any(isinstance(cause, ReadTimeoutError) for cause in error.args):
-                return
-            raise
+            yield from _lines(response)
+        except ReadTimeoutError:
+            return
         finally:
             response.close()
         if not self._closed.is_set():
@@ -264,6 +262,15 @@ class Engine:
             names = frozenset(network.name for network in own.networks)
             return own.id, Vantage(names, gateways[0] if gateways else container.LOOPBACK)
         return None, Vantage()
+
+
+def _lines(response: requests.Response) -> Iterator[bytes]:
+    """The whole lines of a stream, each as soon as it is there. requests' own would wait for the
+    end of one that is not chunked, as what stands before the Engine may hand it on."""
+    rest = b""
+    while piece := response.raw.read1():
+        *lines, rest = (rest + piece).split(b"\n")
+        yield from filter(None, lines)
 
 
 def _inspect(client: APIClient, id_: str) -> Container | None:
