@@ -62,6 +62,7 @@ class FakeRuntime:
 
     async def start(self, id_: str) -> None:
         container = self._known(id_)
+        self._heed("start", container)
         if not container.running:
             self._act("start", container)
             self.containers[id_] = replace(container, exit_code=None)

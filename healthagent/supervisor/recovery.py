@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from typing import NoReturn
@@ -120,7 +121,7 @@ async def _started(act: Act, runtime: Runtime, id_: str, name: str) -> str:
     try:
         before = await _recovered(act, start, id_, name)
     except ActionError as error:
-        return _is_down(name, error)
+        return await _as_it_is(runtime, id_, name, error)
     return f"{name} runs" if before.running else f"{name} was started again"
 
 
@@ -132,7 +133,7 @@ async def brought_back(
     try:
         found = await _recovered(act, partial(runtime.recover, id_, name), id_, name)
     except ActionError as error:
-        return _is_down(name, error)
+        return await _as_it_is(runtime, id_, name, error)
     if found.id == id_:
         return f"{name} was started again as it was ({id_[:12]})"
     passage.succeed(drain, id_, found.id)
@@ -143,7 +144,13 @@ async def brought_back(
     return f"{told}, called {found.name} as {id_[:12]} cannot be removed: {remedy}"
 
 
-def _is_down(name: str, error: ActionError) -> str:
+async def _as_it_is(runtime: Runtime, id_: str, name: str, error: ActionError) -> str:
+    """How a replica is that could not be brought back, in words. Who refuses to start one, as a
+    proxy before the Engine's socket may, mostly refused to stop it as well."""
+    if not isinstance(error, Unanswered):
+        with suppress(ActionError):
+            if (await runtime.inspect(id_)).running:
+                return f"{name} runs"
     sure = "may be stopped still" if isinstance(error, Unanswered) else "stays stopped"
     remedy = f"docker start {name}, or docker compose up --detach where it is gone"
     return f"{name} {sure}: {error}; once that is cured, {remedy}"

@@ -293,6 +293,19 @@ class TestARoll:
         assert "no space left; app-1 stays stopped: cannot restart app-1: the n" in act[-1].text
         assert "docker start app-1" in act[-1].text, "name the command that cures it"
 
+    @pytest.mark.parametrize("image", [None, "shop:2"])
+    async def test_says_that_one_runs_which_nothing_was_allowed_to_be_done_to(
+        self, image: str | None
+    ) -> None:
+        """As by a proxy before the Engine's socket that passes GET alone."""
+        stage = three()
+        stage.runtime.refuses = dict.fromkeys(("stop", "restart", "start"), "403")
+        async with stage.played() as operations:
+            act = await steps(operations.roll("app", BY, plan(image=image)))
+        assert "403; app-1 runs. 0 of 3" in act[-1].text
+        assert "stopped" not in act[-1].text
+        assert stage.drains[target(stage, "app-1").id] is None
+
     async def test_of_a_service_that_can_spare_nobody_is_refused(self) -> None:
         stage = Stage()
         stage.put("app-1")
