@@ -96,7 +96,7 @@ async def _life(settings: Settings) -> None:
         otel = from_environment()
         inquest = _inquest(settings, docker, postgres)
         journal = Journal(history, inquest, told=(http.record, otel.record))
-        operations = _hands(settings, docker, http, drains, journal)
+        operations = _hands(settings, docker, http, drains, journal, names)
         operations.take_up(earlier.steps)
         supervisor = _supervisor(settings, operations, journal, notices, earlier)
         admin = Admin(operations, settings.admin_token, settings.admin_socket())
@@ -177,13 +177,19 @@ def _hands(
     http: HttpSurface,
     drains: Drains,
     journal: Journal,
+    names: Names,
 ) -> ReplicaOperations:
     """Everything that acts, as the settings ask for it."""
     host, traefik, pid_of = settings.docker.host, settings.traefik, partial(_pid_of, docker)
     return ReplicaOperations(
         DockerRuntime(host),
         TraefikRouter(
-            lambda: http.told, traefik.api, traefik.throttle, traefik.poll, offered=offered
+            lambda: http.told,
+            traefik.api,
+            traefik.throttle,
+            traefik.poll,
+            offered=offered,
+            names=names,
         ),
         ReplicaTraffic(
             lambda target: connections.busy(target, pid_of, docker.own_id),

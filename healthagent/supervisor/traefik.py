@@ -8,17 +8,20 @@ Docker provider, from how long Traefik takes at most.
 from __future__ import annotations
 
 import asyncio
+import socket
 import time
 from collections.abc import Callable, Mapping
 from typing import Any
 
 import aiohttp
 import orjson
+from aiohttp.abc import AbstractResolver, ResolveResult
 
 from healthagent.core.masking import masked
 from healthagent.core.observation import Unseen
 from healthagent.core.rotation import Told, routes_to, served, unused
 from healthagent.core.target import Target
+from healthagent.names import Names, Unresolved
 
 LOOK_EVERY = 0.1
 
@@ -32,6 +35,8 @@ another does not, is a person who looks, or something that monitors."""
 UNROUTED = Unseen("no router of Traefik's leads to it")
 """Where a replica that is ready gets no requests, and is not meant to: a worker beside the app."""
 
+NUMERIC = socket.AI_NUMERICHOST | socket.AI_NUMERICSERV
+
 APPLY = 0.5
 """Seconds that Traefik gets to build its routers once the throttle lets a change pass. On a machine
 with many programs to a core 0.2 were seen not to be enough."""
@@ -43,7 +48,8 @@ class TraefikRouter:
     ``told`` is what each poller of ``/traefik`` was sent. ``api`` is where Traefik's API answers,
     such as ``http://traefik:8080``. ``throttle`` is ``providers.providersThrottleDuration`` and
     ``poll`` ``providers.http.pollInterval``, in seconds. ``offered`` says of a target whether its
-    labels make it a server of Traefik's at all, once it is ready.
+    labels make it a server of Traefik's at all, once it is ready. ``names`` is asked for the
+    API's host.
     """
 
     def __init__(
@@ -54,6 +60,7 @@ class TraefikRouter:
         poll: float = 5.0,
         clock: Callable[[], float] = time.monotonic,
         offered: Callable[[Target], bool] = lambda _: True,
+        names: Names | None = None,
     ) -> None:
         self._told = told
         self._offered = offered
@@ -61,6 +68,7 @@ class TraefikRouter:
         self._throttle = throttle
         self._poll = poll
         self._clock = clock
+        self._names = names or Names()
 
     async def settles(self, target: Target, routed: bool, timeout: float) -> bool | Unseen:
         if routed and not self._offered(target):
@@ -100,7 +108,8 @@ class TraefikRouter:
     async def _asked(self, api: str, target: Target, routed: bool, timeout: float) -> bool | Unseen:
         until = self._clock() + timeout
         within = aiohttp.ClientTimeout(total=ANSWER_WITHIN)
-        async with aiohttp.ClientSession(timeout=within) as session:
+        connector = aiohttp.TCPConnector(resolver=_Resolver(self._names))
+        async with aiohttp.ClientSession(connector=connector, timeout=within) as session:
             while True:
                 try:
                     pages = await _pages(session, api)
@@ -110,12 +119,37 @@ class TraefikRouter:
                     if routed and not seen and routes_to(spare, target):
                         seen = UNROUTED
                 except (aiohttp.ClientError, TimeoutError, ValueError) as error:
-                    why = masked(str(error)) or type(error).__name__
+                    why = masked(str(error)) or f"none within {ANSWER_WITHIN:g} s"
                     said = f"Traefik's API at {masked(api)} gives no answer: {why}"
                     seen = Unseen(said, "see its log")
                 if seen in (True, UNROUTED) or self._clock() > until:
                     return seen
                 await asyncio.sleep(LOOK_EVERY)
+
+
+class _Resolver(AbstractResolver):
+    """aiohttp's own looks names up in threads that the end of the agent waits for, however long a
+    server of names that does not answer holds them up."""
+
+    def __init__(self, names: Names) -> None:
+        self._names = names
+
+    async def resolve(
+        self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_INET
+    ) -> list[ResolveResult]:
+        try:
+            addresses = await self._names.addresses(host)
+        except Unresolved as why:
+            raise socket.gaierror(socket.EAI_NONAME, str(why)) from None
+        return [
+            ResolveResult(
+                hostname=host, host=each, port=port, family=family, proto=0, flags=NUMERIC
+            )
+            for each in addresses
+        ]
+
+    async def close(self) -> None:
+        pass
 
 
 async def _pages(session: aiohttp.ClientSession, api: str) -> list[Any]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass, field, replace
@@ -13,6 +14,8 @@ from aiohttp.test_utils import TestServer
 from healthagent.core.observation import Unseen
 from healthagent.core.rotation import Told
 from healthagent.core.target import Target
+from healthagent.names import Names, Unresolved
+from healthagent.supervisor import traefik
 from healthagent.supervisor.traefik import UNROUTED, TraefikRouter
 
 TARGET = Target("a" * 64, "app-1", "app", address="10.0.0.1", port=3000)
@@ -170,6 +173,25 @@ async def test_an_api_that_does_not_answer_is_unseen_with_its_reason(api: Api) -
     assert "500" in seen.reason
     nobody = TraefikRouter(dict, "http://127.0.0.1:1")
     assert isinstance(await settles(nobody, routed=False), Unseen)
+
+
+async def test_the_name_of_an_api_is_looked_up_as_all_names_are(
+    api: Api, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Aside from the event loop, whose own threads a lookup that hangs keeps from their end."""
+    named = api.url.replace("127.0.0.1", "traefik.invalid")
+    api.servers = sorted(HERE)
+    known = TraefikRouter(dict, named, names=Names(lambda _: ("127.0.0.2", "127.0.0.1")))
+    assert await settles(known, routed=True) is True
+    unknown = TraefikRouter(dict, named, names=Names(lambda _: Unresolved("no such name")))
+    assert "no such name" in str(await settles(unknown, routed=True))
+    monkeypatch.setattr(traefik, "ANSWER_WITHIN", 0.1)
+    let_go = threading.Event()
+    hangs = TraefikRouter(dict, named, names=Names(lambda _: Unresolved(f"{let_go.wait()}")))
+    try:
+        assert "gives no answer: none within 0.1 s" in str(await settles(hangs, routed=True))
+    finally:
+        let_go.set()
 
 
 @pytest.mark.parametrize("broken", [False, True])
