@@ -74,8 +74,8 @@ class Launch:
 
 
 def watch_flag(words: tuple[str, ...]) -> str:
-    """Bun's ``--watch`` or ``--hot``, as far as it is the runtime's and not the app's own; empty
-    where there is none. Bun then waits for a change of the files when the app has failed."""
+    """``--watch``, or Bun's ``--hot``, as far as it is the runtime's and not the app's own; empty
+    where there is none. It then waits for a change of the files when the app has failed."""
     flags = takewhile(lambda word: not PurePath(word).suffix or word.startswith("-"), words)
     return next((flag for flag in flags if flag in ("--watch", "--hot")), "")
 

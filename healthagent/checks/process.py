@@ -9,11 +9,14 @@ from healthagent.core.runtime import (
     INITS,
     SHELLS,
     application,
+    called,
     is_launcher,
+    is_node_run,
     is_pm2,
     is_renamed,
     is_runtime,
     is_worker_of,
+    runtime_of,
 )
 from healthagent.core.target import Runtime, Target
 from healthagent.core.verdict import (
@@ -113,7 +116,7 @@ def judge_tree(tree: ProcessTree, root: Process, target: Target) -> Verdict:
         or _several(tree, app, runtime)
         or _deaf(tree, root, app, runtime)
         or _zombies(tree)
-        or ok(f"{app.comm} runs as pid {app.pid}", pid=app.pid, state=app.state)
+        or ok(f"{runtime} runs as pid {app.pid}", pid=app.pid, state=app.state)
     )
 
 
@@ -141,10 +144,15 @@ def _without_app(tree: ProcessTree, root: Process, target: Target) -> Verdict:
         )
     if is_starting(root):
         return unknown("starting", f"{first} is still {root.comm!r}, which may yet start the app")
+    other = next(filter(None, map(runtime_of, tree.processes)), None)
+    below = f"no {runtime} runs below it"
+    if other is not None and other != runtime_of(root):
+        below = f"{other} runs below it, not {runtime}"
+    declared = f"{option}={other}" if other else option
     return failed(
         "wrong_runtime",
-        f"{first} is {root.comm!r}, and no {runtime} runs below it; declare "
-        f"{option}, or start the app with {runtime}",
+        f"{first} is {called(root)!r}, and {below}; declare {declared}, or start the app "
+        f"with {runtime}",
         comm=root.comm,
     )
 
@@ -221,13 +229,24 @@ def _deaf(tree: ProcessTree, root: Process, app: Process, runtime: Runtime) -> V
     """SIGTERM would not reach the app, or the app would not hear it."""
     if app.age is not None and app.age < SETTLED:
         return None
-    shell = next((process for process in _between(tree, root, app) if _swallows(process)), None)
+    above = _between(tree, root, app)
+    runner = next(filter(is_node_run, above), None)
+    if runner is not None:
+        return degraded(
+            "sigterm_lost",
+            f"node --run (pid {runner.pid}) does not pass SIGTERM on to the app, whatever its "
+            "script says; start the app itself",
+            pid=runner.pid,
+            runtime=runtime,
+        )
+    shell = next(filter(_swallows, above), None)
     if shell is not None and shell.pid == root.pid:
         return degraded(
             "sigterm_lost",
             f"PID 1 is {shell.comm}, which does not pass SIGTERM on to the app: docker stop will "
             "kill it; start the app with exec",
             pid=shell.pid,
+            runtime=runtime,
         )
     if shell is not None:
         return degraded(
@@ -235,6 +254,7 @@ def _deaf(tree: ProcessTree, root: Process, app: Process, runtime: Runtime) -> V
             f"{shell.comm} (pid {shell.pid}) stands between PID 1 and the app, "
             'so that SIGTERM ends the shell and not the app; write "start": "exec ..."',
             pid=shell.pid,
+            runtime=runtime,
         )
     if runtime == "bun" and app.catches_sigterm is False and app.pid == root.pid:
         return degraded(

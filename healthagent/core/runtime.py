@@ -9,8 +9,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from functools import lru_cache
-from itertools import pairwise
+from itertools import pairwise, takewhile
 from pathlib import PurePath
+from typing import get_args
 
 from healthagent.core.observation import Process, ProcessTree
 from healthagent.core.target import Runtime
@@ -35,25 +36,47 @@ def application(tree: ProcessTree, runtime: Runtime) -> Process | None:
 
 def is_runtime(process: Process, runtime: Runtime) -> bool:
     """By its name or its first word: who sets ``process.title`` may keep the one or the other, as
-    PM2 does when it calls a worker ``node /app/index.js``."""
-    return process.comm == runtime or _program(process.cmdline) == runtime
+    PM2 does when it calls a worker ``node /app/index.js``. npm keeps neither, and is Node."""
+    if process.comm == runtime:
+        return True
+    program = _program(process.cmdline)
+    return program == runtime or (runtime == "node" and program == "npm")
+
+
+def runtime_of(process: Process) -> Runtime | None:
+    """Which runtime a process is, if it is any."""
+    return next((each for each in get_args(Runtime) if is_runtime(process, each)), None)
+
+
+def called(process: Process) -> str:
+    """What people call a process. The kernel's name of it is that of its first thread, which
+    Node 24 calls ``MainThread``."""
+    return runtime_of(process) or process.comm
 
 
 def is_renamed(process: Process) -> bool:
     """True for one that may have given itself its name: it then reads as a program without
-    arguments, and nothing tells which program it is."""
-    return len(process.cmdline) == 1 and process.comm == process.cmdline[0][: len(process.comm)]
+    arguments, and nothing tells which program it is. npm's name for itself tells: ``npm start``."""
+    alone = len(process.cmdline) == 1 and process.comm == process.cmdline[0][: len(process.comm)]
+    return alone and runtime_of(process) is None
 
 
 def is_launcher(process: Process, tree: ProcessTree) -> bool:
-    """True for what only starts the app and waits for it: ``bun run SCRIPT``, ``yarn start``.
+    """True for what only starts the app and waits for it: ``bun run SCRIPT``, ``yarn start``,
+    ``node --watch FILE``.
 
     It is told by what it was asked to run, which is no file, and by the app or a shell below it.
     """
     return _may_launch(process.cmdline) and any(
-        is_runtime(child, "bun") or is_runtime(child, "node") or child.comm in SHELLS
+        runtime_of(child) is not None or child.comm in SHELLS
         for child in tree.children(process.pid)
     )
+
+
+def is_node_run(process: Process) -> bool:
+    """``node --run SCRIPT``: a launcher that passes no signal on, also to a script that begins with
+    ``exec`` (measured with Node 24)."""
+    return "--run" in _flags(process.cmdline) and is_runtime(process, "node")
 
 
 def is_pm2(process: Process) -> bool:
@@ -81,11 +104,14 @@ def _program(cmdline: tuple[str, ...]) -> str:
 
 @lru_cache(_REMEMBERED)
 def _may_launch(cmdline: tuple[str, ...]) -> bool:
-    """True where what it was asked to run is no file."""
-    asked = next(_scripts(cmdline), "")
+    """True where what it was asked to run is no file, or a file that is run by a child of its own:
+    that is how Node watches, while Bun starts itself anew."""
+    asked, program, flags = next(_scripts(cmdline), ""), _program(cmdline), _flags(cmdline)
     return (
         asked == "run"
-        or "--run" in cmdline[1:2]
+        or "--run" in flags
+        or program == "npm"
+        or (program == "node" and any(flag.startswith("--watch") for flag in flags))
         or PurePath(asked).name in _PACKAGE_MANAGERS
         or (asked != "" and not PurePath(asked).suffix and "/" not in asked)
     )
@@ -102,6 +128,11 @@ def _is_called_as_pm2(comm: str, cmdline: tuple[str, ...]) -> bool:
 def _is_of_pm2(script: PurePath) -> bool:
     parts = script.parts
     return script.name in PM2 or ("node_modules", "pm2") in pairwise(parts)
+
+
+def _flags(cmdline: tuple[str, ...]) -> tuple[str, ...]:
+    """The runtime's own, which stand before what it was asked to run."""
+    return tuple(takewhile(lambda word: word.startswith("-"), cmdline[1:]))
 
 
 def _scripts(cmdline: tuple[str, ...]) -> Iterator[str]:

@@ -72,8 +72,8 @@ ADVICE: dict[str, Advice] = {
     "sigterm_lost": Advice(
         "It works now; at the next stop or rollout the app will not shut down cleanly.",
         (
-            'write "start": "exec bun ..." in package.json, or start the app without `bun run`',
-            'where a shell is PID 1, write the command as a list: CMD ["bun", "FILE"]',
+            'start the app itself, by a command that is a list: CMD ["{runtime}", "FILE"]',
+            'below `bun run` or `npm start` begin the script with exec: "exec {runtime} FILE"',
         ),
     ),
     "sigterm_ignored": Advice(

@@ -25,9 +25,11 @@ from healthagent.core.runtime import (
     PM2,
     SHELLS,
     application,
+    called,
     is_launcher,
     is_pm2,
     is_runtime,
+    runtime_of,
 )
 
 _NO_PM2 = "remove PM2: Docker supervises, and Compose scales"
@@ -64,8 +66,7 @@ def runs_one(container: Container, tree: ProcessTree) -> Finding:
     apps = [
         process
         for process in tree.processes
-        if (is_runtime(process, "bun") or is_runtime(process, "node"))
-        and not is_launcher(process, tree)
+        if runtime_of(process) is not None and not is_launcher(process, tree)
     ]
     if len(apps) > 1:
         pids = ", ".join(str(process.pid) for process in apps)
@@ -196,7 +197,7 @@ def ends_with_its_app(_app: App, launch: Launch) -> Finding:
     flag = watch_flag(launch.final)
     if flag:
         return not_met(
-            f"bun {flag} outlives the app: it waits for a change of its files",
+            f"{launch.program} {flag} outlives the app: it waits for a change of its files",
             *launch.places, remedy=f"start it without {flag}",
         )  # fmt: skip
     return met("nothing outlives the app", *launch.places)
@@ -232,12 +233,13 @@ def ends_live(container: Container, tree: ProcessTree) -> Finding:
             "the container runs, and its app does not", container.place,
             remedy=f"start the app as PID 1: {BUN_START}",
         )  # fmt: skip
-    flag = watch_flag(app.cmdline)
-    if flag:
-        return not_met(
-            f"it runs under bun {flag}, which outlives the app", container.place,
-            remedy=f"start it without {flag}",
-        )  # fmt: skip
+    for process in tree.processes:
+        flag = watch_flag(process.cmdline)
+        if flag and runtime_of(process) is not None:
+            return not_met(
+                f"it runs under {called(process)} {flag}, which outlives the app", container.place,
+                remedy=f"start it without {flag}",
+            )  # fmt: skip
     if _ends_with(app, root, tree):
         return met("the container ends with PID 1, which ends with the app", container.place)
     return not_met(

@@ -157,7 +157,7 @@ class Course:
         command = shlex.split(row.command)
         with suppress(CommandFailed):  # some cannot start, and the table says how that reads
             self.engine.docker(
-                "run", "--detach", "--name", name, *flags, *row.options.split(), image.TAG, *command
+                "run", "--detach", "--name", name, *flags, *row.options.split(), row.image, *command
             )
 
     def _exit_code(self, name: str) -> int:

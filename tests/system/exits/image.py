@@ -16,20 +16,20 @@ TAG: Final = "healthagent/test-exits:local"
 BASH: Final = "/opt/bash:/usr/local/bin:/usr/bin:/bin"
 """The PATH on which there is bash; by itself there is only sh."""
 
-_SOURCE: Final = Path(__file__).parent / "app"
+SOURCE: Final = Path(__file__).parent / "app"
 _PREPARED: Final = BUILD / "test-exits"
 _INSTALL: Final = 300.0
 
 
 def ensure(engine: Engine) -> None:
     """Have the image in the engine. Raises ProvisionError."""
-    images.ensure(engine)
+    images.ensure(engine, wanted=images.ALL)
     with state.exclusive(Progress()):
         base = engine.image_id(images.BUN.tag)
-        wanted = recipe.digest(_SOURCE.iterdir(), base)
+        wanted = recipe.digest(SOURCE.iterdir(), base)
         if (recipe.labels(engine, TAG) or {}).get(recipe.RECIPE) == wanted:
             return
-        shutil.copytree(_SOURCE, _PREPARED, dirs_exist_ok=True)
+        shutil.copytree(SOURCE, _PREPARED, dirs_exist_ok=True)
         run(
             [tools.bun(), "install", "--frozen-lockfile", "--no-progress"],
             timeout=_INSTALL,

@@ -8,8 +8,9 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Literal
 
+from provision import images
 from provision.engine import Engine
-from tests.system.exits.image import BASH
+from tests.system.exits.image import BASH, SOURCE, TAG
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +45,8 @@ class Seen:
 class Row:
     """``command`` runs; ``before`` is seen; ``act`` is done; each of ``after`` is seen, one behind
     the other; Docker's exit code is ``exit_code``. What is ``None`` is left out. It is tried up to
-    ``attempts`` times. One that listens needs a ``network`` that nobody shares, "none"."""
+    ``attempts`` times. One that listens needs a ``network`` that nobody shares, "none". ``image``
+    holds Bun and an older Node beside the app."""
 
     what: str
     command: str
@@ -56,6 +58,7 @@ class Row:
     runtime: str = "bun"
     attempts: int = 1
     network: str = "host"
+    image: str = TAG
 
 
 def stop(box: Box) -> None:
@@ -97,6 +100,7 @@ def inside(command: str) -> Act:
 WELL = Seen("process", "ok")
 DEAF = Seen("process", "sigterm_ignored", "docker stop will kill it")
 CUT_OFF = Seen("process", "sigterm_lost", "stands between PID 1 and the app")
+NOT_PASSED_ON = Seen("process", "sigterm_lost", "does not pass SIGTERM on")
 SHELL_FIRST = Seen("process", "sigterm_lost", "start the app with exec")
 GONE = Seen("process", "exited", "does not run")
 KILLED = Seen("exit", "killed", "did not come through Docker")
@@ -116,6 +120,7 @@ some 800 it told two 0.1 s and 0.2 s after the container's end, and one was neve
 
 INIT = "--init"
 WITH_BASH = f"--env PATH={BASH}"
+WITH_APP = f"--volume {SOURCE}:/app:ro --workdir /app"
 PM2_RUNTIME = "node_modules/pm2/bin/pm2-runtime"
 
 
@@ -236,6 +241,8 @@ ENTRY = (
         126),
     Row("a shell stays in front", "sh -c 'bun app.js handler; true'", (TOO_LATE,), 137,
         SHELL_FIRST, stop),
+    Row("node --run stays in front", "node --run exec:node -- handler", (TOO_LATE,), 137,
+        NOT_PASSED_ON, stop, WITH_APP, "node", image=images.NODE.tag),
     Row("another runtime than declared", "node app.js handler",
         (Seen("process", "wrong_runtime", "declare healthagent.runtime"),)),
 )  # fmt: skip
@@ -271,6 +278,7 @@ PROCESSES = (
     Row("a cluster of bun", "bun app.js cluster", (Seen("process", "cluster"),)),
     Row("a port that bun shares", "bun app.js reuse", (Seen("process", "cluster"),),
         network="none"),
+    Row("node watches its files", "node --watch app.js handler", (WELL,), runtime="node"),
     Row("orphans of bun", "bun app.js orphans", (Seen("process", "zombies", "6 ended"),)),
     Row("orphans of node", "node app.js orphans", (Seen("process", "zombies", "6 ended"),),
         runtime="node"),

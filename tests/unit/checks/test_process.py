@@ -20,6 +20,7 @@ from healthagent.core.target import Runtime, Target
 from healthagent.core.verdict import Status, Verdict
 
 APP = Target(id="c" * 64, name="app-1", service="app")
+NODE = replace(APP, runtime="node")
 RUNNING = ContainerState(status="running", pid=100)
 BUN = Process(
     pid=100, ppid=1, ns_pid=1, comm="bun", cmdline=("bun", "build/index.js"), state="S",
@@ -78,7 +79,51 @@ def test_another_runtime_than_the_declared_one_fails() -> None:
     node = replace(BUN, comm="node", cmdline=("node", "server.js"))
     verdict = judged(node)
     assert said(verdict) == (Status.FAILED, "wrong_runtime")
-    assert said(judged(node, target=replace(APP, runtime="node"))) == (Status.OK, "ok")
+    assert said(judged(node, target=NODE)) == (Status.OK, "ok")
+
+
+def test_node_is_called_node_whatever_its_first_thread_is_called() -> None:
+    node = replace(BUN, comm="MainThread", cmdline=("node", "server.js"))
+    assert judged(node, target=NODE).reason == "node runs as pid 100"
+    assert judged(node).reason.startswith(
+        "PID 1 is 'node', and no bun runs below it; declare healthagent.runtime=node, or"
+    )
+
+
+@pytest.mark.parametrize("first", [("tini", "--", "node", "server.js"), ("sh", "start.sh")])
+def test_another_runtime_below_what_starts_it_is_named_too(first: tuple[str, ...]) -> None:
+    init = replace(BUN, comm=first[0], cmdline=first)
+    verdict = judged(init, below(init, 101, "node", "server.js", comm="MainThread"))
+    assert said(verdict) == (Status.FAILED, "wrong_runtime")
+    assert "node runs below it, not bun; declare healthagent.runtime=node" in verdict.reason
+
+
+@pytest.mark.parametrize(
+    ("comm", "cmdline"),
+    [("npm start", ("npm start",)), ("npm", ("npm", "start"))],  # by /proc, and by docker top
+)
+def test_npm_is_node_and_starts_the_app(comm: str, cmdline: tuple[str, ...]) -> None:
+    """It overwrites its name and arguments with what it was asked for."""
+    npm = replace(BUN, comm=comm, cmdline=cmdline)
+    shell = below(npm, 101, "sh", "-c", "node server.js")
+    app = replace(below(npm, 102, "node", "server.js", comm="MainThread"))
+    assert said(judged(npm, target=NODE)) == (Status.OK, "ok"), "it has not started it yet"
+    assert said(judged(npm, app, target=NODE)) == (Status.OK, "ok"), "no second process"
+    stopped = replace(app, ppid=shell.pid, state="T")
+    assert said(judged(npm, shell, stopped, target=NODE)) == (Status.FAILED, "stopped")
+    verdict = judged(npm, app)
+    assert said(verdict) == (Status.FAILED, "wrong_runtime"), "nothing hides that it is no Bun"
+    assert "declare healthagent.runtime=node" in verdict.reason
+
+
+def test_node_that_watches_its_files_runs_the_app_as_its_child_and_is_no_cluster() -> None:
+    watching = replace(BUN, comm="MainThread", cmdline=("node", "--watch", "server.js"))
+    app = below(watching, 101, "/usr/local/bin/node", "server.js", comm="MainThread")
+    assert said(judged(watching, app, target=NODE)) == (Status.OK, "ok")
+    assert said(judged(watching, replace(app, state="T"), target=NODE)) == (
+        Status.FAILED,
+        "stopped",
+    )
 
 
 @pytest.mark.parametrize("comm", ["sh", "docker-entrypoi", "runc:[2:INIT]"])
@@ -141,14 +186,13 @@ def test_what_renamed_itself_below_an_init_is_not_held_to_be_another_runtime() -
 
 def test_a_process_whose_arguments_could_not_be_read_is_not_held_to_be_another_runtime() -> None:
     unread = replace(BUN, comm="MainThread", cmdline=())
-    node = replace(APP, runtime="node")
-    assert said(judged(unread, target=node)) == (Status.UNKNOWN, "unseen")
-    assert said(judged(below(BUN, 101, "tini", "--", "node"), unread, target=node)) == (
+    assert said(judged(unread, target=NODE)) == (Status.UNKNOWN, "unseen")
+    assert said(judged(below(BUN, 101, "tini", "--", "node"), unread, target=NODE)) == (
         Status.UNKNOWN,
         "unseen",
     )
     stuck = replace(unread, state="D", waits=60.0)
-    assert said(judged(stuck, target=node)) == (Status.FAILED, "uninterruptible")
+    assert said(judged(stuck, target=NODE)) == (Status.FAILED, "uninterruptible")
 
 
 def test_a_process_whose_arguments_could_not_be_read_is_known_by_its_name() -> None:
@@ -157,7 +201,7 @@ def test_a_process_whose_arguments_could_not_be_read_is_known_by_its_name() -> N
 
 def test_a_title_that_begins_with_the_runtime_still_tells_it() -> None:
     titled = replace(BUN, comm="node /home/bun/", cmdline=("node /home/bun/app/app.js",))
-    assert said(judged(titled, target=replace(APP, runtime="node"))) == (Status.OK, "ok")
+    assert said(judged(titled, target=NODE)) == (Status.OK, "ok")
 
 
 def test_a_child_that_only_just_began_is_no_second_application_process() -> None:
@@ -171,7 +215,6 @@ def test_a_child_that_only_just_began_is_no_second_application_process() -> None
         ("bun", "run", "start"),
         ("bun", "--bun", "run", "start"),
         ("bun", "start"),
-        ("node", "--run", "start"),
         ("node", "/usr/bin/yarn", "start"),
     ],
 )
@@ -205,6 +248,20 @@ def test_a_shell_between_bun_run_and_the_app_loses_sigterm(catches: bool | None)
     verdict = with_shell_between(catches)
     assert said(verdict) == (Status.DEGRADED, "sigterm_lost")
     assert '"start": "exec ..."' in verdict.reason
+
+
+@pytest.mark.parametrize("first", ["node", "tini"])
+def test_node_run_passes_no_signal_on_whatever_its_script_does(first: str) -> None:
+    """So that ``exec`` in the script, the cure below ``bun run``, is none here."""
+    runner = replace(BUN, comm="node", cmdline=("node", "--run", "start"))
+    root = replace(BUN, comm="tini", cmdline=("tini", "--", "node", "--run", "start"))
+    if first == "tini":
+        runner = replace(runner, pid=101, ppid=100)
+    app = replace(BUN, pid=102, ppid=runner.pid, comm="MainThread", cmdline=("node", "server.js"))
+    tree = (runner, app) if first == "node" else (root, runner, app)
+    verdict = judged(*tree, target=NODE)
+    assert said(verdict) == (Status.DEGRADED, "sigterm_lost")
+    assert "start the app itself" in verdict.reason and "exec" not in verdict.reason
 
 
 def test_a_shell_as_pid_1_keeps_sigterm_to_itself() -> None:
@@ -244,7 +301,7 @@ def test_a_handler_that_cannot_be_seen_is_not_held_against_the_app() -> None:
 
 def test_nodes_own_handler_proves_nothing_and_is_not_judged() -> None:
     node = replace(BUN, comm="node", cmdline=("node", "server.js"), catches_sigterm=False)
-    assert said(judged(node, target=replace(APP, runtime="node"))) == (Status.OK, "ok")
+    assert said(judged(node, target=NODE)) == (Status.OK, "ok")
 
 
 def test_zombies_that_pile_up_degrade() -> None:

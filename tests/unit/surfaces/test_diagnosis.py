@@ -18,6 +18,13 @@ def test_no_advice_is_for_a_code_that_is_gone() -> None:
     assert not unused, f"remove {unused} from healthagent/surfaces/diagnosis.py"
 
 
+@pytest.mark.parametrize("runtime", ["bun", "node"])
+def test_how_sigterm_reaches_the_app_is_told_in_the_words_of_its_runtime(runtime: str) -> None:
+    steps = " ".join(advice("process", "sigterm_lost", {"runtime": runtime}).steps)
+    assert f'CMD ["{runtime}", "FILE"]' in steps
+    assert f'"exec {runtime} FILE"' in steps
+
+
 def test_an_init_is_the_last_cure_for_zombies_and_told_with_what_speaks_against_it() -> None:
     *better, last = advice("process", "zombies", {"name": "app-1"}).steps
     assert "init: true" not in " ".join(better), "an app that is PID 1 comes before an init"
