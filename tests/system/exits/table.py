@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Literal
 
+from examples.quickstart.tour import condition
 from provision import images
 from provision.engine import Engine
 from tests.system.exits.image import BASH, SOURCE, TAG
@@ -62,6 +63,13 @@ class Row:
 
 
 def stop(box: Box) -> None:
+    """Once the app has its handlers: a process is seen before it has any."""
+
+    def waits() -> condition.Seen:
+        said = box.docker("logs", box.name)
+        return condition.Seen("waits" in said, said)
+
+    condition.until("the app says that it waits", waits, within=60)
     box.docker("stop", "--time", "1", box.name)
 
 

@@ -5,7 +5,10 @@ import { appendFileSync, readFileSync } from "node:fs";
 
 const [mode, value] = process.argv.slice(2);
 const self = process.argv[1];
-const wait = () => setInterval(() => {}, 1000);
+const wait = () => {
+  console.log("waits");
+  setInterval(() => {}, 1000);
+};
 
 const modes = {
   idle: wait,
