@@ -21,7 +21,7 @@ from healthagent.checks import CHECKS
 from healthagent.config import Settings
 from healthagent.core.observation import Livez, Readyz
 from healthagent.core.ports import Discovery, Source, Surface
-from healthagent.core.target import Target
+from healthagent.core.target import Target, authority
 from healthagent.names import Names
 from healthagent.sources.docker import ContainerStateSource, DockerDiscovery, DockerTop, ExitsSource
 from healthagent.sources.first_seen import FirstSeen
@@ -106,7 +106,7 @@ async def _life(settings: Settings) -> None:
         acting = (journal, drains, operations, supervisor)
         shown: Sequence[Surface] = (log.LogSurface(), otel, http, *acting)
         discoveries, sources = _eyes(settings, docker, postgres, names)
-        _log.info("healthagent %s listens on %s:%d", version("healthagent"), *bound.listen)
+        _log.info("healthagent %s listens on %s", version("healthagent"), authority(*bound.listen))
         watcher = Watcher([*discoveries, notices], sources, CHECKS, shown, rotation=drains)
         await _work(watcher, supervisor, stop)
     _log.info("healthagent has stopped; routing stays as it was")

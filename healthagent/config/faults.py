@@ -69,7 +69,8 @@ def _meet(one: tables.Address, other: tables.Address) -> bool:
     """Whether only one of them can be bound. Port 0 is another one each time."""
     same_family = (":" in one.host) == (":" in other.host)
     hosts = {one.host, other.host}
-    shared = len(hosts) == 1 or (same_family and hosts & {"0.0.0.0", "::"})  # noqa: S104
+    everywhere = {"", "0.0.0.0", "::"} if same_family else {""}  # noqa: S104
+    shared = len(hosts) == 1 or hosts & everywhere
     return one.port == other.port != 0 and bool(shared)
 
 

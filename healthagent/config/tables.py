@@ -50,7 +50,7 @@ class Setting:
 
 
 class Address(NamedTuple):
-    """Where to listen. Port 0 takes any free one."""
+    """Where to listen. An empty host is every interface, IPv4 and IPv6; port 0 any free one."""
 
     host: str
     port: int
@@ -63,7 +63,7 @@ def address(text: object) -> Address:
     matched = re.fullmatch(r"(?:\[([0-9a-fA-F:.%]+)\]|([^\s:/\[\]]*)):(\d{1,5})", str(text))
     if matched is None or int(matched[3]) > 65535:
         raise ValueError("is no address")
-    return Address(matched[1] or matched[2] or "0.0.0.0", int(matched[3]))  # noqa: S104 the default of a container
+    return Address(matched[1] or matched[2], int(matched[3]))
 
 
 def origin(text: object) -> str:

@@ -93,6 +93,8 @@ class TestWhereItListens:
         [
             ("127.0.0.1:9180", "127.0.0.1:9180"),
             (":9180", "127.0.0.1:9180"),
+            ("[::1]:9180", ":9180"),
+            (":9180", ":9180"),
             ("[::1]:9180", "[::]:9180"),
         ],
     )
@@ -102,6 +104,9 @@ class TestWhereItListens:
         (fault,) = load.faults(f'listen = "{listen}"\npublic_listen = "{public}"')
         remedy = "is where listen is too; choose another port for one of them"
         assert fault == f'public_listen = "{public}" ({load.file}): {remedy}'
+
+    def test_is_everywhere_without_a_host(self, load: Loading) -> None:
+        assert load('listen = ":9180"').listen.host == "", "0.0.0.0 is IPv4 alone"
 
     def test_may_be_the_default_for_the_first_one(self, load: Loading) -> None:
         assert len(load.faults('public_listen = "127.0.0.1:9180"')) == 1

@@ -18,6 +18,7 @@ from healthagent.core.action import Step
 from healthagent.core.ports import History
 from healthagent.core.report import Report
 from healthagent.core.rotation import Told
+from healthagent.core.target import authority
 from healthagent.core.transition import Transition
 from healthagent.errors import ConfigurationError
 from healthagent.surfaces.http.admin import Admin, AdminRoutes, Bearer, peer
@@ -27,7 +28,7 @@ from healthagent.surfaces.http.state import State
 from healthagent.surfaces.http.view import Everything, StatesAlone
 
 Address = tuple[str, int]
-"""Host and port; an empty host is every interface, port 0 any free one."""
+"""Host and port; an empty host is every interface, over IPv4 and IPv6, port 0 any free one."""
 
 SOCKET_MODE = 0o660
 """Of the admin socket: the agent's user and group may act, and root."""
@@ -160,8 +161,9 @@ async def _bind(runner: web.AppRunner, key: str, address: Address) -> Address:
     except OSError as error:
         # asyncio wraps the system's own words in a long sentence; the number keeps its meaning.
         why = os.strerror(error.errno) if error.errno and error.errno > 0 else str(error)
+        told = authority(host, port)
         raise ConfigurationError(
-            (f"{key} = {host}:{port}: {why}; choose an address of this machine and a free port",)
+            (f"{key} = {told}: {why}; choose an address of this machine and a free port",)
         ) from error
     bound_host, bound_port = runner.addresses[0][:2]
     return bound_host, bound_port

@@ -23,6 +23,7 @@ from healthagent.surfaces.http import HttpSurface, stream
 from healthagent.surfaces.http import events as feed
 from healthagent.surfaces.http.events import MOST_READERS
 from healthagent.surfaces.http.openapi import PATHS, SCHEMAS
+from tests.contract.surfaces.traefik import free_ports
 from tests.unit.surfaces.world import NOW, RESTARTED, Replica, World
 
 SOON = 30.0
@@ -217,6 +218,15 @@ async def test_another_method_is_a_problem_that_names_the_right_one(agent: Agent
     async with agent.client.post(agent.base + "/livez") as response:
         assert (response.status, response.headers["Allow"]) == (405, "GET, HEAD")
         assert response.content_type == "application/problem+json"
+
+
+async def test_with_no_host_it_answers_over_ipv4_and_over_ipv6() -> None:
+    """On a network that has IPv6 alone, and to the command line beside it all the same."""
+    (port,) = free_ports(1)
+    async with HttpSurface(("", port)).serve(), aiohttp.ClientSession() as client:
+        for host in ("127.0.0.1", "[::1]"):
+            async with client.get(f"http://{host}:{port}/livez") as answer:
+                assert answer.status == 200
 
 
 async def test_an_address_in_use_is_told_with_its_key(agent: Agent) -> None:
