@@ -277,6 +277,14 @@ async def test_a_container_that_shares_anothers_network_is_at_its_address(
     assert borrowing.address == lent.address is not None
 
 
+async def test_so_it_is_where_that_one_is_on_the_hosts(
+    boxes: Containers, follower: Follower
+) -> None:
+    lender = boxes.run(options="--network host")
+    borrowing = await started(follower, boxes.run(options=f"--network container:{lender}"))
+    assert borrowing.address == "127.0.0.1"
+
+
 SPOKEN = b" HTTP/1.1\r\n"
 """The end of a request's first line, as docker-py writes it."""
 

@@ -260,7 +260,7 @@ class Engine:
                 return own.id, Vantage()
             gateways = [network.gateway for network in own.networks if network.gateway]
             names = frozenset(network.name for network in own.networks)
-            return own.id, Vantage(names, gateways[0] if gateways else container.LOOPBACK)
+            return own.id, Vantage(names, gateways[0] if gateways else container.HOST)
         return None, Vantage()
 
 
@@ -274,14 +274,21 @@ def _lines(response: requests.Response) -> Iterator[bytes]:
 
 
 def _inspect(client: APIClient, id_: str) -> Container | None:
-    """The container; its networks are those of the container whose network it shares, if any."""
+    """The container; its networks are those of the container whose network it shares, if any, and
+    so they are the host's where that one's are."""
     document = _document(client, id_)
     if document is None:
         return None
-    lender = str((document.get("HostConfig") or {}).get("NetworkMode", ""))
+    host = document.get("HostConfig") or {}
+    lender = str(host.get("NetworkMode", ""))
     if lender.startswith("container:"):
         lent = _document(client, lender.removeprefix("container:")) or {}
-        document = {**document, "NetworkSettings": lent.get("NetworkSettings")}
+        mode = (lent.get("HostConfig") or {}).get("NetworkMode", "")
+        document = {
+            **document,
+            "HostConfig": {**host, "NetworkMode": mode},
+            "NetworkSettings": lent.get("NetworkSettings"),
+        }
     return container.parse(document)
 
 

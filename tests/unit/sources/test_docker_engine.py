@@ -48,13 +48,14 @@ class Stream:
 
 class Daemon:
     """In place of docker-py's client, of an Engine with these containers. ``inspecting`` is what
-    happens to who inspects one."""
+    happens to who inspects one; ``own`` is what is told of the second one beside the usual."""
 
     base_url, api_version = "http+docker://localhost", "1.41"
 
     def __init__(self, *ids: str) -> None:
         self.ids = ids
         self.inspecting: Callable[[str], None] = lambda _: None
+        self.own: dict[str, Any] = {}
         self.pings = True
         self.subscriptions: queue.SimpleQueue[str] = queue.SimpleQueue()
         self.streams: list[Stream] = []
@@ -66,7 +67,7 @@ class Daemon:
 
     def inspect_container(self, id_: str) -> dict[str, Any]:
         self.inspecting(id_)
-        return document(id_)
+        return document(id_) | (self.own if id_ == SICK else {})
 
     def ping(self) -> bool:
         if not self.pings:
@@ -250,6 +251,27 @@ async def test_where_the_agents_own_container_is_not_told_of_it_is_said_and_the_
     told = said(await first(engine))
     engine.close()
     assert told.keys() == {"a", "b"}
+
+
+@pytest.mark.parametrize(
+    ("networks", "host"),
+    [
+        ({"front": {"IPAddress": "10.1.0.2", "Gateway": "10.1.0.1"}}, "10.1.0.1"),
+        ({"isolated": {"IPAddress": "10.1.0.2", "Gateway": ""}}, "host.docker.internal"),
+        ({"none": {"IPAddress": "", "Gateway": ""}}, "host.docker.internal"),
+    ],
+)
+async def test_a_replica_on_the_hosts_network_is_never_at_the_agents_own_loopback(
+    daemon: Daemon, networks: dict[str, Any], host: str
+) -> None:
+    """There nothing listens on its port, which says nothing about the replica."""
+    daemon.own = {"NetworkSettings": {"Networks": networks}}
+    engine = Engine("unix:///none", None, (SICK,))
+    engine.open()
+    surveyed = await first(engine)
+    engine.close()
+    assert isinstance(surveyed, Surveyed)
+    assert surveyed.vantage.host == host
 
 
 SET_BACK = (5_000_000_000, 3_000_000_000)
