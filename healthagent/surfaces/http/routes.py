@@ -9,6 +9,7 @@ import asyncio
 import gzip
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from http import HTTPStatus
 from typing import Any, NamedTuple
 from weakref import WeakKeyDictionary
@@ -21,7 +22,7 @@ from healthagent.core.options import duration
 from healthagent.core.report import Notice, Report, TargetReport
 from healthagent.core.verdict import Status
 from healthagent.surfaces import entry_text, page
-from healthagent.surfaces.http import budget, health, history, kubernetes, openapi, stream
+from healthagent.surfaces.http import budget, health, history, kubernetes, metrics, openapi, stream
 from healthagent.surfaces.http.drawn import Drawn
 from healthagent.surfaces.http.events import Event, Places
 from healthagent.surfaces.http.lookup import (
@@ -72,6 +73,10 @@ class Routes:
         self._acts = acts or {}
         self._places = Places()
         self._drawn_health = Drawn(self._known, self._draw_health)
+        self._drawn_metrics = {
+            form: Drawn(lambda: state.metrics.known, partial(metrics.exposition, form))
+            for form in metrics.FORMS
+        }
         self._drawn_page = Drawn(self._known_with_past, self._draw_page)
         # By connection the configuration that went over it last: Traefik names none when it polls.
         self._given: WeakKeyDictionary[asyncio.BaseTransport, str] = WeakKeyDictionary()
@@ -202,7 +207,8 @@ class Routes:
         return _json(budget.document(self._state.report.budgets))
 
     async def metrics(self, request: web.Request) -> web.Response:
-        body, content_type = self._state.metrics.exposition(request.headers.get("Accept", ""))
+        form = metrics.form_of(request.headers.get(hdrs.ACCEPT, ""))
+        body, content_type = await self._drawn_metrics[form].newest()
         return web.Response(body=body, headers={**HEADERS, "Content-Type": content_type})
 
     async def traefik(self, request: web.Request) -> web.Response:

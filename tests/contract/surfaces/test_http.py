@@ -8,14 +8,15 @@ import json
 import math
 import re
 import socket
-from collections.abc import AsyncIterator
-from dataclasses import dataclass
+import threading
+from collections.abc import AsyncIterator, Iterator
+from dataclasses import dataclass, replace
 from typing import Any
 
 import aiohttp
 import pytest
 
-from healthagent.core.report import Notice, Report
+from healthagent.core.report import Notice, Report, ServiceReport
 from healthagent.core.target import Traffic
 from healthagent.core.transition import transitions
 from healthagent.errors import ConfigurationError
@@ -271,6 +272,27 @@ async def test_metrics_are_scraped(agent: Agent, world: World) -> None:
     status, text = await agent.get("/metrics")
     assert status == 200
     assert 'healthagent_target_ready{service="app",target="app-1"} 1.0' in text
+
+
+class Overheard(tuple[ServiceReport, ...]):
+    """The services of a report, which know in which threads they were gone through."""
+
+    def __iter__(self) -> Iterator[ServiceReport]:
+        self.__dict__.setdefault("threads", set()).add(threading.get_ident())
+        return super().__iter__()
+
+
+@pytest.mark.parametrize("path", ["/metrics", "/health"])
+async def test_what_is_told_of_all_replicas_is_drawn_beside_the_event_loop(
+    agent: Agent, world: World, path: str
+) -> None:
+    report = world.report(world.replica("app-1"))
+    services = Overheard(report.services)
+    agent.surface.publish(replace(report, services=services), ())
+    services.__dict__["threads"].clear()
+    assert (await agent.get(path))[0] == 200
+    assert services.__dict__["threads"]
+    assert threading.get_ident() not in services.__dict__["threads"]
 
 
 @pytest.mark.parametrize("accept", ["*/*", "application/openmetrics-text; version=1.0.0"])

@@ -9,12 +9,12 @@ from prometheus_client.parser import text_string_to_metric_families
 from healthagent.core.action import Outcome
 from healthagent.core.report import Report
 from healthagent.core.transition import transitions
-from healthagent.surfaces.http.metrics import Metrics
+from healthagent.surfaces.http.metrics import OPENMETRICS, Metrics, exposition, form_of
 from tests.unit.surfaces.world import NOW, RESTARTED, World
 
 
 def scraped(metrics: Metrics) -> dict[tuple[str, frozenset[tuple[str, str]]], float]:
-    body, _ = metrics.exposition("")
+    body, _ = exposition("", metrics.known)
     return {
         (sample.name, frozenset(sample.labels.items())): sample.value
         for family in text_string_to_metric_families(body.decode())
@@ -84,6 +84,24 @@ def test_the_agents_own_process_is_measured() -> None:
 
 
 def test_openmetrics_is_given_to_who_asks_for_it() -> None:
-    body, content_type = Metrics().exposition("application/openmetrics-text; version=1.0.0")
+    form = form_of("application/openmetrics-text; version=1.0.0")
+    body, content_type = exposition(form, Metrics().known)
     assert content_type.startswith("application/openmetrics-text")
     assert body.endswith(b"# EOF\n")
+
+
+def test_there_are_two_forms_whatever_versions_and_escapings_are_asked_for() -> None:
+    asked = (f"{OPENMETRICS}; version=1.{minor}.0; escaping=dots" for minor in range(100))
+    assert {form_of(accept) for accept in (*asked, "text/plain; version=1.0.0", "*/*", "")} == {
+        OPENMETRICS,
+        "",
+    }
+
+
+def test_what_is_read_off_stays_as_it_was_while_more_is_counted(world: World) -> None:
+    metrics = Metrics()
+    well, sick = world.report(world.replica("app-1")), world.report(world.frozen("app-1"))
+    before = metrics.known
+    metrics.publish(sick, transitions(well, sick), 0)
+    metrics.record(RESTARTED)
+    assert (dict(before.transitions), dict(before.acts)) == ({}, {})
