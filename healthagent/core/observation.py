@@ -155,8 +155,9 @@ class HttpAnswer(Fact):
 
     ``status`` is ``None`` where no whole answer came; ``error`` then names how it ended: ``name``
     is a name that did not resolve in time, ``unconnected`` a TCP connection that was not taken in
-    time, ``timeout`` one that was taken and stayed silent. ``elapsed`` is in seconds. ``body`` is
-    the beginning of the answer's text, control characters blanked, for the reason.
+    time, ``timeout`` one that was taken and stayed silent. ``elapsed`` is the seconds that the
+    replica took. ``body`` is the beginning of the answer's text, control characters blanked, for
+    the reason.
     """
 
     path: str

@@ -7,6 +7,7 @@ import contextlib
 import resource
 import socket
 import threading
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 
 import pytest
@@ -23,6 +24,9 @@ PATIENCE = 30.0
 
 IMPATIENCE = 0.2
 """Seconds for looks that are meant to end by their deadline."""
+
+LATE = 0.5
+"""Seconds that somebody stands still."""
 
 CHUNKED = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
 EARLY_HINTS = b"HTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\n"
@@ -175,6 +179,33 @@ async def test_an_answer_that_is_not_whole_by_the_deadline_times_out(beginning: 
         enough.set()
     assert (answer.status, answer.error) == (None, "timeout")
     assert IMPATIENCE * 0.9 <= answer.elapsed < PATIENCE
+
+
+@pytest.mark.parametrize("late", ["the agent", "the replica"])
+async def test_only_the_replicas_own_time_counts(late: str) -> None:
+    """The answer is sent when an agent that is late has begun to stand still."""
+    agent, stands = asyncio.get_running_loop(), threading.Event()
+
+    def stand_still() -> None:
+        stands.set()
+        time.sleep(LATE)
+
+    def serve(listener: socket.socket) -> None:
+        with listener.accept()[0] as connection:
+            connection.recv(1000)
+            if late == "the agent":
+                agent.call_soon_threadsafe(stand_still)
+                assert stands.wait(PATIENCE)
+            else:
+                time.sleep(LATE)
+            connection.sendall(b"HTTP/1.1 204 No Content\r\n\r\n")
+
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        serving = asyncio.create_task(asyncio.to_thread(serve, listener))
+        answer = await look(listener.getsockname()[1])
+        await serving
+    assert answer.status == 204
+    assert (answer.elapsed < LATE / 2) is (late == "the agent")
 
 
 async def test_a_trickle_does_not_move_the_deadline() -> None:
