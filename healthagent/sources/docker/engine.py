@@ -1,6 +1,6 @@
 """One connection to the Docker Engine.
 
-docker-py blocks, so it works in threads: one follows the events, one asks, and some inspect side by
+docker-py blocks, so it works in threads: one follows the events, one surveys, some inspect side by
 side. What they learn is handed over to the event loop in order. They are daemon threads, and every
 request has a deadline: an Engine that hangs cannot hold up the end of the agent.
 
@@ -30,6 +30,7 @@ from healthagent.docker_api import DEADLINE, FAULTS, connect, explained, words
 from healthagent.sources.docker import container, event
 from healthagent.sources.docker.container import Container, Vantage
 from healthagent.sources.docker.messages import Heard, Inspected, Lost, Message, Surveyed, Untold
+from healthagent.sources.docker.wanted import Wanted
 
 IDLE = 10.0
 """Seconds of silence after which the events are subscribed to anew: an Engine that hangs says
@@ -45,9 +46,6 @@ waiting. docker-py keeps ten connections."""
 WITHIN = 2.0 * DEADLINE
 """Seconds after which those that were not told of are left for another time: two requests' worth,
 since some containers take two."""
-
-_EVERYTHING = ""
-"""Asked for in place of an id."""
 
 
 class Engine:
@@ -67,7 +65,8 @@ class Engine:
         self._since = since or time.time_ns()
         self._loop = asyncio.get_running_loop()
         self._inbox: asyncio.Queue[Message] = asyncio.Queue()
-        self._wanted: queue.SimpleQueue[str | None] = queue.SimpleQueue()
+        self._wanted = Wanted()
+        self._survey_wanted = threading.Event()
         self._stream: CancellableStream[bytes] | None = None
         self._closed = threading.Event()
         self._client: APIClient | None = None
@@ -89,12 +88,13 @@ class Engine:
 
     def survey(self) -> None:
         """Ask for all containers."""
-        self._wanted.put(_EVERYTHING)
+        self._survey_wanted.set()
 
     def close(self) -> None:
-        """End both threads; does not wait for them."""
+        """End all threads; does not wait for them."""
         self._closed.set()
-        self._wanted.put(None)
+        self._wanted.close()
+        self._survey_wanted.set()
         stream = self._stream
         if stream is not None:
             with suppress(*FAULTS, AttributeError):  # the stream may end at this very moment
@@ -149,7 +149,7 @@ class Engine:
                 return
             if not surveying:
                 surveying = True
-                self._start(self._answer)
+                self._start(self._survey)
             yield self._until_idle(response)
 
     def _until_idle(self, response: requests.Response) -> Iterator[bytes]:
@@ -163,32 +163,20 @@ class Engine:
         if not self._closed.is_set():
             raise ConnectionResetError("the Engine ended the stream of events")
 
-    # In the thread that inspects.
+    # In the thread that surveys.
 
-    def _answer(self) -> None:
+    def _survey(self) -> None:
         client = self._client
         assert client is not None  # noqa: S101  # _follow() connects before it starts this
         self._tell(self._surveyed(client))
-        due = time.monotonic() + RESYNC
+        for _ in range(SIDE_BY_SIDE):
+            self._start(self._inspect, client)
         while not self._closed.is_set():
-            try:
-                wanted = [self._wanted.get(timeout=max(0.0, due - time.monotonic()))]
-                while not self._wanted.empty():
-                    wanted.append(self._wanted.get())
-            except queue.Empty:
-                wanted = [_EVERYTHING]
-            if None in wanted:
-                break
-            if _EVERYTHING in wanted:
+            self._survey_wanted.wait(RESYNC)
+            self._survey_wanted.clear()
+            if not self._closed.is_set():
                 self._tell(self._surveyed(client))
-                due = time.monotonic() + RESYNC
-                continue
-            self._start(self._inspect, client, dict.fromkeys(map(str, wanted), ""))
         client.close()
-
-    def _inspect(self, client: APIClient, names: Mapping[str, str]) -> None:
-        for told in self._inspected(client, names):
-            self._tell(told)
 
     def _surveyed(self, client: APIClient) -> Surveyed:
         asked = time.monotonic()
@@ -240,6 +228,17 @@ class Engine:
         if untold:
             client.ping()
         yield from untold.values()
+
+    # In those that inspect.
+
+    def _inspect(self, client: APIClient) -> None:
+        """Tell of what events told of, until closed. Raises one of ``FAULTS`` where the Engine
+        tells of nothing else either."""
+        for id_ in self._wanted.each():
+            told = self._one(client, id_, "")
+            if isinstance(told, Untold):
+                client.ping()
+            self._tell(told)
 
     def _one(self, client: APIClient, id_: str, name: str) -> Inspected | Untold:
         """A container that vanishes while it is inspected is no fault."""

@@ -227,6 +227,36 @@ async def test_one_that_an_event_asked_for_holds_up_nothing_that_was_asked_for_w
     assert isinstance(await first(engine), Inspected), "it is told once the Engine tells it"
 
 
+async def test_one_that_many_events_tell_of_holds_up_nothing_else(
+    daemon: Daemon, engine: Engine
+) -> None:
+    engine.open()
+    await first(engine)
+    let_go, asked = threading.Event(), threading.Semaphore(0)
+
+    def inspecting(id_: str) -> None:
+        if id_ == SICK:
+            asked.release()
+            assert_waited(let_go)
+
+    daemon.inspecting = inspecting
+    engine.inspect(SICK)
+    assert await asyncio.to_thread(asked.acquire, timeout=AMPLE)
+    for _ in range(1000):
+        engine.inspect(SICK)
+        await asyncio.sleep(0)
+    engine.inspect("c" * 64)
+    told = await first(engine)
+    assert isinstance(told, Inspected)
+    assert told.id == "c" * 64
+    assert not asked.acquire(blocking=False), "several wait for it"
+    let_go.set()
+    news = learned(engine)
+    assert [await anext(news) for _ in range(2)]
+    assert asked.acquire(blocking=False), "what was told first may be older than the last event"
+    assert not asked.acquire(blocking=False)
+
+
 async def test_an_engine_that_answers_nothing_else_either_is_lost(
     daemon: Daemon, engine: Engine
 ) -> None:
