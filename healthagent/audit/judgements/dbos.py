@@ -197,7 +197,7 @@ def pool_is_bounded(app: App, code: Code) -> Finding:
             "systemDatabasePoolSize is not set; DBOS's default is 10", config.place,
             remedy="systemDatabasePoolSize: Number(process.env.DBOS_POOL_MAX ?? 3)",
         )  # fmt: skip
-    read = variable(code.source, expression)
+    read = variable(code.source, expression, config.place)
     if constant(expression) is None and read is None:
         return not_seen(
             Unseen(f"where the pool's size comes from cannot be followed: {expression}", _SET),
@@ -210,7 +210,7 @@ def does_not_scale_with_requests(_app: App, code: Code) -> Finding:
     configs = code.source.named("DBOS.setConfig")
     for config in configs:
         for key, expression in config.options.items():
-            for text in followed(code.source, expression)[:6]:
+            for text in followed(code.source, expression, config.place)[:6]:
                 if "ool" in key and (found := _SCALED.search(text)):
                     return not_met(
                         f"{key} grows with {found[0]}", config.place,
@@ -243,7 +243,7 @@ def _is_bounded(code: Code, queue: Call) -> bool | None:
         return False
     if constant(options[0]) is not None:
         return True
-    if any(_BOUND.search(text) for text in followed(code.source, options[0])):
+    if any(_BOUND.search(text) for text in followed(code.source, options[0], queue.place)):
         return True
     return None if queue.spread or not options[0].startswith("{") else False
 

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 
-from healthagent.audit.evidence import App, Source, Text
+from healthagent.audit.evidence import App, Place, Source, Text
 from healthagent.core.observation import Unseen
 
 _NUMBER = re.compile(r"\d+")
@@ -28,31 +29,47 @@ def constant(expression: str) -> int | None:
     return int(text) if _NUMBER.fullmatch(text) else None
 
 
-def followed(source: Source, expression: str) -> list[str]:
-    """The expression, and what the names in it are assigned, a few rounds long."""
-    found, names = [expression], set(_NAME.findall(expression))
-    for _ in range(_ROUNDS):
-        new = [
-            text.value
-            for name in sorted(names)
-            for text in source.definitions.get(name, ())
-            if text.value not in found
-        ]
-        if not new:
-            break
-        found += new
-        names = {name for text in new for name in _NAME.findall(text)}
-    return found
+def followed(source: Source, expression: str, place: Place) -> list[str]:
+    """The expression, which stands at ``place``, and what the names in it are assigned, a few
+    rounds long."""
+    return [text.value for texts in _rounds(source, expression, place) for text in texts]
 
 
-def variable(source: Source, expression: str) -> tuple[str, int | None] | None:
-    """The variable that an option is read from, and the default beside it."""
-    for text in followed(source, expression):
-        match = _READ.search(text)
-        if match:
-            default = _DEFAULT.search(text, match.end())
-            return match["read"] or match["quoted"], int(default[1]) if default else None
+def variable(source: Source, expression: str, place: Place) -> tuple[str, int | None] | None:
+    """The variable that an option is read from, and the default beside it; none where several may
+    be meant."""
+    for texts in _rounds(source, expression, place):
+        found = {read for text in texts if (read := _read(text.value))}
+        if found:
+            return found.pop() if len(found) == 1 else None
     return None
+
+
+def _read(text: str) -> tuple[str, int | None] | None:
+    match = _READ.search(text)
+    if match is None:
+        return None
+    default = _DEFAULT.search(text, match.end())
+    return match["read"] or match["quoted"], int(default[1]) if default else None
+
+
+def _rounds(source: Source, expression: str, place: Place) -> Iterator[list[Text]]:
+    """One name after the other: what it is in its own file, and in any other where it is not
+    defined there."""
+    texts = [Text(expression, place)]
+    seen = set(texts)
+    for _ in range(_ROUNDS):
+        yield texts
+        named = {(name, text.place.where) for text in texts for name in _NAME.findall(text.value)}
+        found = {text for name, where in named for text in _defined(source, name, where)}
+        texts = sorted(found - seen, key=lambda text: (text.place.where, text.place.line or 0))
+        seen |= found
+    yield texts
+
+
+def _defined(source: Source, name: str, where: str) -> tuple[Text, ...]:
+    found = source.definitions.get(name, ())
+    return tuple(text for text in found if text.place.where == where) or found
 
 
 def alone(text: str) -> tuple[str, str] | None:

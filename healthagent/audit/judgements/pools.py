@@ -91,7 +91,7 @@ class Pool:
     def size(self, app: App, code: Code, call: Call) -> tuple[int | None, Place]:
         """What the Compose file or the image sets, else the default that the source has."""
         expression = call.options[self.option]
-        fixed, read = constant(expression), variable(code.source, expression)
+        fixed, read = constant(expression), variable(code.source, expression, call.place)
         if fixed is not None or read is None:
             return fixed, call.place
         name, default = read

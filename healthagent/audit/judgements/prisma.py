@@ -94,7 +94,7 @@ def pool_by_variable(app: App, code: Code) -> Finding:
         expression = pool.options["max"]
         if constant(expression) is not None:
             return not_met(f"max is fixed: {expression}", pool.place, remedy=_POOL)
-        read = variable(code.source, expression)
+        read = variable(code.source, expression, pool.place)
         if read is None:
             return not_seen(
                 Unseen(f"where max comes from cannot be followed: {expression}", _POOL), pool.place

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
+from functools import cache
 from pathlib import Path
 
-from healthagent.audit.evidence import App, Evidence, Service, Sibling, Stack
+from healthagent.audit.evidence import App, Code, Evidence, Service, Sibling, Stack
 from healthagent.audit.reading import compose, dockerfile, source
 from healthagent.audit.reading.tree import fault
 from healthagent.core.observation import Elsewhere, Unseen
 from healthagent.errors import ConfigurationError
 
 _COMPOSE_FILE = re.compile(r"(?:docker-)?compose\.[\w.-]*ya?ml")
+Reader = Callable[[Path], Code]
 _UNASKED = Unseen("only files were looked at", "audit without --static")
 
 
@@ -35,10 +37,11 @@ def from_files(asked: Files) -> Evidence:
     stack = compose.read(asked.compose, asked.services)
     if asked.project:
         stack = replace(stack, project=asked.project)
+    read = cache(source.read)  # services, and the files beside these, mostly share one folder
     return Evidence(
         stack=stack,
-        apps=_apps(stack, asked),
-        siblings=tuple(_siblings(asked, stack)),
+        apps=_apps(stack, asked, read),
+        siblings=tuple(_siblings(asked, stack, read)),
         images=_UNASKED,
         containers=_UNASKED,
         agent=_UNASKED,
@@ -48,11 +51,11 @@ def from_files(asked: Files) -> Evidence:
     )
 
 
-def _apps(stack: Stack, asked: Files) -> tuple[App, ...]:
-    return tuple(_app(stack.services[name], asked) for name in stack.apps)
+def _apps(stack: Stack, asked: Files, read: Reader) -> tuple[App, ...]:
+    return tuple(_app(stack.services[name], asked, read) for name in stack.apps)
 
 
-def _app(service: Service, asked: Files) -> App:
+def _app(service: Service, asked: Files, read: Reader) -> App:
     folder = _folder(service, asked)
     if folder is None:
         nowhere = Unseen(
@@ -66,7 +69,7 @@ def _app(service: Service, asked: Files) -> App:
         built = dockerfile.read(path, build.args, build.target)
     else:
         built = dockerfile.read(folder / "Dockerfile", {}, None)
-    return App(service, built, source.read(folder))
+    return App(service, built, read(folder))
 
 
 def _folder(service: Service, asked: Files) -> Path | None:
@@ -80,7 +83,7 @@ def _folder(service: Service, asked: Files) -> Path | None:
     return next((folder for folder in candidates if (folder / "package.json").is_file()), None)
 
 
-def _siblings(asked: Files, audited: Stack) -> Iterator[Sibling]:
+def _siblings(asked: Files, audited: Stack, read: Reader) -> Iterator[Sibling]:
     """Other Compose files in the same folder: whole stacks, or overrides of the audited one, which
     name only some of its services. What cannot be read was not asked for, and is passed over."""
     given = {path.resolve() for path in asked.compose}
@@ -94,7 +97,7 @@ def _siblings(asked: Files, audited: Stack) -> Iterator[Sibling]:
         except ConfigurationError:
             continue
         place = replace(stack.place, where=compose.shown(path), line=None)
-        yield Sibling(replace(stack, place=place), _apps(stack, asked))
+        yield Sibling(replace(stack, place=place), _apps(stack, asked, read))
 
 
 def tags(stack: Stack) -> Mapping[str, str]:

@@ -29,6 +29,9 @@ MEMBERS = {
 }
 """Those whose names other modules have too, and the modules that are meant."""
 
+_CALLED = re.compile("|".join(sorted({name.split(".")[0] for name in CALLEES} | MEMBERS.keys())))
+"""What stands in each file that makes one of these calls: most files make none."""
+
 _PLAIN = ("Bun.spawn", "Worker", "cluster.fork", "pg.Pool")
 """Those that are meant where the file does not say what they are."""
 
@@ -124,6 +127,8 @@ class Script:
         return "" if any(_ENDS.search(body) for body in bodies) else "handler"
 
     def calls(self) -> Iterator[Call]:
+        if not _CALLED.search(self.text):
+            return
         bare = _QUOTED.sub(lambda quoted: re.sub(r"[^\n]", " ", quoted[0]), self.text)
         for match in _CALL.finditer(bare):
             callee = self._callee(match[1].replace("?.", "."))
@@ -176,6 +181,11 @@ class Script:
                 yield Text(inside, self.place(match.start()))
         for match in self._assigned.get(name, ()):
             yield Text(match[2].rstrip(" ,"), self.place(match.start()))
+
+    @property
+    def defined(self) -> set[str]:
+        """The names that :meth:`definitions` may know something of."""
+        return self._functions.keys() | self._assigned.keys()
 
     @cached_property
     def _functions(self) -> dict[str, list[re.Match[str]]]:

@@ -157,13 +157,17 @@ def _source(folder: Path) -> Source:
 
 def _definitions(scripts: list[Script], options: list[str]) -> dict[str, tuple[Text, ...]]:
     """What the names in options are assigned, and the names in that, a few rounds long."""
+    defining: dict[str, list[Script]] = {}
+    for script in scripts:
+        for name in script.defined:
+            defining.setdefault(name, []).append(script)
     found: dict[str, tuple[Text, ...]] = {}
     texts = options
     for _ in range(_ROUNDS):
         names = {name for text in texts for name in re.findall(r"[A-Za-z_$][\w$]*", text)}
         fresh = {
-            name: tuple(text for script in scripts for text in script.definitions(name))
-            for name in names - found.keys()
+            name: tuple(text for script in defining[name] for text in script.definitions(name))
+            for name in names & (defining.keys() - found.keys())
         }
         found |= fresh
         texts = [text.value for defined in fresh.values() for text in defined]
