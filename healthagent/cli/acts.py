@@ -17,6 +17,7 @@ C = TypeVar("C", bound=Callable[..., Any])
 FINE = ("done", "observed")
 
 GOES_ON = "the agent goes on with it; see healthagent status"
+NOT_TOLD = "the agent has told of no step yet; healthagent history says whether it began"
 
 
 def pair(text: str) -> tuple[str, str]:
@@ -146,7 +147,7 @@ def _perform(agent: Agent, path: str, body: Document, as_json: bool) -> NoReturn
             else:
                 _show(screen, step)
     except KeyboardInterrupt:
-        click.echo(f"\nhealthagent: {GOES_ON}", err=True)
+        click.echo(f"\nhealthagent: {GOES_ON if last else NOT_TOLD}", err=True)
         raise SystemExit(1) from None
     raise SystemExit(0 if last in FINE else 1)
 

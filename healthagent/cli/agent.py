@@ -5,6 +5,7 @@ from __future__ import annotations
 import http.client
 import json
 import os
+import select
 import socket
 import time
 from collections.abc import Iterator, Mapping
@@ -122,16 +123,30 @@ class Agent:
             connection.close()
 
     def act(self, path: str, body: Document) -> Iterator[Document]:
-        """The steps of an act as they are done. Raises :class:`Refused` where it may not begin."""
-        headers = {"Content-Type": "application/json"}
+        """The steps of an act as they are done. Raises :class:`Refused` where it may not begin.
+
+        What is to be done is sent once the agent has answered that it takes it (RFC 9110, 10.1.1):
+        one that is frozen would else find it when it thaws, and act for somebody who was told that
+        nobody answers.
+        """
+        told = json.dumps(body).encode()
+        headers = {
+            "Content-Type": "application/json",
+            "Content-Length": str(len(told)),
+            "Expect": "100-continue",
+        }
         if self._token:
             headers["Authorization"] = f"Bearer {self._token}"
         connection = self._connect()
+        taken = False
         try:
             try:
-                where = self._path(quote(path))
-                connection.request("POST", where, json.dumps(body).encode(), headers)
+                connection.request("POST", self._path(quote(path)), headers=headers)
+                if not select.select([connection.sock], [], [], DEADLINE)[0]:
+                    raise TimeoutError
                 connection.sock.settimeout(SILENCE)  # the first step may take what the Engine takes
+                taken = True
+                connection.send(told)
                 answer = connection.getresponse()
                 kind = _kind(answer)
                 if answer.status not in (200, 409) or kind != "application/x-ndjson":
@@ -142,10 +157,16 @@ class Agent:
                         step = json.loads(line)
                         last = step["outcome"]
                         yield step
+            except TimeoutError as error:
+                if not taken:
+                    raise AgentUnreachable(self._silent(error)) from None
+                why = f"the agent at {self.where} has said nothing for {SILENCE:g} s\n{_MAY_GO_ON}"
+                raise AgentUnreachable(why) from None
             except (OSError, http.client.HTTPException) as error:
                 raise AgentUnreachable(self._silent(error)) from None
             if last in ("", "begun", "going on"):
-                raise AgentUnreachable(f"the agent at {self.where} ended the stream before the end")
+                cut = f"the agent at {self.where} ended the stream before the end\n{_MAY_GO_ON}"
+                raise AgentUnreachable(cut)
         finally:
             connection.close()
 
@@ -206,7 +227,8 @@ class Agent:
             why = f"no answer within {DEADLINE:g} s"
         if isinstance(error, PermissionError) and self._socket:
             return f"user id {os.geteuid()} may not open {self._socket}: {why}\n{_AS_ANOTHER}"
-        return f"no agent answers at {self.where}: {why or type(error).__name__}\n{_ELSEWHERE}"
+        remedy = _FROZEN if isinstance(error, TimeoutError) else _ELSEWHERE
+        return f"no agent answers at {self.where}: {why or type(error).__name__}\n{remedy}"
 
     def _refused(self, answer: Answer) -> AgentUnreachable:
         """An answer that is not the one asked for: the agent says why, or it is none."""
@@ -220,6 +242,13 @@ class Agent:
 _ELSEWHERE = (
     "start it with `healthagent watch`, or say where it is: --agent URL or HEALTHAGENT_AGENT_URL"
 )
+
+_FROZEN = (
+    "if it is there, it is frozen or has too much to do: read its log, and restart it where it "
+    "stays so; replicas and traffic go on without it"
+)
+
+_MAY_GO_ON = "it may go on with what was begun: see `healthagent history`"
 
 _AS_ANOTHER = (
     "the agent's user and group may, and root: ask as one of them, as "

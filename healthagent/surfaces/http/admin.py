@@ -148,7 +148,9 @@ class AdminRoutes:
         return await _stream(request, self._operations.drain(target, by, why.why))
 
     async def undrain(self, request: web.Request) -> web.StreamResponse:
-        by, target = self._guard(request), await self._target(request)
+        by = self._guard(request)
+        await request.read()  # nothing is in it; but who has sent it waits for the answer
+        target = await self._target(request)
         return await _stream(request, self._operations.undrain(target, by))
 
     async def restart(self, request: web.Request) -> web.StreamResponse:

@@ -10,7 +10,7 @@ from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass
 
-from aiohttp import web, web_response
+from aiohttp import ClientConnectionResetError, web, web_response
 from aiohttp.http import HttpProcessingError
 from aiohttp.log import server_logger
 
@@ -43,8 +43,8 @@ web_response.SERVER_SOFTWARE = "healthagent"  # type: ignore[attr-defined]
 
 def _is_fault(record: logging.LogRecord) -> bool:
     """Whether it is the agent's: what a port scan or a TLS hello brings about is not, nor a body
-    that is not packed as its header says."""
-    theirs = (HttpProcessingError, web.RequestPayloadError)
+    that is not packed as its header says, nor that somebody did not wait for the answer."""
+    theirs = (HttpProcessingError, web.RequestPayloadError, ClientConnectionResetError)
     return not (record.exc_info and isinstance(record.exc_info[1], theirs))
 
 

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import json
+import socket
 import threading
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 
+from healthagent.cli import agent as asking
 from healthagent.core.credentials import Credentials
 from healthagent.surfaces.http import Admin, HttpSurface
 from tests.unit.cli.conftest import Run
@@ -39,6 +42,20 @@ class ActingAgent:
     def stop(self) -> None:
         self._loop.call_soon_threadsafe(self._stop.set)
         self._thread.join(10)
+
+    @contextmanager
+    def frozen(self) -> Iterator[None]:
+        """As it is where SIGSTOP halts it: the kernel takes connections, and what they bring."""
+        halted, thaw = threading.Event(), threading.Event()
+
+        def halt() -> None:
+            halted.set()
+            thaw.wait(60)
+
+        self._loop.call_soon_threadsafe(halt)
+        assert halted.wait(60)
+        yield
+        thaw.set()
 
     async def _serve(self) -> None:
         surface = HttpSurface(("127.0.0.1", 0))
@@ -109,6 +126,48 @@ def test_where_there_is_no_socket_it_ends_with_3(run: Run, tmp_path: Path) -> No
     ran = run("drain", "app-1", "--socket", str(tmp_path / "nothing"))
     assert ran.code == 3
     assert str(tmp_path / "nothing") in ran.err
+
+
+@pytest.mark.parametrize("verb", ["drain", "undrain", "restart", "roll"])
+def test_what_a_frozen_agent_was_asked_it_does_not_do_when_it_thaws(
+    run: Run,
+    acting: ActingAgent,
+    verb: str,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    monkeypatch.setattr(asking, "DEADLINE", 0.2)
+    with acting.frozen():
+        ran = run(verb, "app" if verb == "roll" else "app-1")
+    assert (ran.code, "no answer within 0.2 s" in ran.err) == (3, True), ran.err
+    monkeypatch.undo()
+    assert run("drain", "app-2", "--socket", acting.socket).code == 0, "it is asked after that"
+    assert {(step.verb, step.target) for step in acting.stage.recorder.steps} == {
+        ("drain", "app-2")
+    }
+    assert caplog.messages == [], "nor is it a fault that nobody waits any more"
+
+
+def test_what_an_agent_has_taken_up_may_go_on_where_it_falls_silent(
+    run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(asking, "SILENCE", 0.2)
+
+    def take_up(listening: socket.socket) -> None:
+        taken, _ = listening.accept()
+        with taken:
+            taken.sendall(b"HTTP/1.1 100 Continue\r\n\r\n")
+            while taken.recv(4096):
+                pass
+
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        thread = threading.Thread(target=take_up, args=[listening])
+        thread.start()
+        url = "http://{}:{}".format(*listening.getsockname())
+        ran = run("drain", "app-1", "--socket", "none", "--agent", url)
+        thread.join(60)
+    assert (ran.code, "has said nothing for 0.2 s" in ran.err) == (3, True), ran.err
+    assert "it may go on with what was begun: see `healthagent history`" in ran.err
 
 
 class TestOverTheNetwork:
