@@ -100,9 +100,11 @@ class Screen:
         if len(text) <= room:
             return cell
         lines = []
-        if room < NARROWEST:
+        if room < max([NARROWEST, *map(len, text.split())]):
             lines, column, room = [""], INDENT, max(NARROWEST, self._width - INDENT)
-        folded = f"\n{' ' * column}".join((*lines, *textwrap.wrap(text, room)))
+        # A path, a name or a label is copied whole, so that none ends at one of its hyphens.
+        parts = textwrap.wrap(text, room, break_on_hyphens=False)
+        folded = f"\n{' ' * column}".join((*lines, *parts))
         return folded if isinstance(cell, str) else (folded, cell[1])
 
     def _painted(self, part: Part) -> str:

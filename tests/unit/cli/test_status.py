@@ -182,3 +182,23 @@ def test_a_reason_that_has_no_room_beside_a_long_name_stands_below_it(
     assert table[2].startswith(name)
     assert all(re.fullmatch(r" {4}\S.{,75}", line) for line in table[3:])
     assert reason.strip() in " ".join(line.strip() for line in table[3:])
+
+
+@pytest.mark.parametrize("before", range(1, 30))
+@pytest.mark.parametrize(
+    "name",
+    [
+        "docs/postgres-role.md",
+        "HEALTHAGENT_POSTGRES_PASSWORD_FILE=/run/secrets/healthagent",
+    ],
+    ids=["at a hyphen", "where the column is narrower"],
+)
+def test_a_name_that_may_be_copied_is_not_broken(
+    agent: RunningAgent, run: Run, monkeypatch: pytest.MonkeyPatch, name: str, before: int
+) -> None:
+    narrow(monkeypatch)
+    seen = {"shop-app-1": {"http": failed("status", f"{'x' * before} {name} says more")}}
+    agent.publish(report(replica(1), seen=seen))
+    out = run("status").out
+    assert name in out
+    assert max(map(len, out.splitlines())) <= 80
