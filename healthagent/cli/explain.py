@@ -10,6 +10,7 @@ from healthagent.cli.entry import show_act, show_transition
 from healthagent.cli.screen import STYLES, Screen, print_json, styled
 from healthagent.core.options import OPTIONS, duration, interval, span
 from healthagent.errors import AgentUnreachable
+from healthagent.surfaces.entry_text import of_the_whole
 from healthagent.surfaces.target_text import (
     advice_for,
     ago,
@@ -20,8 +21,12 @@ from healthagent.surfaces.target_text import (
     identity,
 )
 
-TRANSITIONS = 10
-"""How many of the last ones are shown."""
+TOLD = 10
+"""How many entries of the past are shown, the last ones."""
+
+ASKED = 300
+"""How many are looked through for them: a restart alone makes some twenty, of each check that
+begins anew."""
 
 DURATIONS = {option.key for option in OPTIONS if option.read in (duration, interval, span)}
 """Settings in seconds."""
@@ -55,13 +60,30 @@ def explain(ctx: click.Context, target: str, agent: Agent, as_json: bool) -> Non
 
 
 def _past(agent: Agent, target: str) -> list[Document]:
-    """None, with a word on stderr, where it cannot be had: the diagnosis is what was asked for."""
+    """How the replica itself changed, with the changes of checks that came with it and brought it
+    about, and what was done.
+
+    None, with a word on stderr, where it cannot be had: the diagnosis is what was asked for.
+    """
     try:
-        return agent.past_events(target, TRANSITIONS)
+        past = agent.past_events(target, ASKED)
     except AgentUnreachable as error:
         why = str(error).splitlines()[0]
         click.echo(f"healthagent: the last transitions are not known: {why}", err=True)
         return []
+    told = {entry["time"] for entry in past if of_the_whole(entry)}
+    return [
+        entry
+        for entry in past
+        if of_the_whole(entry) or (entry["time"] in told and _is_cause(entry))
+    ][-TOLD:]
+
+
+def _is_cause(change: Document) -> bool:
+    """Whether a check's change may have changed its replica: it fell, or recovered. After a start
+    all begin anew, which says nothing."""
+    recovered = change["before"] in ("failed", "degraded") and change["after"] == "ok"
+    return bool(change["worse"]) or recovered
 
 
 def _show(screen: Screen, target: Document, past: list[Document], now: str) -> None:
@@ -90,11 +112,13 @@ def _show(screen: Screen, target: Document, past: list[Document], now: str) -> N
         )
     if past:
         _heading(screen, "Last transitions")
+        told = {event["time"] for event in past if event.get("check")}
         for event in past:
             if event["event"] == "act":
                 show_act(screen, event)
             else:
-                why = event["reason"] if event["check"] else ""
+                # Of the replica itself the check tells that changed with it, where one did.
+                why = event["reason"] if event["check"] or event["time"] not in told else ""
                 show_transition(screen, event, event["check"] or "replica", why)
 
 

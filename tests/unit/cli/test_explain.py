@@ -2,10 +2,20 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
+from healthagent.checks import CHECKS
 from healthagent.cli.agent import Agent, Document
-from healthagent.core.verdict import Verdict, degraded, failed, unknown
+from healthagent.core.timeline import PENDING
+from healthagent.core.verdict import (
+    Verdict,
+    conclusively_failed,
+    degraded,
+    failed,
+    unknown,
+)
 from healthagent.errors import AgentUnreachable
 from tests.unit.cli.conftest import BLIND, NOW, RESTARTED, Run, RunningAgent, replica, report
 
@@ -68,6 +78,40 @@ def test_shows_the_last_transitions_of_this_replica_alone(frozen: RunningAgent, 
     last = run("explain", "shop-app-2").out.split("Last transitions")[1]
     assert "event_loop  ok -> failed" in last
     assert "replica  ready -> not live" in last
+
+
+def test_shows_why_it_fell_after_a_restart_in_which_each_check_began_anew(
+    agent: RunningAgent, run: Run
+) -> None:
+    killed = conclusively_failed("killed", "killed by SIGKILL (137)")
+    before = {check.name: unknown(PENDING.code, PENDING.reason) for check in CHECKS}
+    agent.publish(report(replica(1), at=NOW - 30))
+    agent.publish(report(replica(1), seen={"shop-app-1": {"exit": killed}}, at=NOW - 20))
+    agent.publish(report(replica(1), seen={"shop-app-1": before}, at=NOW - 10))
+    agent.publish(report(replica(1)))
+    ran = run("explain", "shop-app-1")
+    assert "exit  ok -> failed  killed by SIGKILL (137)" in ran.out.split("Last transitions")[1]
+    told = run("explain", "shop-app-1", "--json").json["transitions"]
+    assert [change["after"] for change in told if change["check"] is None][-3] == "not live"
+
+
+def test_a_check_that_changes_and_leaves_the_replica_as_it_was_is_not_told(
+    frozen: RunningAgent, run: Run
+) -> None:
+    for n in range(30):
+        slow = {"pool": degraded(f"leaking{n}", "it leaks"), "event_loop": STOPPED}
+        frozen.publish(report(replica(1), replica(2), seen={"shop-app-2": slow}, at=NOW + n))
+    last = run("explain", "shop-app-2").out.split("Last transitions")[1]
+    assert ("replica  ready -> not live" in last, "leaking" in last) == (True, False)
+
+
+def test_a_change_that_no_check_brought_tells_its_reason(agent: RunningAgent, run: Run) -> None:
+    down = {"shop-app-1": {"pool": failed("leaking", "it leaks")}}
+    agent.publish(report(replica(1), replica(2), seen=down, at=NOW - 30))
+    drained = replace(replica(1), quorum=2)
+    agent.publish(report(drained, replace(replica(2), quorum=2), seen=down))
+    last = run("explain", "shop-app-1").out.split("Last transitions")[1].splitlines()
+    assert last[-1].endswith("replica  not ready -> degraded  pool leaking: it leaks"), last
 
 
 def test_goes_on_without_the_past_where_it_cannot_be_had(
