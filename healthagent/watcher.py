@@ -219,13 +219,13 @@ class Watcher:
             return self._fleet
         source = self._sources.get(kind)
         if source is None:
-            return Unseen(f"nothing here can see {kind.__name__}")
+            return Unseen(f"nothing here can see {kind.called}")
         timeout = replica.target.timing.timeout
         try:
             async with asyncio.timeout(timeout + SLACK):
                 fact = await source.look(replica.target, timeout)
         except TimeoutError:
-            fact = Unseen(f"{kind.__name__} could not be looked at within {timeout:g} s")
+            fact = Unseen(f"{kind.called} could not be looked at within {timeout:g} s")
         except Exception as error:
             fact = Unseen(f"healthagent's own source failed: {error!r}", "please report it")
         replica.seen[kind] = fact

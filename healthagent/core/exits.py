@@ -86,6 +86,8 @@ class Exits(Fact):
     killed one of its processes for want of memory that it has outlived so far.
     """
 
+    called = "its ends"
+
     at: float
     ends: tuple[End, ...] = ()
     final: bool = False

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Literal, TypeVar, cast
+from typing import ClassVar, Literal, TypeVar, cast
 
 from healthagent.core.target import DatabaseRef, Target
 
@@ -46,7 +46,10 @@ class Elsewhere(Unseen):
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Fact:
-    """Base of all facts, so that a check's needs can be typed."""
+    """Base of all facts, so that a check's needs can be typed. ``called`` is what of a replica one
+    is about, for the sentence that says it could not be looked at."""
+
+    called: ClassVar[str] = "it"
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +60,8 @@ class ContainerState(Fact):
     health status: it is shown, never taken as evidence, since it may itself rest on this agent's
     answer. ``restarted`` says whether Docker has a policy to start it again when it ends.
     """
+
+    called = "its container"
 
     status: Literal["created", "running", "paused", "restarting", "removing", "exited", "dead"]
     pid: int = 0
@@ -120,6 +125,8 @@ class ProcessTree(Fact):
     empty where they cannot be seen, and of a local process.
     """
 
+    called = "its processes"
+
     processes: tuple[Process, ...]
     cpu: float | None = None
     accept_queue: Mapping[int, int] | None = None
@@ -140,6 +147,8 @@ class ClientPorts(Fact):
 
     Needed only where replicas share an address, as local processes do.
     """
+
+    called = "its connections"
 
     ports: frozenset[int]
 
@@ -176,10 +185,14 @@ class HttpAnswer(Fact):
 class Livez(HttpAnswer):
     """The answer of the replica's liveness endpoint."""
 
+    called = "its liveness endpoint"
+
 
 @dataclass(frozen=True, slots=True)
 class Readyz(HttpAnswer):
     """The answer of the replica's readiness endpoint."""
+
+    called = "its readiness endpoint"
 
 
 @dataclass(frozen=True, slots=True)
@@ -317,6 +330,8 @@ class DatabaseDown(Fact):
 @dataclass(frozen=True, slots=True)
 class DatabaseSession(Fact):
     """How the last round with the replica's database went: its facts, or why there was none."""
+
+    called = "its database"
 
     outcome: Database | DatabaseDown
 

@@ -174,18 +174,25 @@ class TargetReport:
             return Phase.NOT_READY
         if self.drain is not None:
             return Phase.DRAINED
-        if not self.fit or any(
-            check.status is Status.UNKNOWN
-            for check in self.checks
-            if check.witness is Witness.REPLICA
-        ):
+        if self._unseen:
             return Phase.UNKNOWN
         return Phase.READY if all(check.well for check in self.checks) else Phase.DEGRADED
+
+    @property
+    def _unseen(self) -> list[CheckReport]:
+        """What keeps the agent from knowing whether the replica may serve."""
+        return [
+            check
+            for check in self.checks
+            if check.owed or (check.status is Status.UNKNOWN and check.witness is Witness.REPLICA)
+        ]
 
     @property
     def blame(self) -> CheckReport | None:
         """The check that best explains the phase, or ``None`` where all is well."""
         unwell = [check for check in self.checks if not check.well]
+        if unwell and self.phase is Phase.UNKNOWN:
+            unwell = self._unseen
         return min(unwell, key=_severity, default=None)
 
     @property

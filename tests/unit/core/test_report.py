@@ -119,6 +119,15 @@ def test_a_replica_that_cannot_be_seen_is_unknown_since_it_became_so() -> None:
     assert (report.phase, report.since) == (Phase.UNKNOWN, NOW - 40 + SURE.stale_after)
 
 
+def test_an_unknown_replica_is_told_by_what_hides_it_and_by_no_lesser_fault() -> None:
+    blind = unknown("unseen", "its readiness endpoint could not be looked at")
+    timeline = Timeline().fold(ok(), NOW - 100, SURE).fold(blind, NOW, SURE)
+    hidden = subject("app-1", but(postgres=degraded("slow", "took 411 ms to answer")))
+    report = service(replace(hidden, timelines={**hidden.timelines, "http": timeline})).targets[0]
+    assert (report.phase, report.blame and report.blame.name) == (Phase.UNKNOWN, "http")
+    assert "could not be looked at" in report.reason
+
+
 def test_no_traffic_before_the_first_success() -> None:
     blind = alone(http=UNREACHABLE)
     assert not blind.ready
