@@ -220,6 +220,18 @@ def test_a_narrow_screen_is_wide_enough(told: RunningAgent, page: Page) -> None:
         assert cell.evaluate("cell => cell.getClientRects()[0].height") < 40, "it is on one line"
 
 
+def test_on_a_phone_no_reason_is_cut_off(told: RunningAgent, page: Page) -> None:
+    silent = failed("timeout", "GET /readyz gave no answer within 0.8 s; the app took the request")
+    told.publish(report(one(1), seen={"shop-app-1": {"http": silent}}))
+    page.set_viewport_size({"width": 360, "height": 740})
+    page.goto(told.url)
+    replica(page, "shop-app-1").locator("summary").click()
+    more = replica(page, "shop-app-1").locator(".more")
+    assert more.evaluate("more => more.scrollWidth <= more.clientWidth"), "nothing to its right"
+    reason = more.get_by_role("cell", name=silent.reason)
+    assert reason.evaluate("cell => cell.clientWidth") > 300, "it has the width of the screen"
+
+
 def test_signs_are_not_read_aloud(told: RunningAgent, page: Page) -> None:
     page.goto(told.url)
     assert page.get_by_role("status").aria_snapshot() == "- status: 3 ready"
