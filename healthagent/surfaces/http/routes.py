@@ -71,6 +71,7 @@ class Routes:
         self._state = state
         self._view = view
         self._acts = acts or {}
+        self._paths = [r.path for r in self.table() if r.public or not view.is_public]
         self._places = Places()
         self._drawn_health = Drawn(self._known, self._draw_health)
         self._drawn_metrics = {
@@ -103,9 +104,8 @@ class Routes:
             Route("/openapi.json", self.openapi, public=True),
         )
 
-    def application(self, public: bool) -> web.Application:
+    def application(self) -> web.Application:
         app = web.Application(middlewares=[problems])
-        self._paths = [route.path for route in self.table() if route.public or not public]
         for route in self.table():
             if route.path in self._paths:
                 app.router.add_get(route.path, route.handler)

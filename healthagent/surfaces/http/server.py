@@ -100,17 +100,17 @@ class HttpSurface:
         async with AsyncExitStack() as stack:
             enter = stack.enter_async_context
             routes = Routes(self._state, Everything(), self._acts(admin))
-            runner = await enter(_running(routes.application(public=False)))
+            runner = await enter(_running(routes.application()))
             listen = await _bind(runner, "listen", self._listen)
             public = None
             if self._public is not None:
                 public_routes = Routes(self._state, StatesAlone())
-                runner = await enter(_running(public_routes.application(public=True)))
+                runner = await enter(_running(public_routes.application()))
                 public = await _bind(runner, "public_listen", self._public)
             if admin is not None and admin.socket is not None:
                 acts = AdminRoutes(self._state, admin, peer).table()
                 routes = Routes(self._state, Everything(), acts)
-                runner = await enter(_running(routes.application(public=False)))
+                runner = await enter(_running(routes.application()))
                 stack.callback(_remove, admin.socket, await _bind_socket(runner, admin.socket))
             stack.callback(self._state.close)
             yield Bound(listen, public)

@@ -18,7 +18,9 @@ from healthagent.core.verdict import Verdict
 
 
 class View(Protocol):
-    """What is left of each thing that a listener shows."""
+    """What is left of each thing that a listener shows; ``is_public`` leaves out routes too."""
+
+    is_public: bool
 
     def report(self, report: Report) -> Report: ...
     def service(self, service: ServiceReport) -> ServiceReport: ...
@@ -29,6 +31,8 @@ class View(Protocol):
 
 class Everything:
     """The view of operators."""
+
+    is_public = False
 
     def report(self, report: Report) -> Report:
         return report
@@ -49,6 +53,8 @@ class Everything:
 class StatesAlone:
     """The public's view: no reasons, evidence, addresses, settings, budgets or notices, and not who
     acts."""
+
+    is_public = True
 
     def report(self, report: Report) -> Report:
         services = tuple(self.service(service) for service in report.services)
