@@ -1,4 +1,4 @@
-"""The journal: every step is logged, told and kept, every transition kept, and evidence taken."""
+"""The journal: every step is told and kept, every transition kept, and evidence taken."""
 
 from __future__ import annotations
 
@@ -21,13 +21,13 @@ WITHIN = 8.0
 LAST = 30
 """Transitions of a replica that are evidence."""
 
-_log = logging.getLogger("healthagent.acts")
+_log = logging.getLogger(__name__)
 
 
 class Journal:
     """A recorder of acts, and a surface that remembers what changed.
 
-    ``told`` hear each step as well: the surfaces that show it.
+    ``told`` hear each step as well: the surfaces that show it, the log first.
     """
 
     def __init__(
@@ -45,21 +45,9 @@ class Journal:
                 self._history.add(change)
 
     def record(self, step: Step) -> None:
-        level = logging.WARNING if step.worse else logging.INFO
-        fields = {
-            "event": "act",
-            "act": step.act,
-            "verb": step.verb,
-            "by": step.by,
-            "service": step.service,
-            "target": step.target,
-            "outcome": str(step.outcome),
-            "evidence": dict(step.evidence),
-        }
-        _log.log(level, "%s", step, extra={"fields": fields})
-        self._history.add(step)
         for tell in self._told:
             tell(step)
+        self._history.add(step)
 
     async def preserve(self, target: Target, act: str) -> Evidence:
         try:

@@ -129,7 +129,7 @@ class Recorder(Protocol):
     """Remembers, beyond the agent's own life, what was done to replicas and why."""
 
     def record(self, step: Step) -> None:
-        """Log a step and keep it. Quick; never waits and never raises."""
+        """Tell a step and keep it. Quick; never waits and never raises."""
         ...
 
     async def preserve(self, target: Target, act: str) -> Evidence:

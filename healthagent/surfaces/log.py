@@ -1,4 +1,4 @@
-"""JSON lines on stdout: the agent's own words, every transition, and every notice.
+"""JSON lines on stdout: the agent's own words, every transition, every act, and every notice.
 
 All of it goes through the standard ``logging``, so that one handler writes and one level filters;
 so does what Python itself would write to stderr, as plain text of many lines.
@@ -19,10 +19,13 @@ from typing import Any
 
 import orjson
 
+from healthagent.core.action import Step
+from healthagent.core.ports import Entry
 from healthagent.core.report import Report
 from healthagent.core.transition import Transition
+from healthagent.surfaces.entry_text import document
 from healthagent.surfaces.notices import Noticeboard
-from healthagent.surfaces.transition_text import document, rfc3339, sentence
+from healthagent.surfaces.transition_text import rfc3339, sentence
 
 MOST_WAITING = 10_000
 """Lines kept for a reader that is slow; later ones are counted and dropped."""
@@ -33,21 +36,30 @@ LAST_WORDS = 0.5
 NOBODY = frozenset({errno.EPIPE, errno.EBADF})
 """Errors of a write after which none can succeed: the reader is gone, or the descriptor."""
 
-_log = logging.getLogger("healthagent.transitions")
+_transitions = logging.getLogger("healthagent.transitions")
+_acts = logging.getLogger("healthagent.acts")
 _fault = logging.getLogger("healthagent.faults")
 
 
 class LogSurface:
-    """Logs each transition as a line of its own, and each notice when it appears and is gone."""
+    """Logs each transition and each step of an act as a line of its own, and each notice when it
+    appears and is gone."""
 
     def __init__(self) -> None:
         self._notices = Noticeboard()
 
     def publish(self, report: Report, changes: tuple[Transition, ...]) -> None:
         for change in changes:
-            level = logging.WARNING if change.worse else logging.INFO
-            _log.log(level, "%s", sentence(change), extra={"fields": document(change)})
+            _tell(_transitions, change, sentence(change))
         self._notices.post(report.notices)
+
+    def record(self, step: Step) -> None:
+        _tell(_acts, step, str(step))
+
+
+def _tell(logger: logging.Logger, entry: Entry, message: str) -> None:
+    level = logging.WARNING if entry.worse else logging.INFO
+    logger.log(level, "%s", message, extra={"fields": document(entry)})
 
 
 def setup(level: str | int = "info", fd: int = 1) -> logging.Handler:

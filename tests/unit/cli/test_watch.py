@@ -10,16 +10,19 @@ import socket
 import subprocess
 import sys
 from contextlib import ExitStack
+from pathlib import Path
+
+from healthagent.cli.agent import Agent
 
 FEW = 64
+NO_DOCKER = {"HEALTHAGENT_LISTEN": "127.0.0.1:0", "HEALTHAGENT_DOCKER_ENABLED": "false"}
 
 
 def test_a_crowd_of_idle_connections_keeps_nobody_else_from_the_agent() -> None:
-    settings = {"HEALTHAGENT_LISTEN": "127.0.0.1:0", "HEALTHAGENT_DOCKER_ENABLED": "false"}
     with (
         subprocess.Popen(
             [sys.executable, "-m", "healthagent", "watch"],
-            env={**os.environ, "HEALTHAGENT_ADMIN_SOCKET": "none", **settings},
+            env={**os.environ, "HEALTHAGENT_ADMIN_SOCKET": "none", **NO_DOCKER},
             stdout=subprocess.PIPE,
             preexec_fn=_few_descriptors,
         ) as agent,
@@ -35,6 +38,27 @@ def test_a_crowd_of_idle_connections_keeps_nobody_else_from_the_agent() -> None:
         crowd.callback(asker.close)
         asker.request("GET", "/livez")
         assert asker.getresponse().read() == b"ok"
+
+
+def test_an_act_is_in_the_log_as_it_is_told_to_who_asked(tmp_path: Path) -> None:
+    config, admin = tmp_path / "healthagent.toml", str(tmp_path / "admin.sock")
+    config.write_text('[[targets]]\nname = "app-1"\nurl = "http://127.0.0.1:9"\n')
+    settings = {"HEALTHAGENT_CONFIG": str(config), "HEALTHAGENT_ADMIN_SOCKET": admin, **NO_DOCKER}
+    with (
+        subprocess.Popen(
+            [sys.executable, "-m", "healthagent", "watch"],
+            env={**os.environ, **settings},
+            stdout=subprocess.PIPE,
+        ) as agent,
+        ExitStack() as ending,
+    ):
+        ending.callback(agent.terminate)
+        assert agent.stdout is not None
+        next(line for line in agent.stdout if b" listens on " in line)
+        told = list(Agent("http://localhost", admin).act("/targets/app-1/undrain", {}))
+        logged = next(json.loads(line) for line in agent.stdout if b'"act"' in line)
+        assert [step["text"] for step in told] == ["it was not drained"]
+        assert logged.items() >= told[0].items()
 
 
 def _few_descriptors() -> None:

@@ -14,9 +14,10 @@ from typing import Any
 
 import pytest
 
+from healthagent.core.action import Outcome, Step
 from healthagent.core.report import Notice, Report
 from healthagent.core.transition import transitions
-from healthagent.surfaces import log
+from healthagent.surfaces import log, step_text
 from healthagent.surfaces.log import LogSurface
 from tests.unit.surfaces.world import NOW, World
 
@@ -67,6 +68,15 @@ def test_a_transition_is_one_line_with_all_that_is_known(world: World, lines: Li
     assert line["evidence"] == {"pid": 100, "state": "T"}
     assert line["message"].startswith("app-1 process: ok -> failed: pid 100 is stopped")
     assert told[None, "not live"]["before"] == "ready"
+
+
+def test_a_step_of_an_act_is_one_line_as_in_the_events(lines: Lines) -> None:
+    step = Step(NOW, "a1", "roll", "ops", "app", "", Outcome.FAILED, "app-2 is not back", {"n": 1})
+    LogSurface().record(step)
+    [line] = lines()
+    assert line.items() >= step_text.document(step).items()
+    assert (line["level"], line["event"], line["target"]) == ("warning", "act", None)
+    assert line["message"] == "roll app by ops: failed: app-2 is not back"
 
 
 def test_a_recovery_is_no_warning(world: World, lines: Lines) -> None:
