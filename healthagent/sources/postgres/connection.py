@@ -37,6 +37,13 @@ def lenient(data: str | bytes) -> Any:
 ADAPTERS = AdaptersMap(psycopg.adapters)
 set_json_loads(lenient, ADAPTERS)
 
+UNACKNOWLEDGED = 10_000
+"""Milliseconds after which a server that acknowledges nothing is given up, a dial included."""
+
+OF_SEVERAL = 1_000
+"""The same for each address of a name that has several: the next one may have the server. Linux
+looks at it when it sends again, which is after a second at the soonest."""
+
 CONNECTION = {
     "application_name": "healthagent",
     "client_encoding": "utf8",
@@ -44,7 +51,7 @@ CONNECTION = {
     "keepalives_idle": 10,
     "keepalives_interval": 5,
     "keepalives_count": 3,
-    "tcp_user_timeout": 10_000,
+    "tcp_user_timeout": UNACKNOWLEDGED,
     "autocommit": True,
     "row_factory": dict_row,
     "context": ADAPTERS,
@@ -64,14 +71,19 @@ def parameters(
 ) -> dict[str, Any]:
     """What a connection to a database takes, the password included. ``addresses`` are the host's,
     dialled in turn; the host's name is still the one that its certificate must bear."""
-    return CONNECTION | {
-        "host": ",".join([ref.host] * len(addresses)) or ref.host,
-        "hostaddr": ",".join(addresses) or None,
-        "port": ref.port,
-        "dbname": ref.name,
-        "user": login.user,
-        "password": login.password,
-    }
+    several = {"tcp_user_timeout": OF_SEVERAL} if len(addresses) > 1 else {}
+    return (
+        CONNECTION
+        | several
+        | {
+            "host": ",".join([ref.host] * len(addresses)) or ref.host,
+            "hostaddr": ",".join(addresses) or None,
+            "port": ref.port,
+            "dbname": ref.name,
+            "user": login.user,
+            "password": login.password,
+        }
+    )
 
 
 class Connection(AsyncConnection[DictRow]):

@@ -7,8 +7,10 @@ import contextlib
 import logging
 import os
 import signal
+import socket
 import threading
 import time
+from collections.abc import Iterator
 
 import psycopg
 import pytest
@@ -18,6 +20,7 @@ from healthagent.core.observation import Database, DatabaseSession, Unseen
 from healthagent.core.target import DatabaseRef
 from healthagent.names import Found, Names, Unresolved
 from healthagent.sources.postgres import PostgresSource
+from healthagent.sources.postgres.connection import UNACKNOWLEDGED
 from provision.local_postgres import LocalPostgres
 from tests.contract.sources.postgres_server import (
     MAX_CONNECTIONS,
@@ -177,6 +180,30 @@ async def test_a_server_is_dialled_at_each_address_of_its_name(postgres: LocalPo
     source = PostgresSource(lambda _: Credentials(ROLE, PASSWORD), names=names)
     async with contextlib.aclosing(source):
         await told(source, DatabaseRef("db.invalid", postgres.port, "app"))
+
+
+@contextlib.contextmanager
+def deaf(host: str, port: int) -> Iterator[None]:
+    """An address whose accept queue is full: the kernel drops each further SYN, as where a machine
+    is gone. See listen(2) and tcp_abort_on_overflow in tcp(7)."""
+    with contextlib.ExitStack() as open_sockets:
+        server = open_sockets.enter_context(socket.create_server((host, port), backlog=0))
+        for _ in range(4):
+            client = open_sockets.enter_context(socket.socket())
+            client.setblocking(False)
+            client.connect_ex(server.getsockname())
+        yield
+
+
+async def test_so_it_is_soon_where_nobody_is_at_the_first_one(postgres: LocalPostgres) -> None:
+    names = Names(lambda _: ("127.0.0.2", "127.0.0.1"))
+    source = PostgresSource(lambda _: Credentials(ROLE, PASSWORD), names=names)
+    with deaf("127.0.0.2", postgres.port):
+        async with contextlib.aclosing(source):
+            begun = time.monotonic()
+            await told(source, DatabaseRef("db.invalid", postgres.port, "app"))
+            taken = time.monotonic() - begun
+    assert taken < UNACKNOWLEDGED / 1000, "as long as a server gets that has one address"
 
 
 async def test_where_no_way_leads_is_unreachable() -> None:
