@@ -5,14 +5,16 @@ Shared by what looks at containers and what acts on them. docker-py blocks: call
 
 from __future__ import annotations
 
+import os
 import re
+import ssl
 from collections.abc import Iterator
 from typing import Any
 
 import requests
 import urllib3
 from docker import APIClient
-from docker.errors import APIError, DockerException
+from docker.errors import APIError, DockerException, TLSParameterError
 from docker.utils import kwargs_from_env
 
 from healthagent.core.report import Notice
@@ -38,6 +40,21 @@ _JOIN = (
 )
 
 _MEANING: tuple[tuple[tuple[type[Exception], ...], str, str], ...] = (
+    (
+        (TLSParameterError,),
+        "ca.pem, cert.pem and key.pem for the Engine at {where} are not all there and readable",
+        "see that the agent's user may read all three, in the folder that DOCKER_CERT_PATH names",
+    ),
+    (
+        (ssl.SSLCertVerificationError,),
+        "the certificate of the Engine at {where} does not hold: {why}",
+        "compare it with ca.pem in DOCKER_CERT_PATH, and its names with the Engine's address",
+    ),
+    (
+        (ssl.SSLError,),
+        "the Engine at {where} and the agent find no TLS together: {why}",
+        "see that the Engine has TLS there, and cert.pem in DOCKER_CERT_PATH from the CA it trusts",
+    ),
     (
         (FileNotFoundError,),
         "there is no socket {where}",
@@ -68,8 +85,24 @@ def connect(url: str, timeout: float = DEADLINE) -> APIClient:
 
     Each answer has ``timeout`` seconds. Raises one of ``FAULTS``.
     """
-    tls: Any = kwargs_from_env().get("tls", False)
-    return APIClient(base_url=url, version="auto", timeout=timeout, tls=tls)  # type: ignore[arg-type]
+    tls: Any = False if url.startswith("unix:") else kwargs_from_env().get("tls", False)
+    if tls and not all(map(_is_readable, (tls.ca_cert, *tls.cert))):
+        raise TLSParameterError("a file may not be read")
+    return _Client(base_url=url, version="auto", timeout=timeout, tls=tls)  # type: ignore[arg-type]
+
+
+class _Client(APIClient):
+    def merge_environment_settings(self, *given: Any) -> Any:
+        """How one request is made: given as URL, proxies, stream, verify and certificate. Where
+        nothing is told of the fourth, requests takes what REQUESTS_CA_BUNDLE names for the web
+        ahead of the Engine's own ca.pem."""
+        url, proxies, stream, verify, cert = given
+        verify = self.verify if verify is None else verify
+        return super().merge_environment_settings(url, proxies, stream, verify, cert)
+
+
+def _is_readable(file: str) -> bool:
+    return os.access(file, os.R_OK, effective_ids=True)
 
 
 def explained(error: Exception, url: str, within: float = DEADLINE) -> Notice:
@@ -80,14 +113,21 @@ def explained(error: Exception, url: str, within: float = DEADLINE) -> Notice:
     if barred is not None:
         return Notice(about="docker", problem=barred, remedy="see docs/configuration.md, A proxy")
     for kinds, problem, remedy in _MEANING:
-        if any(isinstance(cause, kinds) for cause in causes):
-            told = problem.format(where=where, within=within)
+        if found := [cause for cause in causes if isinstance(cause, kinds)]:
+            told = problem.format(where=where, within=within, why=_why(found[0]))
             return Notice(about="docker", problem=told, remedy=remedy)
     if isinstance(error, FAULTS):
         problem = f"the Engine at {where} cannot be asked: {error}"
         return Notice(about="docker", problem=problem, remedy="look at the log of dockerd")
     problem = f"healthagent's own source failed: {error!r}"
     return Notice(about="docker", problem=problem, remedy="please report it")
+
+
+def _why(cause: BaseException) -> str:
+    """What OpenSSL has against a connection, without its codes and lines."""
+    if isinstance(cause, ssl.SSLCertVerificationError):
+        return str(cause.verify_message).rstrip(".")
+    return str(getattr(cause, "reason", "") or cause).lower().replace("_", " ")
 
 
 def words(error: Exception, url: str, within: float = DEADLINE) -> str:
