@@ -259,7 +259,10 @@ class Watcher:
             self._changed.set()
 
     async def _publish(self) -> None:
-        """Hand out a report whenever something changed, and at every tick."""
+        """Hand out a report whenever something changed, and at every tick. Between two of them
+        there is as much time as the first one took, so that no storm of changes, however big the
+        fleet, takes more than half of the agent's time from its looks."""
+        loop = asyncio.get_running_loop()
         while True:
             try:
                 async with asyncio.timeout(TICK):
@@ -268,6 +271,7 @@ class Watcher:
                 pass
             if self._clock() - self._report.at > LEAST_STALE:
                 await asyncio.sleep(CATCH_UP)
+            begun = loop.time()
             self._changed.clear()
             if self._fleet.left:  # until they are forgotten
                 self._fleet = self._fleet.followed_by(self._fleet.targets, self._clock())
@@ -275,6 +279,7 @@ class Watcher:
             changes = transitions(before, self._report)
             for surface in self._surfaces:
                 surface.publish(self._report, changes)
+            await asyncio.sleep(loop.time() - begun)
 
     def _assess(self) -> Report:
         now = self._clock()

@@ -7,6 +7,7 @@ import time
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
+from itertools import pairwise
 from types import MappingProxyType
 
 import pytest
@@ -119,6 +120,7 @@ async def watching(
     rotation: Rotation | None = None,
     clock: Callable[[], float] = time.time,
     seen: Mapping[type[Fact], Fact | Unseen] = MappingProxyType({}),
+    audience: Audience | None = None,
 ) -> AsyncIterator[World]:
     """A running watcher over replicas that are all healthy to begin with, but for what is
     ``seen`` of them instead."""
@@ -126,7 +128,7 @@ async def watching(
         kind: FakeSource(kind, {target.id: fact for target in targets})
         for kind, fact in {**HEALTHY, **seen}.items()
     }
-    world = World(FakeDiscovery(*targets), sources)
+    world = World(FakeDiscovery(*targets), sources, audience or Audience())
     watcher = Watcher(
         (world.discovery, *beside),
         (*sources.values(), *more),
@@ -354,6 +356,28 @@ async def test_an_agent_that_stood_still_looks_again_before_it_calls_anything_st
         world.discovery.show((calm,))  # there would be something to tell at once
         await world.audience.until(lambda r: r.at == clock.now)
         assert "stale" not in {change.code for change in world.audience.changes}
+
+
+async def test_a_storm_of_changes_leaves_half_of_the_time_for_looks() -> None:
+    class Slow(Audience):
+        """One to whom it takes long to tell anything, as where there are a thousand replicas."""
+
+        def __init__(self) -> None:
+            super().__init__()
+            self.took: list[tuple[float, float]] = []
+
+        def publish(self, report: Report, changes: tuple[Transition, ...]) -> None:
+            begun = time.monotonic()
+            time.sleep(2 * BEAT)
+            super().publish(report, changes)
+            self.took.append((begun, time.monotonic()))
+
+    async with watching(ONE, audience=(slow := Slow())) as world:
+        while len(slow.took) < 4:
+            world.discovery.show((ONE,))
+            await asyncio.sleep(0)
+    pairs = pairwise(slow.took)
+    assert all(begun - ended >= ended - before for (before, ended), (begun, _) in pairs)
 
 
 async def test_a_restarted_container_must_show_anew_that_it_is_ready() -> None:
