@@ -60,6 +60,10 @@ SOON_AGAIN = 1.0
 
 REMEDY = "see what takes its processor, or give it more of one"
 
+SLOWEST = 4.0
+"""How many times the interval may lie between two looks where the agent has too little time for
+them: it then needs a quarter of it, and nothing that it knows is stale by the next one."""
+
 SLACK = 0.1
 """Seconds beyond its deadline that a source has to say itself why it saw nothing."""
 
@@ -67,7 +71,8 @@ SLACK = 0.1
 @dataclass(slots=True)
 class _Replica:
     """What the watcher keeps about one target. ``seen`` are the facts of its newest looks, and
-    ``looked_at`` when each was had, in the event loop's seconds."""
+    ``looked_at`` when each was had, in the event loop's seconds. ``slowed`` is how many times its
+    interval is to lie between two looks, where that is more than once."""
 
     target: Target
     timelines: dict[str, Timeline]
@@ -75,6 +80,7 @@ class _Replica:
     seen: dict[type[Fact], Fact | Unseen] = field(default_factory=dict)
     looked_at: dict[type[Fact], float] = field(default_factory=dict)
     started_at: float | None = None
+    slowed: float = 0.5
     mentioned: asyncio.Event = field(default_factory=asyncio.Event)
     task: asyncio.Task[None] | None = None
 
@@ -184,6 +190,18 @@ class Watcher:
                 async with asyncio.timeout_at(begun + _pause(replica)):
                     await replica.mentioned.wait()
 
+    def _slow_down(self, replica: _Replica, begun: float) -> None:
+        """Look more rarely while the agent is held up in one look after another, and step by step
+        more often once it is not: see decisions/0017. One stand-still alone slows nothing."""
+        factor = 2.0 if self._held_up(replica.target, begun) else 0.8
+        replica.slowed = min(max(factor * replica.slowed, 0.5), SLOWEST)
+
+    def _held_up(self, target: Target, begun: float) -> float:
+        """Seconds for which the agent stood still in a look since the monotonic time ``begun``,
+        where that is so long that the look told nothing; else 0."""
+        held = self._lag.longest_since(begun)
+        return held if held > target.timing.timeout / 2 else 0.0
+
     async def _round(self, replica: _Replica) -> None:
         if replica.target.is_container:
             self._incarnate(replica, await self._look(replica, ContainerState))
@@ -195,6 +213,7 @@ class Watcher:
             looks = {kind: group.create_task(self._look(replica, kind)) for kind in kinds}
             for check in checks:
                 group.create_task(self._judge(target, timelines, check, looks, begun))
+        self._slow_down(replica, begun)
 
     def _incarnate(self, replica: _Replica, state: Fact | Unseen) -> None:
         """A container that was started anew begins anew: its grace, and all that it must show. One
@@ -247,11 +266,9 @@ class Watcher:
         """
         facts = {kind: await looks[kind] for kind in check.needs}
         verdict = _verdict(check, Observation(target, facts))
-        if _may_be_late(verdict):
-            held = self._lag.longest_since(begun)
-            if held > target.timing.timeout / 2:
-                why = f"the agent itself was held up for {held:.1f} s; {REMEDY}"
-                verdict = unknown("held_up", why)
+        if _may_be_late(verdict) and (held := self._held_up(target, begun)):
+            why = f"the agent itself was held up for {held:.1f} s; {REMEDY}"
+            verdict = unknown("held_up", why)
         before, now = timelines[check.name], self._clock()
         after = before.fold(verdict, now, target.timing)
         timelines[check.name] = after
@@ -346,7 +363,7 @@ def _verdict(check: Check, seen: Observation) -> Verdict:
 def _pause(replica: _Replica) -> float:
     """Seconds from one look to the next. The first one that fails is not believed before the next,
     and until then the agent says nothing of the others either."""
-    interval = replica.target.timing.interval
+    interval = replica.target.timing.interval * max(1.0, replica.slowed)
     decided = all(timeline.decided for timeline in replica.timelines.values())
     return interval if decided else min(interval, SOON_AGAIN)
 

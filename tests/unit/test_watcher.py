@@ -43,7 +43,7 @@ from healthagent.sources.fake import FakeDiscovery, FakeSource
 from healthagent.sources.http import HttpSource
 from healthagent.supervisor import Drains
 from healthagent.surfaces.traefik import Routing
-from healthagent.watcher import Watcher
+from healthagent.watcher import SLOWEST, Watcher
 
 QUICK = Timing(interval=0.01, timeout=0.05, rise=1, fall=2, grace=0.001)
 SOON = 30.0
@@ -345,6 +345,37 @@ async def test_what_an_agent_saw_while_it_was_held_up_is_held_against_nobody(lat
         await world.audience.until(lambda r: judged(r, ONE, "event_loop") == expected)
         seen = {judged(report, ONE, "event_loop") for report in world.audience.reports}
         assert not (late and "deadlocked" in seen)
+
+
+async def test_an_agent_with_too_little_time_looks_more_rarely_until_it_has_enough() -> None:
+    """It would have none for any replica else: all looks would come to their deadline."""
+
+    class Laborious(FakeSource):
+        def __init__(self, fact: Livez) -> None:
+            super().__init__(Livez, {ONE.id: fact})
+            self.costs = 3 * BEAT
+            self.begun: list[float] = []
+            self._looked = asyncio.Event()
+
+        async def look(self, target: Target, timeout: float) -> Fact | Unseen:
+            self.begun.append(time.monotonic())
+            self._looked.set()
+            time.sleep(self.costs)  # noqa: ASYNC251 - it is at work for as long
+            return await super().look(target, timeout)
+
+        async def until(self, holds: Callable[[float], bool]) -> None:
+            """Two looks with so many seconds from the one to the other."""
+            async with asyncio.timeout(SOON):
+                while not any(holds(b - a) for a, b in pairwise(self.begun[-2:])):
+                    self._looked.clear()
+                    await self._looked.wait()
+
+    often = replace(ONE, livez="/livez", timing=replace(QUICK, interval=2 * BEAT))
+    source = Laborious(Livez("/livez", 200, 0.001))
+    async with watching(often, more=[source]):
+        await source.until(lambda apart: apart >= SLOWEST * often.timing.interval)
+        source.costs = 0.0
+        await source.until(lambda apart: apart < 2 * often.timing.interval)
 
 
 async def test_an_agent_that_stood_still_looks_again_before_it_calls_anything_stale() -> None:
