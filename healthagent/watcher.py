@@ -44,7 +44,7 @@ from healthagent.core.report import (
 from healthagent.core.rotation import Drain
 from healthagent.core.target import LEAST_STALE, Target
 from healthagent.core.timeline import Timeline
-from healthagent.core.transition import transitions
+from healthagent.core.transition import Transition, transitions
 from healthagent.core.verdict import Status, Verdict, unknown
 from healthagent.lag import Lag
 
@@ -287,16 +287,19 @@ class Watcher:
             except TimeoutError:
                 pass
             if self._clock() - self._report.at > LEAST_STALE:
+                self._hand_out()  # the one before: the agent is not stuck
                 await asyncio.sleep(CATCH_UP)
             begun = loop.time()
             self._changed.clear()
             if self._fleet.left:  # until they are forgotten
                 self._fleet = self._fleet.followed_by(self._fleet.targets, self._clock())
             before, self._report = self._report, self._assess()
-            changes = transitions(before, self._report)
-            for surface in self._surfaces:
-                surface.publish(self._report, changes)
+            self._hand_out(transitions(before, self._report))
             await asyncio.sleep(loop.time() - begun)
+
+    def _hand_out(self, changes: tuple[Transition, ...] = ()) -> None:
+        for surface in self._surfaces:
+            surface.publish(self._report, changes)
 
     def _assess(self) -> Report:
         now = self._clock()

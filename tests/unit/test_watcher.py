@@ -382,10 +382,12 @@ async def test_an_agent_that_stood_still_looks_again_before_it_calls_anything_st
     clock = Clock()
     calm = replace(ONE, timing=replace(QUICK, interval=1.0))
     async with watching(calm, clock=clock) as world:
-        await world.all_ready(1)
+        known = await world.all_ready(1)
         clock.now += 3600
         world.discovery.show((calm,))  # there would be something to tell at once
         await world.audience.until(lambda r: r.at == clock.now)
+        told = sum(each is known for each in world.audience.reports)
+        assert told == 2, "an agent that is not stuck says what it knew"
         assert "stale" not in {change.code for change in world.audience.changes}
 
 
