@@ -32,6 +32,10 @@ class Text:
     value: str
     place: Place
 
+    def at(self, line: int) -> Place:
+        """Where a line of it stands: in its file, or behind the line that it begins on."""
+        return Place(self.place.where, (self.place.line or 0) + line)
+
     def __str__(self) -> str:
         return self.value
 
@@ -206,6 +210,8 @@ class App:
     service: Service
     dockerfile: Dockerfile | Unseen
     code: Code | Unseen
+    scripts: Mapping[str, Text] = field(default_factory=dict)
+    """The shell's scripts that its start may go through, by their names."""
 
 
 @dataclass(frozen=True, slots=True)

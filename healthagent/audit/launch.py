@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import re
-import shlex
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from itertools import takewhile
 from pathlib import PurePath
 
 from healthagent.audit.evidence import App, Command, Dockerfile, Place
+from healthagent.audit.shell import CLOSING, KEYWORDS, Run, commands, functions, interpreter, split
 from healthagent.core.observation import Unseen
-from healthagent.core.runtime import INITS, SHELLS
+from healthagent.core.runtime import INITS, PM2, SHELLS
 
 RUN = ("bun", "run", "start")
 """The SRD's entry command."""
@@ -20,15 +21,20 @@ SUPERVISORS = frozenset(
     {"supervisord", "forever", "nodemon", "concurrently", "npm-run-all", "run-p", "s6-svscan",
      "runit", "circusd", "foreman", "overmind", "honcho"}
 )  # fmt: skip
-_ENTRYPOINTS = frozenset({"docker-entrypoint.sh", *INITS})
-"""What hands over to the command that follows it."""
+_IMAGES_OWN = "docker-entrypoint.sh"
+"""What the official images begin with: it hands over to the command that follows it."""
+
+_AS_USER = frozenset({"gosu", "su-exec"})
+"""What becomes the command that follows it, as a user who is named first."""
 
 _BUNS_OWN = frozenset({"x", "exec", "test", "build", "repl", "install", "create"})
 """Commands of Bun's that read like the name of a script."""
 
 _ASSIGNMENT = re.compile(r"[A-Za-z_][A-Za-z0-9_]*=.*")
-_BACKGROUND = re.compile(r"(?<![&>])&(?![&>\d])")
-_SEPARATOR = re.compile(rf"&&|\|\||[;|\n]|{_BACKGROUND.pattern}")
+_LONGEST = 20
+"""Steps of a start, from one script to the next."""
+_OTHERS = frozenset({"node", "deno", *MANAGERS, *SUPERVISORS, *PM2})
+_WRITE = 'write CMD ["bun", "run", "start"], or end the script with `exec bun run start`'
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +43,8 @@ class Launch:
     app in the end, with its arguments; ``places`` where each step stands.
 
     ``shell`` is true where a shell stays between PID 1 and the app, ``many`` where that shell
-    starts several programs that stay. ``script`` is the package.json script that is run, and
+    starts several programs that stay. ``programs`` are all that are started on the way, ``stays``
+    those that then wait for the next. ``script`` is the package.json script that is run, and
     ``inner`` are those that it runs in turn; ``missing`` is one that package.json does not have.
     """
 
@@ -47,6 +54,7 @@ class Launch:
     shell: bool
     many: bool
     programs: tuple[str, ...]
+    stays: tuple[str, ...] = ()
     script: str | None = None
     script_text: str = ""
     inner: tuple[str, ...] = ()
@@ -80,24 +88,48 @@ def watch_flag(words: tuple[str, ...]) -> str:
     return next((flag for flag in flags if flag in ("--watch", "--hot")), "")
 
 
+class _Unclear(Exception):  # nothing is wrong
+    """What a start comes to cannot be told."""
+
+
 def launch(app: App) -> Launch | Unseen:
-    """The app's start, as the Compose file, the Dockerfile and package.json write it."""
+    """The app's start, as the Compose file, the Dockerfile, package.json and the scripts that they
+    name write it."""
     command = _command(app)
     if isinstance(command, Unseen):
         return command
     first = PurePath(command.words[0].split()[0]).name if command.words[0].strip() else ""
-    return replace(_started(app, command), init=first if first in INITS else "")
+    try:
+        found = replace(_started(app, command), init=first if first in INITS else "")
+    except _Unclear as unclear:
+        return Unseen(str(unclear), _WRITE)
+    if found.final and "$" in found.final[0]:
+        return Unseen(f"what {found.final[0]} is, which {found} starts, cannot be told", _WRITE)
+    return found
 
 
 def _started(app: App, command: Command) -> Launch:
     if command.shell:
         return _in_shell(app, " ".join(command.words), (command.place,), None)
     words = _handed_over(command.words)
-    program = PurePath(words[0]).name if words else ""
-    if program in SHELLS and "-c" in words[1:-1]:
-        text = words[words.index("-c") + 1]
+    if words and PurePath(words[0]).name == _IMAGES_OWN not in app.scripts:
+        words = _handed_over(words[1:]) or words
+    text = _shells_text(words)
+    if text is not None:
         return _in_shell(app, text, (command.place,), None)
-    return _scripted(app, Launch(words, words, (command.place,), False, False, (program,)))
+    return _followed(app, _plain(words, (command.place,)))
+
+
+def _shells_text(words: tuple[str, ...]) -> str | None:
+    """What a shell is given by ``-c``."""
+    if words and PurePath(words[0]).name in SHELLS and "-c" in words[1:-1]:
+        return words[words.index("-c") + 1]
+    return None
+
+
+def _plain(words: tuple[str, ...], places: tuple[Place, ...]) -> Launch:
+    program = PurePath(words[0]).name if words else ""
+    return Launch(words, words, places, False, False, (program,), (program,))
 
 
 def _command(app: App) -> Command | Unseen:
@@ -125,13 +157,15 @@ def _command(app: App) -> Command | Unseen:
 
 
 def _handed_over(words: tuple[str, ...]) -> tuple[str, ...]:
-    """The command behind an init, an entry point that executes it, ``exec`` and variables."""
+    """The command behind an init, ``exec``, a change of the user and variables."""
     while words:
         name = PurePath(words[0]).name
-        if name in _ENTRYPOINTS and len(words) > 1:
+        if name in INITS and len(words) > 1:
             words = words[1:]
             while words and words[0].startswith("-"):
                 words = words[1:]
+        elif name in _AS_USER and len(words) > 2:
+            words = words[2:]
         elif name in ("exec", "env", "cross-env") or _ASSIGNMENT.fullmatch(words[0]):
             words = words[1:]
         else:
@@ -139,24 +173,99 @@ def _handed_over(words: tuple[str, ...]) -> tuple[str, ...]:
     return words
 
 
+def _followed(app: App, found: Launch) -> Launch:
+    """What a script becomes, or runs last: one of package.json's, or a file."""
+    file = _file(app, found.final)
+    if file:
+        return _in_file(app, found, *file)
+    text = _shells_text(found.final)
+    if text is not None:
+        return _followed(app, _in_shell(app, text, found.places, found))
+    program = found.final[0] if found.final else ""
+    known = PurePath(program).name in (*_OTHERS, "bun") or "node_modules/" in program
+    if "/" in program and not known:
+        raise _Unclear(f"what {program} is, which {found} starts, cannot be told")
+    return _scripted(app, found)
+
+
+def _file(app: App, words: tuple[str, ...]) -> tuple[str, tuple[str, ...]] | None:
+    """The shell's script that is started, with its arguments; none for another program."""
+    if words and PurePath(words[0]).name in SHELLS:
+        words = words[1:]
+        while words and words[0].startswith("-"):
+            words = words[1:]
+    if not words:
+        return None
+    name = PurePath(words[0]).name
+    is_script = name in app.scripts or name.endswith(".sh")
+    return (words[0], words[1:]) if is_script else None
+
+
+def _in_file(app: App, found: Launch, name: str, arguments: tuple[str, ...]) -> Launch:
+    """What a script executes in the end, or runs last."""
+    script = app.scripts.get(PurePath(name).name)
+    if script is None:
+        raise _Unclear(f"{name} was not found, and what it starts not seen")
+    if len(found.places) > _LONGEST:
+        raise _Unclear(f"{name} starts itself")
+    program = interpreter(script.value)
+    if program not in SHELLS:
+        words = (program, name, *arguments)
+        places = (*found.places, script.place)
+        return replace(found, final=words, places=places, programs=(*found.programs, program))
+    runs = commands(script.value)
+    last = runs[-1] if runs else Run("", 1, False)
+    words = split(last.text)
+    executes = _executes(words)
+    words = _handed_over(words)
+    if not words or words[0] in CLOSING or words[0] in functions(script.value):
+        raise _Unclear(f"what {script.place.where} starts depends on more than its last line")
+    if words[-1] in ("$@", "$*"):
+        words = _handed_over((*words[:-1], *arguments))
+        if not words:
+            raise _Unclear(f"{script.place.where} is given no command that it could start")
+    place = script.at(last.line)
+    programs = (*found.programs, *_programs(runs[:-1]), PurePath(words[0]).name)
+    return _followed(
+        app,
+        replace(
+            found, words=words if executes and not found.shell else found.words, final=words,
+            places=(*found.places, place), shell=found.shell or not executes,
+            many=found.many or any(run.beside for run in runs),
+            programs=programs, stays=(*found.stays, PurePath(words[0]).name),
+            script_text="; ".join(filter(None, (found.script_text, last.text))),
+        ),
+    )  # fmt: skip
+
+
+def _programs(runs: list[Run]) -> Iterator[str]:
+    for run in runs:
+        words = split(run.text)
+        while words and words[0] in KEYWORDS:
+            words = words[1:]
+        if words := _handed_over(words):
+            yield PurePath(words[0]).name
+
+
 def _in_shell(app: App, text: str, places: tuple[Place, ...], by: Launch | None) -> Launch:
     """What a shell's text starts last; the shell stays unless it executes it (``exec``), or has
     nothing else to do and is a shell that then hands over by itself, which dash is not."""
-    parts = [part.strip() for part in _SEPARATOR.split(text) if part.strip()]
-    last = _words(parts[-1]) if parts else ()
+    runs = commands(text)
+    last = split(runs[-1].text) if runs else ()
+    if last and last[0] in CLOSING:
+        raise _Unclear(f"which program is started depends on more than the last words of {text}")
     shell = not _executes(last)
-    many = _BACKGROUND.search(text) is not None
-    programs = tuple(
-        PurePath(words[0]).name for part in parts if (words := _handed_over(_words(part)))
-    )
+    many = any(run.beside for run in runs)
+    programs = tuple(_programs(runs))
     words = _handed_over(last)
+    stays = programs[-1:]
     if by is not None:
         return replace(
             by, final=words, places=places, shell=by.shell or shell, many=by.many or many,
-            programs=(*by.programs, *programs),
+            programs=(*by.programs, *programs), stays=(*by.stays, *stays),
             script_text="; ".join(filter(None, (by.script_text, text))),
         )  # fmt: skip
-    return _scripted(app, Launch(words, words, places, shell, many, programs))
+    return _followed(app, Launch(words, words, places, shell, many, programs, stays))
 
 
 def _executes(words: tuple[str, ...]) -> bool:
@@ -186,7 +295,7 @@ def _scripted(app: App, found: Launch) -> Launch:
     else:
         found = replace(found, inner=(*found.inner, name))
     script = scripts[name]
-    return _scripted(app, _in_shell(app, script.value, (*found.places, script.place), found))
+    return _followed(app, _in_shell(app, script.value, (*found.places, script.place), found))
 
 
 def script_name(words: tuple[str, ...]) -> str | None:
@@ -198,10 +307,3 @@ def script_name(words: tuple[str, ...]) -> str | None:
         if rest and not PurePath(rest[0]).suffix and "/" not in rest[0]:
             return rest[0]
     return None
-
-
-def _words(text: str) -> tuple[str, ...]:
-    try:
-        return tuple(shlex.split(text))
-    except ValueError:
-        return tuple(text.split())

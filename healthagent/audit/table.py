@@ -39,7 +39,8 @@ from healthagent.audit.requirement import Look, Requirement, built, files, live
 
 _PM2_FREE = (
     launches(processes.no_pm2_started),
-    apps(processes.no_pm2_installed),
+    *built(apps(processes.no_pm2_installed), images(processes.image_has_no_pm2)),
+    apps(processes.no_pm2_in_scripts),
     files(migration.no_pm2_beside),
 )
 _ROUTES_BY_HEALTH = files(health.routes_by_health)
@@ -63,7 +64,7 @@ _REQUIREMENTS = (
         "Production needs no Node",
         (
             launches(runtime.needs_no_node),
-            images(runtime.image_has_no_node),
+            *built(dockerfiles(runtime.brings_no_node), images(runtime.image_has_no_node)),
             trees(runtime.runs_no_node),
         ),
     ),
@@ -290,7 +291,6 @@ _REQUIREMENTS = (
         "PM2 does not run beside Bun in production",
         (
             *_PM2_FREE,
-            images(processes.image_has_no_pm2),
             image_launches(processes.no_pm2_started),
             trees(processes.runs_no_pm2),
         ),

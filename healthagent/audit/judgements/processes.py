@@ -158,8 +158,21 @@ def no_pm2_started(_app: App, launch: Launch) -> Finding:
     return met("PM2 does not start the app", *launch.places)
 
 
+def no_pm2_in_scripts(app: App) -> Finding:
+    """Nor in a branch of a script: what starts there, and when, need not be told."""
+    for script in app.scripts.values():
+        for number, line in enumerate(script.value.splitlines(), start=1):
+            if not line.lstrip().startswith("#") and _calls_pm2(Text(line, script.place)):
+                return not_met(
+                    f"a script calls PM2: {line.strip()}", script.at(number), remedy=_NO_PM2
+                )
+    return met("no script that starts something calls PM2", app.service.place)
+
+
 def no_pm2_installed(app: App) -> Finding:
-    for run in () if isinstance(app.dockerfile, Unseen) else app.dockerfile.runs:
+    if isinstance(app.dockerfile, Unseen):
+        return not_seen(app.dockerfile)
+    for run in app.dockerfile.runs:
         if _calls_pm2(run):
             return not_met(f"the image installs PM2: {run}", run.place, remedy=_NO_PM2)
     return met("the Dockerfile does not install PM2", app.service.place)

@@ -60,19 +60,7 @@ def runs_bun(container: Container, tree: ProcessTree) -> Finding:
     return met("the app's process is Bun", container.place)
 
 
-def needs_no_node(app: App, launch: Launch) -> Finding:
-    if isinstance(app.dockerfile, Dockerfile) and _NODE_IMAGE.search(app.dockerfile.base.value):
-        return not_met(
-            f"the image is built on {app.dockerfile.base}",
-            app.dockerfile.base.place,
-            remedy="build the last stage on oven/bun:X.Y.Z",
-        )
-    for brought in _node_brought(app.dockerfile):
-        return not_met(
-            f"the image is given Node: {brought}",
-            brought.place,
-            remedy="copy only what runs into a stage on oven/bun, and leave Node behind",
-        )
+def needs_no_node(_app: App, launch: Launch) -> Finding:
     node = [name for name in launch.programs if name in ("node", *MANAGERS, *PM2)]
     if node:
         return not_met(
@@ -80,14 +68,29 @@ def needs_no_node(app: App, launch: Launch) -> Finding:
             *launch.places,
             remedy=f"start it with Bun alone: {BUN_START}",
         )
-    return met("neither the image's base nor its start needs Node", *launch.places)
+    return met("its start does not need Node", *launch.places)
 
 
-def _node_brought(dockerfile: Dockerfile | Unseen) -> Iterator[Text]:
+def brings_no_node(_app: App, dockerfile: Dockerfile) -> Finding:
+    if _NODE_IMAGE.search(dockerfile.base.value):
+        return not_met(
+            f"the image is built on {dockerfile.base}",
+            dockerfile.base.place,
+            remedy="build the last stage on oven/bun:X.Y.Z",
+        )
+    for brought in _node_brought(dockerfile):
+        return not_met(
+            f"the image is given Node: {brought}",
+            brought.place,
+            remedy="copy only what runs into a stage on oven/bun, and leave Node behind",
+        )
+    return met("neither the image's base nor its last stage brings Node", dockerfile.base.place)
+
+
+def _node_brought(dockerfile: Dockerfile) -> Iterator[Text]:
     """What puts Node into the final stage, whatever that is built on."""
-    if isinstance(dockerfile, Dockerfile):
-        yield from (copy for copy in dockerfile.copies if _NODE_COPIED.search(copy.value))
-        yield from (run for run in dockerfile.last_runs if _NODE_INSTALLED.search(run.value))
+    yield from (copy for copy in dockerfile.copies if _NODE_COPIED.search(copy.value))
+    yield from (run for run in dockerfile.last_runs if _NODE_INSTALLED.search(run.value))
 
 
 def image_has_no_node(image: Image) -> Finding:
@@ -240,7 +243,7 @@ def app_is_first(app: App, launch: Launch) -> Finding:
             *launch.places,
             remedy=f"let Docker supervise: {BUN_START}",
         )
-    if set(launch.programs) & MANAGERS:
+    if set(launch.stays) & MANAGERS:
         return not_met(
             f"a package manager stays PID 1: {launch}",
             *launch.places,

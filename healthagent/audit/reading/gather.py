@@ -9,7 +9,7 @@ from functools import cache
 from pathlib import Path
 
 from healthagent.audit.evidence import App, Code, Evidence, Service, Sibling, Stack
-from healthagent.audit.reading import compose, dockerfile, source
+from healthagent.audit.reading import compose, dockerfile, source, starts
 from healthagent.audit.reading.tree import fault
 from healthagent.core.observation import Elsewhere, Unseen
 from healthagent.errors import ConfigurationError
@@ -64,12 +64,15 @@ def _app(service: Service, asked: Files, read: Reader) -> App:
         )
         return App(service, nowhere, nowhere)
     build = service.build
+    folders = [folder, asked.compose[0].parent]
     if build is not None:
         path = Path(build.context) / build.dockerfile
         built = dockerfile.read(path, build.args, build.target)
+        folders = [Path(build.context), path.parent, *folders]
     else:
         built = dockerfile.read(folder / "Dockerfile", {}, None)
-    return App(service, built, read(folder))
+    code = read(folder)
+    return App(service, built, code, starts.read(service, built, code, folders))
 
 
 def _folder(service: Service, asked: Files) -> Path | None:
