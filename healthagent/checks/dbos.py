@@ -143,9 +143,17 @@ def _absent(target: Target, everyone: Executors) -> Verdict:
 
 
 def _stale(mine: tuple[Backend, ...]) -> Verdict | None:
+    """On the connection that listens nothing is said. Where that is the only one, the process has
+    closed the others: it lives, and since when they are gone is not known."""
     silent = silence(mine)
     if silent <= FRESH:
         return None
+    if all(backend.listens_dbos for backend in mine):
+        return degraded(
+            "listens_only",
+            "the executor listens, and has no connection on which it takes workflows, or loses "
+            "each as soon as it is made; look at the app's log, and whether Postgres takes writes",
+        )
     return failed(
         "stale",
         f"the executor has not spoken to Postgres for {silent:.0f} s; "

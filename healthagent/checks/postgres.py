@@ -54,6 +54,13 @@ def judge(seen: Observation) -> Verdict:
     ms = round(outcome.elapsed * 1000, 1)
     if outcome.in_recovery:
         return degraded("standby", f"{outcome.ref} is a standby and takes no writes", ms=ms)
+    if outcome.read_only:
+        return degraded(
+            "read_only",
+            f"{outcome.ref} takes no writes: default_transaction_read_only is on; "
+            "is its disk nearly full?",
+            ms=ms,
+        )
     if outcome.elapsed > SLOW * seen.target.timing.timeout:
         return degraded("slow", f"{outcome.ref} took {ms:g} ms to answer", ms=ms)
     return ok(f"{outcome.ref} answered", ms=ms)

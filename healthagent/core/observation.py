@@ -257,7 +257,8 @@ class Database(Fact):
     """One round of the agent's own connection: what one Postgres server told.
 
     ``elapsed`` is the time of the round in seconds. ``agent_pid`` is the agent's own backend, the
-    one connection it costs. ``in_recovery`` is true on a standby. ``pending`` are the workflows in
+    one connection it costs. ``in_recovery`` is true on a standby, ``read_only`` where the server or
+    the database has every session begin read-only. ``pending`` are the workflows in
     DBOS's tables where they are in this database, as they were at most some seconds before;
     :class:`Elsewhere` where it has no such tables.
     ``also`` are other addresses under which the agent found the same server.
@@ -271,6 +272,7 @@ class Database(Fact):
     limits: ServerLimits
     backends: tuple[Backend, ...]
     in_recovery: bool = False
+    read_only: bool = False
     pending: tuple[PendingWorkflows, ...] | Unseen = Unseen("workflows were not looked at")
     also: frozenset[Address] = frozenset()
 

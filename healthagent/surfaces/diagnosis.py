@@ -302,6 +302,15 @@ ADVICE: dict[str, Advice] = {
     "standby": Advice(
         "Writes will fail there.", ("point DATABASE_URL at the primary, or promote this server",)
     ),
+    "read_only": Advice(
+        "Writes fail, and so does DBOS with its workflows. Many a hosted Postgres does that itself "
+        "before its disk is full.",
+        (
+            "see how full its disk is",
+            "see who set it: TABLE pg_db_role_setting, and postgresql.auto.conf",
+            "then: ALTER SYSTEM RESET default_transaction_read_only; SELECT pg_reload_conf()",
+        ),
+    ),
     "slow": Advice("Queries of the replicas are likely slow too.", ("look at the server's load",)),
     "no_session": Advice("It cannot be known without Postgres: see the check postgres.", ()),
     # Pools and DBOS
@@ -389,6 +398,10 @@ ADVICE: dict[str, Advice] = {
     "dbos stale": Advice(
         "Its workflows stand still, and no other replica takes them.",
         (_LOGS, "restart it under the same executor id: it recovers its own workflows"),
+    ),
+    "listens_only": Advice(
+        "The process lives; its workflows may stand still. A restart would meet the same Postgres.",
+        (_LOGS, "see what ails Postgres: healthagent check postgres"),
     ),
     "unanswered": Advice(
         "Its workflows stand still until Postgres answers. The replica itself is well: a restart "

@@ -145,6 +145,7 @@ databases = st.builds(
     ),
     backends=st.lists(backends, max_size=8).map(tuple),
     in_recovery=st.booleans(),
+    read_only=st.booleans(),
     pending=unseen
     | st.just(Elsewhere("no table workflow_status"))
     | st.lists(st.builds(PendingWorkflows, IDS, TEXTS, st.integers(1, 9)), max_size=3).map(tuple),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from typing import Any, TypeVar
+from typing import Any, Self, TypeVar
 
 import psycopg
 from psycopg import AsyncConnection
@@ -20,7 +20,6 @@ from healthagent.core.target import DatabaseRef
 from healthagent.names import Names
 
 SERVER_SETTINGS = {
-    "default_transaction_read_only": "on",
     "search_path": "pg_catalog",
     "statement_timeout": "5s",
     "lock_timeout": "1s",
@@ -58,6 +57,10 @@ CONNECTION = {
 }
 """TLS is libpq's to choose: its variables, such as PGSSLMODE and PGSSLROOTCERT, hold."""
 
+READ_ONLY = b"SET default_transaction_read_only = on"
+"""Set once the session is there, not as it begins: so pg_settings still tells by what the sessions
+of others go (reset_val)."""
+
 T = TypeVar("T")
 
 
@@ -92,6 +95,17 @@ class Connection(AsyncConnection[DictRow]):
     psycopg's own first asks the server to cancel the query and waits until it did, which a server
     that hangs never does. So whoever holds one that was cancelled must close it: it is not idle.
     """
+
+    @classmethod
+    async def connect(cls, conninfo: str = "", **parameters: Any) -> Self:
+        """A connection on which nothing can be written."""
+        made = await super().connect(conninfo, **parameters)
+        try:
+            await made.execute(READ_ONLY)
+        except BaseException:
+            await made.close()
+            raise
+        return made
 
     @property
     def is_idle(self) -> bool:

@@ -63,12 +63,23 @@ WHERE c.relname = 'workflow_status' AND c.relkind = 'r'
   AND EXISTS (SELECT FROM pg_attribute WHERE attrelid = c.oid AND attname = 'executor_id')
 """
 
+# Whether the server, or the database, has each session begin read-only. The agent's role may have
+# been given that for itself alone. See READ_ONLY in connection.py.
+READ_ONLY = """
+SELECT reset_val = 'on' AND NOT EXISTS (
+         SELECT FROM pg_db_role_setting AS s JOIN pg_roles AS r ON r.oid = s.setrole
+         WHERE r.rolname = session_user
+           AND array_to_string(s.setconfig, ' ') LIKE '%default_transaction_read_only=%')
+FROM pg_settings WHERE name = 'default_transaction_read_only'
+"""
+
 # ``server`` is the microsecond in which the server was started: no two have the same, a standby and
 # its primary included, and anybody may ask for it.
 QUERY = f"""
 SELECT pg_backend_pid() AS agent_pid,
        current_user AS agent_role,
        pg_is_in_recovery() AS in_recovery,
+       ({READ_ONLY}) AS read_only,
        extract(epoch FROM pg_postmaster_start_time())::text AS server,
        (SELECT to_json(l) FROM ({LIMITS}) AS l) AS limits,
        (SELECT coalesce(json_agg(b), '[]') FROM ({BACKENDS}) AS b) AS backends,
@@ -91,6 +102,7 @@ def read(
         limits=ServerLimits(**row["limits"]),
         backends=tuple(Backend(**backend) for backend in row["backends"]),
         in_recovery=row["in_recovery"],
+        read_only=row["read_only"],
         pending=pending,
         also=also,
     )

@@ -433,6 +433,42 @@ async def test_the_agents_connection_is_read_only_and_bounded(
     assert row["value"] == value
 
 
+@pytest.mark.parametrize(
+    ("setting", "told_as"),
+    [
+        ("ALTER SYSTEM SET", True),
+        ("ALTER DATABASE {database} SET", True),
+        (f"ALTER ROLE {ROLE} SET", False),
+    ],
+    ids=["the server", "the database", "the agent's own role"],
+)
+async def test_a_server_that_takes_no_writes_is_told_and_the_agents_own_setting_not(
+    postgres: LocalPostgres, setting: str, told_as: bool
+) -> None:
+    ref = database(postgres)
+    alter = setting.format(database=ref.name)
+    with superuser(postgres) as admin:
+        admin.execute("SET default_transaction_read_only = off")
+        try:
+            admin.execute(f"{alter} default_transaction_read_only = on")
+            admin.execute("SELECT pg_reload_conf()")
+            async with sourcing() as source:
+                await until_told(source, ref, told_as)
+        finally:
+            undo = alter.replace("SET", "RESET")
+            admin.execute(f"{undo} default_transaction_read_only")
+            admin.execute("SELECT pg_reload_conf()")
+        async with sourcing() as source:
+            await until_told(source, ref, False)
+
+
+async def until_told(source: PostgresSource, ref: DatabaseRef, read_only: bool) -> None:
+    """A reload of the settings reaches each session of the server when it is next idle."""
+    async with asyncio.timeout(PATIENCE):
+        while (await told(source, ref)).read_only is not read_only:  # noqa: ASYNC110
+            await asyncio.sleep(0.01)
+
+
 async def test_a_target_without_a_database_is_not_looked_at() -> None:
     async with sourcing() as source:
         assert isinstance(await source.look(using(None), PATIENCE), Unseen)

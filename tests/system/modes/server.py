@@ -176,6 +176,19 @@ class Server:
             f" WHERE application_name = '{DRAG}'"
         )
 
+    def take_no_writes(self) -> None:
+        """As hosted servers do before their disk is full."""
+        self._settle("SET default_transaction_read_only = on")
+
+    def take_writes(self) -> None:
+        self._settle("RESET default_transaction_read_only")
+
+    def _settle(self, change: str) -> None:
+        with self._connect("postgres", self._stack.secret("postgres")) as connection:
+            connection.execute("SET default_transaction_read_only = off")
+            connection.execute(f"ALTER SYSTEM {change}".encode())
+            connection.execute("SELECT pg_reload_conf()")
+
     def become_standby(self, *, hot: bool) -> None:
         """Start anew as a standby of nobody: for ever in recovery, and closed unless ``hot``."""
         self.query(f"ALTER SYSTEM SET hot_standby = {'on' if hot else 'off'}")

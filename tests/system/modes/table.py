@@ -248,6 +248,8 @@ POSTGRES = (
          server("become_primary"), "postgres", "starting"),
     Mode("a standby", "server", server("become_standby", hot=True), server("become_primary"),
          "postgres", "standby"),
+    Mode("Postgres takes no writes", "server", server("take_no_writes"), server("take_writes"),
+         "postgres", "read_only"),
     Mode("somebody else's connections", "server", lambda r: r.server.hold(4), server("empty"),
          "pool", "foreign_holders"),
     Mode("all slots taken", "server", fill, server("empty"), "pool", "exhausted"),

@@ -120,6 +120,15 @@ def test_in_the_middle_of_a_transaction_the_silence_is_the_executors_own() -> No
     assert judged(*stuck).code == "stale"
 
 
+def test_an_executor_that_has_only_the_connection_it_listens_on_is_not_called_stuck() -> None:
+    """As where Postgres takes no writes: DBOS closes a connection on which a query fails. A process
+    that is stuck closes none, and how long ago it said something is not seen any more."""
+    _, listening = executor()
+    verdict = judged(listening)
+    assert said(verdict) == (Status.DEGRADED, "listens_only")
+    assert "400 s" not in verdict.reason
+
+
 def test_stale_comes_before_any_fault_of_identity() -> None:
     frozen = [replace(each, idle_for=60.0) for each in executor("local")]
     assert judged(*frozen).code == "stale"

@@ -57,6 +57,12 @@ def test_a_standby_is_degraded_since_it_takes_no_writes() -> None:
     assert (verdict.status, verdict.code) == (Status.DEGRADED, "standby")
 
 
+def test_a_server_that_takes_no_writes_is_degraded_and_the_setting_named() -> None:
+    verdict = judged(replace(ANSWERED, read_only=True))
+    assert (verdict.status, verdict.code) == (Status.DEGRADED, "read_only")
+    assert "default_transaction_read_only is on" in verdict.reason
+
+
 @pytest.mark.parametrize("error", get_args(DatabaseError))
 def test_each_way_to_fail_has_a_code_and_names_the_server(error: DatabaseError) -> None:
     verdict = judged(down(error))
