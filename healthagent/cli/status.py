@@ -15,6 +15,7 @@ from healthagent.surfaces.target_text import (
     held,
     is_stuck,
     readiness,
+    reason,
     shares,
 )
 
@@ -87,7 +88,7 @@ def _row(target: Document, pool: Document, now: str) -> tuple[str | tuple[str, s
         ago(target["since"], now),
         held(pool),
         docker(target),
-        target["reason"],
+        reason(target),
     )
 
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any
 
+from healthagent.core.rotation import Drain
 from healthagent.surfaces.diagnosis import Advice, advice
 
 Document = dict[str, Any]
@@ -80,8 +81,26 @@ def identity(target: Document) -> str:
     return f"service {target['service']}, container {target['short_id']}, {state}"
 
 
+def drained(target: Document) -> str:
+    """Who keeps it out of traffic on purpose, and why; empty where nobody does."""
+    drain = target["drain"]
+    return str(Drain(drain["by"], drain["why"], 0.0)) if drain else ""
+
+
+def reason(target: Document) -> str:
+    """Why it is as it is, beside what is being done about it: who reads of a fault alone would set
+    about it too."""
+    kept, why = drained(target), str(target["reason"])
+    return why if kept in why else f"{kept}; {why}".removesuffix("; ")
+
+
 def consequence(target: Document) -> str:
     """Whether it gets traffic, and why where that may surprise."""
+    if kept := drained(target):
+        if not target["drain"].get("lasting", True):  # an older agent does not say
+            return f"It gets no traffic: it is {kept}, which is under way."
+        serve = f"`healthagent undrain {target['name']}` lets it serve again"
+        return f"It gets no traffic: it is {kept}. {serve}."
     if not target["ready"]:
         return "It gets no traffic."
     excused = [check["holds"] for check in target["checks"] if check["excused"]]

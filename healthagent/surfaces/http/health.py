@@ -137,8 +137,9 @@ def _target(report: TargetReport) -> dict[str, Any]:
     }
 
 
-def _drain(drain: Drain) -> dict[str, str]:
-    return {"by": drain.by, "why": drain.why, "since": rfc3339(drain.since)}
+def _drain(drain: Drain) -> dict[str, Any]:
+    since = rfc3339(drain.since)
+    return {"by": drain.by, "why": drain.why, "since": since, "lasting": drain.lasting}
 
 
 def _check(check: CheckReport) -> dict[str, Any]:

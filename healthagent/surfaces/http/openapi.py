@@ -338,7 +338,7 @@ SCHEMAS: dict[str, Json] = {
         reason=TEXT,
         checks=_list(_ref("Check")),
         container=_or_null({"type": "object"}),
-        drain=_or_null(_object(by=TEXT, why=TEXT, since=TIME)),
+        drain=_or_null(_object(by=TEXT, why=TEXT, since=TIME, lasting=FLAG)),
         disagreement=TEXT,
         settings={"type": "object", "additionalProperties": _object(value={}, origin=TEXT)},
     ),

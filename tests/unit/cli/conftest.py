@@ -21,6 +21,7 @@ from healthagent.core.observation import ContainerState
 from healthagent.core.options import OPTIONS
 from healthagent.core.ports import Entry, History
 from healthagent.core.report import Notice, Report, Subject, assess
+from healthagent.core.rotation import Drain
 from healthagent.core.target import DatabaseRef, Pools, Target, Timing
 from healthagent.core.timeline import Timeline
 from healthagent.core.transition import Transition, transitions
@@ -63,9 +64,10 @@ def report(
     budgets: tuple[Budget, ...] = (),
     at: float = NOW,
     ran_before: bool = False,
+    drain: Drain | None = None,
 ) -> Report:
     """What the agent publishes when each check of each replica came to the given verdict
-    (*ok* where none is given) 200 seconds before."""
+    (*ok* where none is given) 200 seconds before. The first is drained where that is given."""
     subjects = [
         Subject(
             target,
@@ -77,6 +79,7 @@ def report(
             grace_until=0.0,
             container=ContainerState("running", health="healthy") if target.is_container else None,
             ran_before=ran_before,
+            drain=drain if target is replicas[0] else None,
         )
         for target in replicas
     ]

@@ -8,6 +8,7 @@ import pytest
 
 from healthagent.checks import CHECKS
 from healthagent.cli.agent import Agent, Document
+from healthagent.core.rotation import Drain
 from healthagent.core.timeline import PENDING
 from healthagent.core.verdict import (
     Verdict,
@@ -199,6 +200,24 @@ def test_says_why_a_replica_that_was_never_seen_serves(agent: RunningAgent, run:
     agent.publish(report(replica(1), seen={"shop-app-1": {"http": blind}}, ran_before=True))
     ran = run("explain", "shop-app-1")
     assert (ran.code, "it ran before the agent did" in ran.out) == (0, True)
+
+
+def test_says_who_drained_it_and_how_that_ends(agent: RunningAgent, run: Run) -> None:
+    agent.publish(report(replica(1), drain=Drain("root (uid 0)", "a new disk", NOW, lasting=True)))
+    told = run("explain", "shop-app-1").out
+    assert "It gets no traffic: it is drained by root (uid 0): a new disk." in told
+    assert "`healthagent undrain shop-app-1` lets it serve again" in told
+
+
+def test_says_that_somebody_is_at_it_before_anybody_else_sets_about_it(
+    agent: RunningAgent, run: Run
+) -> None:
+    healed = Drain("supervisor", "restart", NOW)
+    agent.publish(report(replica(1), seen={"shop-app-1": {"event_loop": STOPPED}}, drain=healed))
+    told = run("explain", "shop-app-1").out
+    assert "It gets no traffic: it is drained by supervisor: restart, which is under way." in told
+    assert "undrain" not in told
+    assert "drained by supervisor: restart; event_loop stopped: GET /livez" in run("status").out
 
 
 def test_promises_no_traffic_to_a_replica_without_a_port(agent: RunningAgent, run: Run) -> None:

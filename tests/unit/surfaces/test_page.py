@@ -14,6 +14,7 @@ import pytest
 
 from healthagent.core.ports import Entry
 from healthagent.core.report import Notice, Report
+from healthagent.core.rotation import Drain
 from healthagent.core.transition import transitions
 from healthagent.surfaces import entry_text, page
 from healthagent.surfaces.http import budget, health
@@ -54,6 +55,16 @@ def test_each_replica_has_its_state_and_reason_and_what_to_do(world: World) -> N
     assert "app-1 not live 0s 2/8 healthy process stopped: pid 100 is stopped (state T)" in shown
     for said in ("It gets no traffic.", "let it go on: kill -CONT 100", "Docker calls it healthy"):
         assert said in shown, f"below the row stands what explain says: {said}"
+
+
+def test_that_somebody_is_at_a_replica_stands_before_its_fault(world: World) -> None:
+    seen = world.report(world.frozen("app-1"))
+    service = seen.services[0]
+    drained = replace(service.targets[0], drain=Drain("supervisor", "restart", NOW))
+    at_it = replace(seen, services=(replace(service, targets=(drained,)),))
+    shown = text(drawn(at_it))
+    assert "drained by supervisor: restart; process stopped: pid 100 is stopped" in shown
+    assert "which is under way" in shown
 
 
 def test_what_all_replicas_suffer_from_stands_above_them(world: World) -> None:

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from healthagent.surfaces.target_text import ago, aside
+from healthagent.surfaces.target_text import ago, aside, reason
 
 
 @pytest.mark.parametrize(
@@ -37,3 +37,20 @@ def test_the_time_since_has_two_units_and_never_runs_backwards(then: str | None,
 def test_beside_a_reason_stands_why_it_counts_or_not(changes: dict[str, Any], text: str) -> None:
     check = {"excused": False, "awaited": False, "status": "ok", "holds": "ok"}
     assert aside(check | changes) == text
+
+
+@pytest.mark.parametrize(
+    ("drain", "fault", "text"),
+    [
+        (None, "http status: answered 503", "http status: answered 503"),
+        (("ops", "a new disk"), "drained by ops: a new disk", "drained by ops: a new disk"),
+        (("supervisor", "restart"), "pid 4 is stopped", "drained by supervisor: restart; pid 4 is"),
+        (("", ""), "", "drained"),
+    ],
+    ids=["a fault", "a drain", "a fault that somebody is at", "on a public listener"],
+)
+def test_a_reason_says_too_who_is_at_it(
+    drain: tuple[str, str] | None, fault: str, text: str
+) -> None:
+    told = {"by": drain[0], "why": drain[1]} if drain else None
+    assert reason({"drain": told, "reason": fault}).startswith(text)
