@@ -31,8 +31,8 @@ ROUTED_BY = "HEALTHAGENT_TRAEFIK_NETWORK"
 LOOPBACK = "127.0.0.1"
 
 HOST = "host.docker.internal"
-"""What a container may call its host (``extra_hosts``, ``host-gateway``), where it has no gateway. A
-name that does not resolve is a replica that cannot be seen; loopback is the agent's own."""
+"""What a container may call its host (``extra_hosts``, ``host-gateway``), where it has no gateway.
+A name that does not resolve is a replica that cannot be seen; loopback is the agent's own."""
 
 Document = Mapping[str, Any]
 
