@@ -64,6 +64,7 @@ def test_the_agent_lives_and_ends_as_it_is_asked_to_without_an_output(
         deadline = time.monotonic() + SOON
         while not socket.exists() and agent.poll() is None and time.monotonic() < deadline:
             time.sleep(0.05)
+        assert socket.exists(), f"it does not serve within {SOON:.0f} s of its start"
         agent.terminate()
         assert agent.wait(SOON) == 0
     finally:

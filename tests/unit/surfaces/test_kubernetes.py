@@ -22,7 +22,8 @@ def test_a_yes_is_ok_alone(world: World) -> None:
 def test_verbose_lists_every_check_in_the_tables_order(world: World) -> None:
     target = world.report(world.replica("app-1")).targets[0]
     told = kubernetes.of_target(target, Group.READINESS).text(verbose=True).splitlines()
-    assert told == [*(f"[+]{check.name} ok" for check in CHECKS), "readyz check passed"]
+    every = [*(f"[+]{check.name} ok" for check in CHECKS), "readyz check passed"]
+    assert told == every, "world.py's replica is to declare what each check is about, and be well"
     assert told[:2] == ["[+]exit ok", "[+]process ok"]
 
 
