@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import re
+import socket
 import ssl
 from collections.abc import Iterator
 from typing import Any
@@ -64,6 +65,11 @@ _MEANING: tuple[tuple[tuple[type[Exception], ...], str, str], ...] = (
         (PermissionError,),
         "{where} may not be opened",
         _JOIN,
+    ),
+    (
+        (socket.gaierror,),
+        "the name of the Engine at {where} is not found: {why}",
+        "correct it, or attach the agent to a network where it is known",
     ),
     ((ConnectionRefusedError,), "nothing listens at {where}", "start the Docker Engine"),
     (
@@ -124,7 +130,9 @@ def explained(error: Exception, url: str, within: float = DEADLINE) -> Notice:
 
 
 def _why(cause: BaseException) -> str:
-    """What OpenSSL has against a connection, without its codes and lines."""
+    """What OpenSSL or the resolver has against a connection, without its codes and lines."""
+    if isinstance(cause, socket.gaierror):
+        return str(cause.strerror)
     if isinstance(cause, ssl.SSLCertVerificationError):
         return str(cause.verify_message).rstrip(".")
     return str(getattr(cause, "reason", "") or cause).lower().replace("_", " ")

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import socket
+
 import pytest
 import requests
 from docker.errors import APIError
+from urllib3.connection import HTTPConnection
+from urllib3.exceptions import NameResolutionError
 
 from healthagent.docker_api import explained, words
 
@@ -16,6 +20,17 @@ def test_an_engine_that_does_not_answer_is_told_with_the_time_that_it_had(within
     notice = explained(requests.ReadTimeout("read timed out"), URL, within)
     said = f"the Engine at /run/docker.sock does not answer within {within:g} s"
     assert notice.problem == said, "name the deadline that the request had"
+
+
+def test_a_name_that_does_not_resolve_is_told_as_one() -> None:
+    """As that of a proxy before the Engine's socket which is on another network."""
+    unknown = socket.gaierror(socket.EAI_NONAME, "Name or service not known")
+    failed = NameResolutionError("proxy", HTTPConnection("proxy"), unknown)
+    failed.__cause__ = unknown
+    notice = explained(requests.ConnectionError(failed), "tcp://proxy:2375")
+    said = "the name of the Engine at tcp://proxy:2375 is not found: Name or service not known"
+    assert notice.problem == said
+    assert "attach the agent to a network" in notice.remedy
 
 
 def refused(content_type: str, text: str) -> requests.HTTPError:
