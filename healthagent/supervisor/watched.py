@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from contextlib import suppress
+from dataclasses import replace
 
 from healthagent.core.action import Outcome
 from healthagent.core.budget import Budget
@@ -78,4 +79,7 @@ class Watched:
 
 
 def how(report: TargetReport) -> str:
+    """How a replica is, whoever keeps it out of rotation meanwhile: that the act itself does so is
+    no answer to what it waits for."""
+    report = replace(report, drain=None)
     return f"{report.phase}: {report.reason}" if report.reason else str(report.phase)

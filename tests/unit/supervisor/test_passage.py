@@ -7,9 +7,11 @@ from dataclasses import replace
 import pytest
 
 from healthagent.core.report import TargetReport
+from healthagent.core.rotation import Drain
 from healthagent.core.timeline import Timeline
 from healthagent.core.verdict import Status, Verdict
 from healthagent.supervisor.passage import Former
+from healthagent.supervisor.watched import how
 from tests.unit.supervisor.scenes import report, well
 
 
@@ -69,3 +71,10 @@ def test_it_is_back_with_its_own_executor_whatever_the_service_runs_besides(
 def test_without_an_executor_before_none_is_waited_for() -> None:
     never = Former.of(replica(started_at=1.0, status=Status.UNKNOWN, code="no_session"))
     assert never.is_over(replica(started_at=2.0, status=Status.UNKNOWN, code="no_session"))
+
+
+def test_why_it_is_not_back_is_never_that_the_act_itself_keeps_it_out() -> None:
+    seen = replica(started_at=2.0, status=Status.UNKNOWN, code="behind_pooler")
+    kept_out = replace(seen, drain=Drain("somebody", "restart", 0.0))
+    assert "drained" not in how(kept_out)
+    assert how(kept_out) == how(seen)
