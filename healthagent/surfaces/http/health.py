@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import asdict
-from importlib.metadata import version
 from typing import Any
 
 from healthagent.core.options import OPTIONS
@@ -23,6 +22,7 @@ from healthagent.core.report import (
 )
 from healthagent.core.rotation import Drain
 from healthagent.core.target import DatabaseRef, Target
+from healthagent.surfaces.http.release import RELEASE
 from healthagent.surfaces.target_text import STUCK, readiness
 from healthagent.surfaces.transition_text import rfc3339
 
@@ -40,7 +40,7 @@ def document(report: Report, notices: Sequence[Notice], stale_for: float | None)
     return {
         "status": status,
         "version": "1",
-        "releaseId": version("healthagent"),
+        "releaseId": RELEASE,
         "serviceId": "healthagent",
         "description": "health of every watched replica, with reasons",
         "output": output,

@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
-from importlib.metadata import version
 
 from prometheus_client import ProcessCollector
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
@@ -22,6 +21,7 @@ from healthagent.core.budget import Budget
 from healthagent.core.report import Report
 from healthagent.core.transition import ABSENT, Transition
 from healthagent.core.verdict import Status
+from healthagent.surfaces.http.release import RELEASE
 
 TARGET = ("target", "service")
 CHECK = (*TARGET, "check")
@@ -103,7 +103,7 @@ class Known(Collector):
     def _agent(self) -> Iterator[Metric]:
         report = self.report
         build = _gauge("build_info", "The agent's version.", "version")
-        build.add_metric([version("healthagent")], 1)
+        build.add_metric([RELEASE], 1)
         made = _gauge("report_timestamp_seconds", "When the latest report was made.")
         made.add_metric([], report.at)
         settled = _gauge("settled", "1 once every replica has been judged.")

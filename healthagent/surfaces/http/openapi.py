@@ -6,11 +6,11 @@ A test holds that it and the table of routes name the same paths, and that real 
 from __future__ import annotations
 
 from collections.abc import Collection
-from importlib.metadata import version
 from typing import Any
 
 from healthagent.core.action import Outcome
 from healthagent.core.report import Phase
+from healthagent.surfaces.http.release import RELEASE
 
 Json = dict[str, Any]
 
@@ -22,7 +22,7 @@ def document(paths: Collection[str], acts: Collection[str] = ()) -> Json:
         "info": {
             "title": "healthagent",
             "summary": "The truth about every replica, with reasons.",
-            "version": version("healthagent"),
+            "version": RELEASE,
             "license": {"name": "Apache-2.0", "identifier": "Apache-2.0"},
         },
         "paths": {

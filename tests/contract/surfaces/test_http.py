@@ -7,6 +7,7 @@ import contextlib
 import json
 import math
 import re
+import resource
 import socket
 import threading
 from collections.abc import AsyncIterator, Iterator
@@ -293,6 +294,20 @@ async def test_what_is_told_of_all_replicas_is_drawn_beside_the_event_loop(
     assert (await agent.get(path))[0] == 200
     assert services.__dict__["threads"]
     assert threading.get_ident() not in services.__dict__["threads"]
+
+
+@pytest.mark.parametrize("path", ["/health", "/metrics", "/openapi.json"])
+async def test_who_is_connected_is_answered_though_no_file_descriptor_is_left(
+    agent: Agent, path: str
+) -> None:
+    assert (await agent.get("/livez"))[0] == 200, "it stays connected from here on"
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    with contextlib.ExitStack() as stack:
+        stack.callback(resource.setrlimit, resource.RLIMIT_NOFILE, (soft, hard))
+        with socket.socket() as lowest_free:
+            resource.setrlimit(resource.RLIMIT_NOFILE, (lowest_free.fileno(), hard))
+        status, _ = await agent.get(path)
+    assert status == 200
 
 
 @pytest.mark.parametrize("accept", ["*/*", "application/openmetrics-text; version=1.0.0"])
