@@ -58,6 +58,9 @@ was under way comes to its deadline. Else every check would read stale for just 
 SOON_AGAIN = 1.0
 """Seconds from a first look to the next, where it left open what to go by."""
 
+SOONEST = 0.1
+"""Seconds from one look to the next where something was heard of the replica meanwhile."""
+
 REMEDY = "see what takes its processor, or give it more of one"
 
 SLOWEST = 4.0
@@ -138,8 +141,10 @@ class Watcher:
         async for sighting in discovery.sightings():
             before = self._sightings.get(discovery.name)
             complete = sighting.complete or (before is not None and before.complete)
-            self._sightings[discovery.name] = replace(sighting, complete=complete)
-            self._reconcile(sighting.touched, group)
+            now = replace(sighting, complete=complete)
+            self._sightings[discovery.name] = now
+            if now.touched or before is None or _differ(before, now):
+                self._reconcile(now.touched, group)
             for id_ in sighting.mentioned & self._replicas.keys():
                 self._replicas[id_].mentioned.set()
 
@@ -189,6 +194,7 @@ class Watcher:
             with suppress(TimeoutError):
                 async with asyncio.timeout_at(begun + _pause(replica)):
                     await replica.mentioned.wait()
+                    await asyncio.sleep(begun + SOONEST - loop.time())
 
     def _slow_down(self, replica: _Replica, begun: float) -> None:
         """Look more rarely while the agent is held up in one look after another, and step by step
@@ -353,6 +359,13 @@ class Watcher:
             for seen in (replica.newest(ClientPorts),)
         }
         return budget(account, account.owners(ports))
+
+
+def _differ(before: Sighting, now: Sighting) -> bool:
+    """Whether there is something else to watch, or to tell."""
+    return (before.targets, before.notices, before.complete) != (
+        now.targets, now.notices, now.complete,
+    )  # fmt: skip
 
 
 def _verdict(check: Check, seen: Observation) -> Verdict:

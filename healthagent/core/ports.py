@@ -20,7 +20,7 @@ class Sighting:
 
     ``touched`` are the ids of those that began or ceased to run (a container died, was paused, was
     started): the watcher looks at them at once. ``mentioned`` are those about which something else
-    was heard (a signal was sent to it): they are looked at as soon as the look is over that is
+    was heard (a signal was sent to it): they are looked at soon after the look is over that is
     under way. ``notices`` replace the ones of the sighting before. ``complete`` is false where the
     discovery could not look and only repeats what it knew.
     """

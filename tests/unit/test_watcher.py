@@ -43,7 +43,7 @@ from healthagent.sources.fake import FakeDiscovery, FakeSource
 from healthagent.sources.http import HttpSource
 from healthagent.supervisor import Drains
 from healthagent.surfaces.traefik import Routing
-from healthagent.watcher import SLOWEST, Watcher
+from healthagent.watcher import SLOWEST, SOONEST, TICK, Watcher
 
 QUICK = Timing(interval=0.01, timeout=0.05, rise=1, fall=2, grace=0.001)
 SOON = 30.0
@@ -315,6 +315,27 @@ async def test_no_stream_of_what_is_heard_keeps_a_look_from_its_end() -> None:
         stream.cancel()
 
 
+async def test_a_stream_of_what_is_heard_makes_no_stream_of_looks_nor_of_reports() -> None:
+    class Timed(FakeSource):
+        async def look(self, target: Target, timeout: float) -> Fact | Unseen:
+            begun.append(time.monotonic())
+            return await super().look(target, timeout)
+
+    begun: list[float] = []
+    calm = replace(ONE, livez="/livez", timing=replace(QUICK, interval=3600.0))
+    source = Timed(Livez, {ONE.id: Livez("/livez", 200, 0.001)})
+    async with watching(calm, more=[source]) as world:
+        await world.all_ready(1)
+        told, since = len(world.audience.reports), time.monotonic()
+        async with asyncio.timeout(SOON):
+            while len(begun) < 5:
+                world.discovery.show((calm,), mentioned=(ONE.id,))
+                await asyncio.sleep(SOONEST / 100)
+        assert all(later - sooner > 0.9 * SOONEST for sooner, later in pairwise(begun))
+        ticks = (time.monotonic() - since) / TICK
+        assert len(world.audience.reports) - told <= ticks + 2
+
+
 async def test_a_first_look_that_fails_is_soon_followed_whatever_the_interval() -> None:
     """Until then the agent has no picture that it would tell Traefik, of the others either."""
     slow = replace(ONE, timing=replace(QUICK, interval=3600.0))
@@ -384,7 +405,7 @@ async def test_an_agent_that_stood_still_looks_again_before_it_calls_anything_st
     async with watching(calm, clock=clock) as world:
         known = await world.all_ready(1)
         clock.now += 3600
-        world.discovery.show((calm,))  # there would be something to tell at once
+        world.discovery.show((calm,), touched=(calm.id,))  # there would be something to tell
         await world.audience.until(lambda r: r.at == clock.now)
         told = sum(each is known for each in world.audience.reports)
         assert told == 2, "an agent that is not stuck says what it knew"
@@ -407,7 +428,7 @@ async def test_a_storm_of_changes_leaves_half_of_the_time_for_looks() -> None:
 
     async with watching(ONE, audience=(slow := Slow())) as world:
         while len(slow.took) < 4:
-            world.discovery.show((ONE,))
+            world.discovery.show((ONE,), touched=(ONE.id,))
             await asyncio.sleep(0)
     pairs = pairwise(slow.took)
     assert all(begun - ended >= ended - before for (before, ended), (begun, _) in pairs)
