@@ -54,13 +54,15 @@ class Command:
 
 @dataclass(frozen=True, slots=True)
 class Build:
-    """How Compose builds an image: the folder, the Dockerfile in it, and its arguments."""
+    """How Compose builds an image: the folder, the Dockerfile in it, and its arguments; ``inline``
+    where the Dockerfile stands in the Compose file."""
 
     context: str
     dockerfile: str
     target: str | None
     args: Mapping[str, Text]
     place: Place
+    inline: Text | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,6 +1,6 @@
-"""Compose files as one stack: ``extends``, ``include``, merging and interpolation.
+"""Compose files as one stack: the services, and which of them are the app.
 
-Shape: https://github.com/compose-spec/compose-spec/blob/main/spec.md and ``13-merge.md`` beside it.
+Shape: https://github.com/compose-spec/compose-spec/blob/main/spec.md.
 Only what a requirement asks about is kept.
 """
 
@@ -14,17 +14,14 @@ from dataclasses import replace
 from pathlib import Path
 
 from healthagent.audit.evidence import Build, Command, Healthcheck, Place, Service, Stack, Text
-from healthagent.audit.reading.interpolation import env_file, interpolated
-from healthagent.audit.reading.tree import Map, Node, Scalar, Seq, fault, load
+from healthagent.audit.reading.interpolation import env_file
+from healthagent.audit.reading.merge import entries_of, merged, shown, text_of, texts_of
+from healthagent.audit.reading.tree import Map, Node, Scalar, Seq, fault
 from healthagent.core.declaration import is_enabled
 
 DEFAULTS = ("compose.yaml", "compose.yml", "docker-compose.yaml", "docker-compose.yml")
 """In Compose's own order."""
 
-_LISTED = ("environment", "labels", "args")
-"""May be written as a list of ``NAME=value`` as well."""
-_REPLACED = ("command", "entrypoint", "test")
-"""Sequences that an override replaces; others grow."""
 _RESTARTS = {"any": "always", "none": "no"}
 _TRUE = ("true", "yes", "on", "1", "y")
 
@@ -55,26 +52,39 @@ def read(files: Sequence[Path], named: Sequence[str] = ()) -> Stack:
     """
     folder = files[0].parent
     variables = {**env_file(folder / ".env", os.environ), **os.environ}
-    merged: Node | None = None
-    for file in files:
-        merged = _over(merged, _file(file, folder, variables, ()))
-    assert isinstance(merged, Map)  # noqa: S101  # there is at least one file
-    merged = _without_reset(merged)
-    services = _entries(merged.entries.get("services"))
+    whole = merged(files, folder, variables)
+    services = entries_of(whole.entries.get("services"))
     if not services:
         raise fault(
-            f"{merged.place}: `services` is missing or empty; name a Compose file of a stack"
+            f"{whole.place}: `services` is missing or empty; name a Compose file of a stack"
         )
-    found = {name: _service(name, node, variables) for name, node in services.items()}
-    project = _string(merged.entries.get("name"))
+    on = _profiles(variables)
+    found = {
+        name: _service(name, node, variables)
+        for name, node in services.items()
+        if name in named or _is_on(node, on)
+    }
+    if not found:
+        raise fault(f"{whole.place}: each service is of a profile; name those in COMPOSE_PROFILES")
+    project = text_of(whole.entries.get("name"))
     return Stack(
-        place=merged.place,
+        place=whole.place,
         files=tuple(shown(file) for file in files),
         project=variables.get("COMPOSE_PROJECT_NAME")
         or (project.value if project else _project(folder.resolve().name)),
         services=found,
-        apps=_apps(found, named, merged.place),
+        apps=_apps(found, named, _jobs(services), whole.place),
     )
+
+
+def _profiles(variables: Mapping[str, str]) -> frozenset[str]:
+    return frozenset(name.strip() for name in variables.get("COMPOSE_PROFILES", "").split(","))
+
+
+def _is_on(service: Node, profiles: frozenset[str]) -> bool:
+    """A service of profiles is there where one of them is asked for."""
+    own = {text.value for text in texts_of(entries_of(service).get("profiles"))}
+    return not own or "*" in profiles or not profiles.isdisjoint(own)
 
 
 def _project(folder: str) -> str:
@@ -82,7 +92,19 @@ def _project(folder: str) -> str:
     return re.sub(r"[^a-z0-9_-]", "", folder.lower()).lstrip("_-")
 
 
-def _apps(services: Mapping[str, Service], named: Sequence[str], place: Place) -> tuple[str, ...]:
+def _jobs(services: Mapping[str, Node]) -> frozenset[str]:
+    """Those that others wait for to end, such as a migration."""
+    return frozenset(
+        name
+        for service in services.values()
+        for name, on in entries_of(entries_of(service).get("depends_on")).items()
+        if str(text_of(entries_of(on).get("condition"))) == "service_completed_successfully"
+    )
+
+
+def _apps(
+    services: Mapping[str, Service], named: Sequence[str], jobs: frozenset[str], place: Place
+) -> tuple[str, ...]:
     for name in named:
         if name not in services:
             known = ", ".join(services)
@@ -93,7 +115,10 @@ def _apps(services: Mapping[str, Service], named: Sequence[str], place: Place) -
         if is_enabled({key: text.value for key, text in service.labels.items()})
     ]
     built = [name for name, service in services.items() if service.build]
-    apps = tuple(named or labelled or built)
+    stay = [name for name in built if name not in jobs]
+    images = {str(services[name].image) for name in built if services[name].image}
+    alike = [n for n, s in services.items() if n not in jobs and str(s.image) in images]
+    apps = tuple(named or labelled or stay or alike or built)
     if not apps:
         raise fault(
             f'{place.where}: no service is labelled healthagent.enable: "true", and none is built; '
@@ -102,180 +127,39 @@ def _apps(services: Mapping[str, Service], named: Sequence[str], place: Place) -
     return apps
 
 
-# One file
-
-
-def _file(path: Path, folder: Path, variables: Mapping[str, str], under: tuple[Path, ...]) -> Map:
-    """A file with all that it includes and extends. ``folder`` is what its paths are relative to:
-    the first file's for all that are laid over it, and its own for one that is included."""
-    if path in under:
-        raise fault(f"{path}: includes itself; break the circle")
-    tree = interpolated(load(path, shown(path)), variables)
-    assert isinstance(tree, Map)  # noqa: S101  # load() gives a mapping
-    services = tree.entries.get("services")
-    whole: Node = tree
-    if isinstance(services, Map):
-        extended = {
-            name: _extended(path, folder, name, service, variables, ())
-            for name, service in services.entries.items()
-        }
-        whole = replace(
-            tree, entries={**tree.entries, "services": replace(services, entries=extended)}
-        )
-    included = tree.entries.get("include")
-    for item in included.items if isinstance(included, Seq) else ():
-        for name in _strings(item.entries.get("path") if isinstance(item, Map) else item):
-            other = folder / name.value
-            whole = _over(_file(other, other.parent, variables, (*under, path)), whole)
-    assert isinstance(whole, Map)  # noqa: S101  # both were
-    return whole
-
-
-def _extended(
-    path: Path,
-    folder: Path,
-    name: str,
-    node: Node,
-    variables: Mapping[str, str],
-    under: tuple[str, ...],
-) -> Node:
-    """A service in its normal form, laid over what it extends."""
-    if node.tag == "reset":
-        return node
-    if not isinstance(node, Map):
-        raise fault(
-            f"{node.place}: services.{name} is no mapping; write `image:` or `build:` below it"
-        )
-    own = _normal(node, folder)
-    extends = node.entries.get("extends")
-    if extends is None:
-        return own
-    if isinstance(extends, Map):
-        file, base = _string(extends.entries.get("file")), _string(extends.entries.get("service"))
-    else:
-        file, base = None, _string(extends)
-    wanted = base.value if base else name
-    other = folder / file.value if file else path
-    key = f"{other.resolve()}:{wanted}"
-    if key in under:
-        raise fault(f"{extends.place}: services.{name}.extends goes in a circle")
-    tree = interpolated(load(other, shown(other)), variables)
-    assert isinstance(tree, Map)  # noqa: S101  # load() gives a mapping
-    services = _entries(tree.entries.get("services"))
-    if wanted not in services:
-        raise fault(
-            f"{extends.place}: services.{name}.extends names {wanted!r}, which {shown(other)} "
-            f"does not have; it has {', '.join(services)}"
-        )
-    beside = other.parent if file else folder
-    below = _extended(other, beside, wanted, services[wanted], variables, (*under, key))
-    # The service's own tag is for the file below, not for what it extends.
-    whole = _over(below, replace(own, tag=""))
-    return replace(whole, place=own.place, tag=own.tag)
-
-
-def _normal(service: Map, folder: Path) -> Map:
-    """One spelling for what has several: lists of ``NAME=value`` become mappings, as do ``build:
-    DIR`` and each ``env_file``, whose paths no longer depend on the file that they stand in."""
-    entries = dict(service.entries)
-    build = entries.get("build")
-    if isinstance(build, Scalar):
-        build = Map({"context": build}, build.place, build.tag)
-    if isinstance(build, Map):
-        context = build.entries.get("context")
-        where = context if isinstance(context, Scalar) else Scalar(".", build.place)
-        absolute = replace(where, value=os.path.normpath(folder / where.value))
-        built = {**build.entries, "context": absolute}
-        entries["build"] = replace(build, entries=_mapped(built))
-    files = entries.get("env_file")
-    if files is not None:
-        listed = files.items if isinstance(files, Seq) else (files,)
-        located = tuple(_located(item, folder) for item in listed)
-        entries["env_file"] = Seq(located, files.place, files.tag)
-    entries.pop("extends", None)
-    return replace(service, entries=_mapped(entries))
-
-
-def _located(item: Node, folder: Path) -> Map:
-    entries: dict[str, Node] = item.entries if isinstance(item, Map) else {"path": item}
-    name = entries.get("path")
-    if isinstance(name, Scalar):
-        entries = {**entries, "path": replace(name, value=str(folder / name.value))}
-    return Map(entries, item.place)
-
-
-def _mapped(entries: Mapping[str, Node]) -> dict[str, Node]:
-    return {
-        key: _as_map(node) if key in _LISTED and isinstance(node, Seq) else node
-        for key, node in entries.items()
-    }
-
-
-def _as_map(listed: Seq) -> Map:
-    entries: dict[str, Node] = {}
-    for item in listed.items:
-        if isinstance(item, Scalar):
-            name, equals, value = item.value.partition("=")
-            entries[name] = replace(item, value=value, null=not equals)
-    return Map(entries, listed.place, listed.tag)
-
-
-def _over(below: Node | None, above: Node, key: str = "") -> Node:
-    """``above`` merged over ``below``, as Compose merges an override."""
-    if below is None or below.tag == "reset" or above.tag in ("reset", "override"):
-        return above
-    if isinstance(below, Map) and isinstance(above, Map):
-        entries = dict(below.entries)
-        for name, node in above.entries.items():
-            entries[name] = _over(entries.get(name), node, name)
-        return replace(below, entries=entries)
-    if isinstance(below, Seq) and isinstance(above, Seq) and key not in _REPLACED:
-        return replace(above, items=(*below.items, *above.items))
-    return above
-
-
-def _without_reset(node: Map) -> Map:
-    """Once all is merged: until then, what is reset takes away from the files below."""
-    kept = {key: value for key, value in node.entries.items() if value.tag != "reset"}
-    return replace(
-        node,
-        entries={k: _without_reset(v) if isinstance(v, Map) else v for k, v in kept.items()},
-    )
-
-
 # One service
 
 
 def _service(name: str, node: Node, variables: Mapping[str, str]) -> Service:
-    entries = _entries(node)
-    deploy = _entries(entries.get("deploy"))
-    logging = _entries(entries.get("logging"))
+    entries = entries_of(node)
+    deploy = entries_of(entries.get("deploy"))
+    logging = entries_of(entries.get("logging"))
     return Service(
         name=name,
         place=node.place,
-        image=_string(entries.get("image")),
+        image=text_of(entries.get("image")),
         build=_build(entries.get("build")),
         command=_command(entries.get("command")),
         entrypoint=_command(entries.get("entrypoint")),
         environment=_environment(entries, variables),
         labels=_texts(entries.get("labels")),
         healthcheck=_healthcheck(entries.get("healthcheck")),
-        restart=_restart(deploy.get("restart_policy")) or _string(entries.get("restart")),
-        replicas=_string(deploy.get("replicas")) or _string(entries.get("scale")),
-        container_name=_string(entries.get("container_name")),
-        init=_string(entries.get("init")),
-        logging=_string(logging.get("driver")),
+        restart=_restart(deploy.get("restart_policy")) or text_of(entries.get("restart")),
+        replicas=text_of(deploy.get("replicas")) or text_of(entries.get("scale")),
+        container_name=text_of(entries.get("container_name")),
+        init=text_of(entries.get("init")),
+        logging=text_of(logging.get("driver")),
         ports=tuple(_ports(entries.get("ports"))),
         addresses=tuple(
             address
-            for network in _entries(entries.get("networks")).values()
+            for network in entries_of(entries.get("networks")).values()
             for key in ("ipv4_address", "ipv6_address")
-            if (address := _string(_entries(network).get(key))) is not None
+            if (address := text_of(entries_of(network).get(key))) is not None
         ),
         namespaces={
             key: text
             for key in ("network_mode", "pid", "ipc")
-            if (text := _string(entries.get(key))) is not None
+            if (text := text_of(entries.get(key))) is not None
         },
         mounts=any(isinstance(entries.get(key), Seq) for key in ("volumes", "configs")),
     )
@@ -286,7 +170,7 @@ def _restart(policy: Node | None) -> Text | None:
     Docker Compose 5.6.1, as is that it restarts nothing where it names no condition."""
     if policy is None:
         return None
-    condition = _string(_entries(policy).get("condition")) or Text("none", policy.place)
+    condition = text_of(entries_of(policy).get("condition")) or Text("none", policy.place)
     return replace(condition, value=_RESTARTS.get(condition.value, condition.value))
 
 
@@ -295,13 +179,13 @@ def _environment(entries: Mapping[str, Node], variables: Mapping[str, str]) -> d
     would pass on."""
     own = {
         key: Text(variables.get(key, "") if node.null else node.value, node.place)
-        for key, node in _entries(entries.get("environment")).items()
+        for key, node in entries_of(entries.get("environment")).items()
         if isinstance(node, Scalar)
     }
     found: dict[str, Text] = {}
     files = entries.get("env_file")
     for item in files.items if isinstance(files, Seq) else ():
-        path, form = (_string(_entries(item).get(key)) for key in ("path", "format"))
+        path, form = (text_of(entries_of(item).get(key)) for key in ("path", "format"))
         if path is not None:
             raw = form is not None and form.value == "raw"
             known = {key: text.value for key, text in (found | own).items()} | dict(variables)
@@ -313,13 +197,14 @@ def _environment(entries: Mapping[str, Node], variables: Mapping[str, str]) -> d
 def _build(node: Node | None) -> Build | None:
     if node is None:
         return None
-    entries = _entries(node)
-    context, dockerfile = _string(entries.get("context")), _string(entries.get("dockerfile"))
-    target = _string(entries.get("target"))
+    entries = entries_of(node)
+    context, dockerfile = text_of(entries.get("context")), text_of(entries.get("dockerfile"))
+    target = text_of(entries.get("target"))
     return Build(
         context=context.value if context else ".",
         dockerfile=dockerfile.value if dockerfile else "Dockerfile",
         target=target.value if target else None,
+        inline=text_of(entries.get("dockerfile_inline")),
         args=_texts(entries.get("args")),
         place=node.place,
     )
@@ -328,8 +213,8 @@ def _build(node: Node | None) -> Build | None:
 def _command(node: Node | None) -> Command | None:
     """A text is split into words as Compose splits it; no shell runs it."""
     if isinstance(node, Seq):
-        return Command(tuple(text.value for text in _strings(node)), False, node.place)
-    text = _string(node)
+        return Command(tuple(text.value for text in texts_of(node)), False, node.place)
+    text = text_of(node)
     if text is None or node is None:
         return None
     try:
@@ -343,9 +228,9 @@ def _command(node: Node | None) -> Command | None:
 def _healthcheck(node: Node | None) -> Healthcheck | None:
     if node is None:
         return None
-    entries = _entries(node)
-    disabled, test = _string(entries.get("disable")), entries.get("test")
-    words = [text.value for text in _strings(test)]
+    entries = entries_of(node)
+    disabled, test = text_of(entries.get("disable")), entries.get("test")
+    words = [text.value for text in texts_of(test)]
     off = (disabled is not None and disabled.value.lower() in _TRUE) or words[:1] == ["NONE"]
     if not off and not words:
         return None  # only its times are set: whether there is one the image says
@@ -363,7 +248,7 @@ def _ports(node: Node | None) -> Iterable[Text]:
         if isinstance(item, Scalar):
             yield item.text
         elif isinstance(item, Map):
-            published, target = (_string(item.entries.get(k)) for k in ("published", "target"))
+            published, target = (text_of(item.entries.get(k)) for k in ("published", "target"))
             left, right = (text.value if text else "" for text in (published, target))
             yield Text(f"{left}:{right}" if left else right, item.place)
 
@@ -371,28 +256,5 @@ def _ports(node: Node | None) -> Iterable[Text]:
 # Values
 
 
-def _entries(node: Node | None) -> dict[str, Node]:
-    return node.entries if isinstance(node, Map) else {}
-
-
-def _string(node: Node | None) -> Text | None:
-    return node.text if isinstance(node, Scalar) and not node.null else None
-
-
-def _strings(node: Node | None) -> tuple[Text, ...]:
-    if isinstance(node, Seq):
-        return tuple(item.text for item in node.items if isinstance(item, Scalar))
-    text = _string(node)
-    return (text,) if text else ()
-
-
 def _texts(node: Node | None) -> dict[str, Text]:
-    return {key: value.text for key, value in _entries(node).items() if isinstance(value, Scalar)}
-
-
-def shown(path: Path) -> str:
-    """A path as it is reported: from the working directory where it is below that."""
-    try:
-        return str(path.resolve().relative_to(Path.cwd()))
-    except ValueError:
-        return str(path)
+    return {key: value.text for key, value in entries_of(node).items() if isinstance(value, Scalar)}

@@ -14,8 +14,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from healthagent.audit.evidence import Command, Dockerfile, Healthcheck, Place, Text
-from healthagent.audit.reading.compose import shown
 from healthagent.audit.reading.interpolation import substitute
+from healthagent.audit.reading.merge import shown
 from healthagent.core.observation import Unseen
 
 _FROM = re.compile(r"--from=(\S+)")
@@ -46,18 +46,24 @@ def read(path: Path, args: Mapping[str, Text], target: str | None) -> Dockerfile
     """The Dockerfile as it is built with these arguments, up to this stage."""
     name = shown(path)
     try:
-        text = path.read_text(encoding="utf-8")
+        text = Text(path.read_text(encoding="utf-8"), Place(name))
     except (OSError, UnicodeDecodeError) as error:
         why = getattr(error, "strerror", None) or str(error)
         return Unseen(f"{name}: {why}", "say in `build:` where the Dockerfile is")
-    stages = _stages(instructions(text, name), {k: v.value for k, v in args.items()})
+    return of(text, args, target)
+
+
+def of(text: Text, args: Mapping[str, Text], target: str | None) -> Dockerfile | Unseen:
+    """The same for one that stands in another file."""
+    name = text.place.where
+    stages = _stages(instructions(text), {k: v.value for k, v in args.items()})
     if not stages:
         return Unseen(f"{name}: has no FROM", "name the file that builds the app's image")
     last = next((stage for stage in stages if target and stage.name == target), stages[-1])
     body = [instruction for stage in last.chain() for instruction in stage.body]
     commands = {i.keyword: i.rest for i in body}
     return Dockerfile(
-        place=Place(name),
+        place=text.place,
         base=last.chain()[0].base,
         bases=tuple(_bases(stages)),
         runs=tuple(_run(i) for stage in stages for i in stage.body if i.keyword == "RUN"),
@@ -70,16 +76,16 @@ def read(path: Path, args: Mapping[str, Text], target: str | None) -> Dockerfile
     )
 
 
-def instructions(text: str, name: str) -> Iterator[Instruction]:
+def instructions(text: Text) -> Iterator[Instruction]:
     """Comments and blank lines are left out; a heredoc's lines belong to its instruction."""
-    lines = iter(enumerate(text.splitlines(), start=1))
+    lines = iter(enumerate(text.value.splitlines(), start=1))
     for number, line in lines:
         if not line.strip() or line.lstrip().startswith("#"):
             continue
         parts = [line.strip()]
         while parts[-1].endswith("\\"):
             parts[-1] = parts[-1][:-1]
-            following = next((t for _, t in lines if not t.lstrip().startswith("#")), "")
+            following = next((t for _, t in lines if t.strip() and t.lstrip()[0] != "#"), "")
             parts.append(following.strip())
         whole = " ".join(part.strip() for part in parts)
         for heredoc in _HEREDOC.finditer(whole):
@@ -90,7 +96,7 @@ def instructions(text: str, name: str) -> Iterator[Instruction]:
                 body.append(inner.strip())
             whole = "\n".join((whole, *body))
         keyword, _, rest = whole.partition(" ")
-        yield Instruction(keyword.upper(), Text(rest.strip(), Place(name, number)))
+        yield Instruction(keyword.upper(), Text(rest.strip(), text.at(number)))
 
 
 def _stages(found: Iterator[Instruction], args: Mapping[str, str]) -> list[_Stage]:

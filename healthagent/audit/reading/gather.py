@@ -10,6 +10,7 @@ from pathlib import Path
 
 from healthagent.audit.evidence import App, Code, Evidence, Service, Sibling, Stack
 from healthagent.audit.reading import compose, dockerfile, source, starts
+from healthagent.audit.reading.merge import shown
 from healthagent.audit.reading.tree import fault
 from healthagent.core.observation import Elsewhere, Unseen
 from healthagent.errors import ConfigurationError
@@ -67,7 +68,11 @@ def _app(service: Service, asked: Files, read: Reader) -> App:
     folders = [folder, asked.compose[0].parent]
     if build is not None:
         path = Path(build.context) / build.dockerfile
-        built = dockerfile.read(path, build.args, build.target)
+        built = (
+            dockerfile.of(build.inline, build.args, build.target)
+            if build.inline
+            else dockerfile.read(path, build.args, build.target)
+        )
         folders = [Path(build.context), path.parent, *folders]
     else:
         built = dockerfile.read(folder / "Dockerfile", {}, None)
@@ -99,7 +104,7 @@ def _siblings(asked: Files, audited: Stack, read: Reader) -> Iterator[Sibling]:
                 stack = compose.read((*asked.compose, path), asked.services)
         except ConfigurationError:
             continue
-        place = replace(stack.place, where=compose.shown(path), line=None)
+        place = replace(stack.place, where=shown(path), line=None)
         yield Sibling(replace(stack, place=place), _apps(stack, asked, read))
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from healthagent.audit.evidence import Code, Locks, Package, Place, Source, Text
-from healthagent.audit.reading.compose import shown
+from healthagent.audit.reading.merge import shown
 from healthagent.audit.reading.script import Script
 from healthagent.core.observation import Unseen
 

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from healthagent.audit.evidence import Stack
-from healthagent.audit.reading import compose
+from healthagent.audit.evidence import Dockerfile, Stack
+from healthagent.audit.reading import compose, gather
 from healthagent.audit.reading.interpolation import env_file, substitute
 from healthagent.errors import ConfigurationError
 
@@ -240,6 +240,70 @@ def test_what_is_included_belongs_to_the_stack(tmp_path: Path) -> None:
     found = stack(tmp_path, "include: [db.yaml]\nservices:\n  app:\n    build: .\n")
 
     assert set(found.services) == {"app", "postgres"}
+
+
+def test_an_included_project_has_its_own_files_folder_and_variables(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("TAG", raising=False)
+    monkeypatch.setenv("HELD", "ours")
+    for name in ("a", "b", "c"):
+        (tmp_path / name).mkdir()
+    (tmp_path / "a" / "base.yaml").write_text("services:\n  one: {image: 'x:${TAG:-0}'}\n")
+    (tmp_path / "a" / "over.yaml").write_text("services:\n  one: {labels: {tag: '${HELD}'}}\n")
+    (tmp_path / "a" / "my.env").write_text("TAG=1\nHELD=theirs\n")
+    (tmp_path / "b" / "compose.yaml").write_text("services:\n  two: {build: ./d}\n")
+    (tmp_path / "c" / ".env").write_text("TAG=2\n")
+    found = stack(
+        tmp_path,
+        "include:\n"
+        "  - {path: [a/base.yaml, a/over.yaml], env_file: a/my.env}\n"
+        "  - {path: b/compose.yaml, project_directory: c}\n",
+    ).services
+
+    assert found["one"].image is not None and found["one"].image.value == "x:1"
+    assert found["one"].labels["tag"].value == "ours", "the project that includes it goes first"
+    assert found["two"].build is not None
+    assert Path(found["two"].build.context) == tmp_path / "c" / "d"
+
+
+def test_a_service_of_a_profile_is_there_where_that_is_asked_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("COMPOSE_PROFILES", raising=False)
+    text = "services:\n  app: {build: .}\n  dev: {build: ., profiles: [dev, test]}\n"
+
+    assert set(stack(tmp_path, text).services) == {"app"}
+    assert set(stack(tmp_path, text, named=["dev"]).services) == {"app", "dev"}
+    for asked in ("x,test", "*"):
+        monkeypatch.setenv("COMPOSE_PROFILES", asked)
+        assert set(stack(tmp_path, text).services) == {"app", "dev"}
+
+    monkeypatch.delenv("COMPOSE_PROFILES")
+    with pytest.raises(ConfigurationError, match="COMPOSE_PROFILES"):
+        stack(tmp_path, "services:\n  dev: {build: ., profiles: [dev]}\n")
+
+
+def test_a_dockerfile_may_stand_in_the_compose_file(tmp_path: Path) -> None:
+    (tmp_path / "package.json").write_text("{}")
+    (tmp_path / "compose.yaml").write_text(
+        "services:\n  app:\n    build:\n      dockerfile_inline: |\n"
+        '        FROM oven/bun:1.4.4\n        CMD ["bun", "x.ts"]\n'
+    )
+    (app,) = gather.from_files(gather.Files((tmp_path / "compose.yaml",))).apps
+
+    assert isinstance(app.dockerfile, Dockerfile) and app.dockerfile.command is not None
+    assert app.dockerfile.command.words == ("bun", "x.ts")
+    assert app.dockerfile.command.place.line == 6
+
+
+@pytest.mark.parametrize("build", ["{image: i, build: .}", "{build: .}"])
+def test_a_job_that_others_wait_for_is_not_the_app(tmp_path: Path, build: str) -> None:
+    after = "depends_on: {migrate: {condition: service_completed_successfully}}"
+    app = f"{{image: i, {after}}}" if "image" in build else f"{{build: ., {after}}}"
+    found = stack(tmp_path, f"services:\n  migrate: {build}\n  app: {app}\n  db: {{image: p}}\n")
+
+    assert found.apps == ("app",)
 
 
 @pytest.mark.parametrize(
