@@ -30,6 +30,12 @@ _AS_USER = frozenset({"gosu", "su-exec"})
 _BUNS_OWN = frozenset({"x", "exec", "test", "build", "repl", "install", "create"})
 """Commands of Bun's that read like the name of a script."""
 
+_TAKE_A_WORD = frozenset(
+    {"--cwd", "--filter", "-F", "--env-file", "--preload", "-r", "--require", "--import", "-d",
+     "--define", "--port", "--conditions", "--prefix", "--dir", "-C", "--workspace", "-w"}
+)  # fmt: skip
+"""Flags of Bun's, npm's and pnpm's that a word belongs to."""
+
 _ASSIGNMENT = re.compile(r"[A-Za-z_][A-Za-z0-9_]*=.*")
 _LONGEST = 20
 """Steps of a start, from one script to the next."""
@@ -298,12 +304,23 @@ def _scripted(app: App, found: Launch) -> Launch:
     return _followed(app, _in_shell(app, script.value, (*found.places, script.place), found))
 
 
+def without_flags(words: tuple[str, ...]) -> tuple[str, ...]:
+    """A manager's words without its flags, and without what these take as a word of its own."""
+    kept, takes = [], False
+    for word in words:
+        if takes or word.startswith("-"):
+            takes = word in _TAKE_A_WORD and not takes
+            continue
+        kept.append(word)
+    return tuple(kept)
+
+
 def script_name(words: tuple[str, ...]) -> str | None:
     """What a package manager is asked to run, where that is no file."""
-    plain = [word for word in words if not word.startswith("-")]
+    plain = without_flags(words)
     program = PurePath(plain[0]).name if plain else ""
     if program == "bun" or program in MANAGERS:
-        rest = plain[2:] if plain[1:2] in (["run"], ["run-script"]) else plain[1:]
+        rest = plain[2:] if plain[1:2] in (("run",), ("run-script",)) else plain[1:]
         if rest and not PurePath(rest[0]).suffix and "/" not in rest[0]:
             return rest[0]
     return None

@@ -278,7 +278,7 @@ _REQUIREMENTS = (
     Requirement(
         "8.3.1",
         "Traefik's routing goes by health",
-        (_ROUTES_BY_HEALTH, apps(health.has_router)),
+        (_ROUTES_BY_HEALTH, files(health.has_routers)),
     ),
     Requirement(
         "8.3.2",

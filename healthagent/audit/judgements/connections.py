@@ -7,6 +7,7 @@ import re
 from healthagent.audit.evidence import Agent, App, Code, Place, Replica, Server
 from healthagent.audit.finding import Finding, met, not_met, not_seen, resolved, worst
 from healthagent.audit.judgements.pools import DBOS, PRISMA
+from healthagent.audit.judgements.prisma import pools_of
 from healthagent.core.observation import Unseen
 
 _CLIENTS = {
@@ -67,7 +68,7 @@ def _terms(ours: list[Replica]) -> str:
 
 
 def has_one_pool(_app: App, code: Code) -> Finding:
-    pools = code.source.named("Pool")
+    pools = pools_of(code)
     if len(pools) > 1:
         return not_met(
             f"{len(pools)} pools are made", *(pool.place for pool in pools),
@@ -97,7 +98,10 @@ def has_one_pool(_app: App, code: Code) -> Finding:
                 "DBOSClient opens a pool of its own", client.place,
                 remedy="start workflows by DBOS itself, in the pool that it has",
             )  # fmt: skip
-    return met("one pool, and nothing else that connects", Place(code.folder))
+    if not pools:
+        none = Unseen("no pool was found in the source", "make one pg.Pool, in a module of its own")
+        return not_seen(none, Place(code.folder))
+    return met("one pool, and nothing else that connects", pools[0].place)
 
 
 def within_pool(replica: Replica) -> Finding:

@@ -230,6 +230,8 @@ def does_not_scale_with_requests(_app: App, code: Code) -> Finding:
                 Unseen(f"the options of queue {queue.arguments[0]} cannot be followed", _QUEUE),
                 queue.place,
             )
+    if not configs and not queues:
+        return _none(code, "DBOS.setConfig()")
     return met(
         f"{len(queues)} queues, each with a bound" if queues else "no pool grows with requests",
         *(call.place for call in (*queues, *configs)),

@@ -155,7 +155,7 @@ def routes_by_health(seen: Evidence) -> Finding:
     proxies = [(proxy, _settings(proxy)) for proxy in _proxies(seen)]
     for proxy, settings in proxies:
         place = proxy.command.place if proxy.command else proxy.place
-        if urlsplit(settings.get("providers.http.endpoint", "")).path.rstrip("/") == "/traefik":
+        if _by_agent(settings):
             return met("Traefik takes its servers from the agent, the ready ones alone", place)
         if any(key.startswith("providers.docker") for key in settings):
             return _by_docker(seen, place)
@@ -215,21 +215,57 @@ def _by_docker(seen: Evidence, place: Place) -> Finding:
     return met("Traefik's Docker provider leaves out what is not healthy", place)
 
 
-def has_router(app: App) -> Finding:
-    labels = app.service.labels
+def has_routers(seen: Evidence) -> Finding:
+    return worst(_has_router(app, seen) for app in seen.apps)
+
+
+def _has_router(app: App, seen: Evidence) -> Finding:
+    """By its labels; what a Traefik that is not seen, or one that reads files, has beside them,
+    Traefik itself can say."""
+    labels, name = app.service.labels, app.service.name
     enabled = labels.get("traefik.enable")
     if enabled and enabled.value.lower() != "true":
         return not_met(
-            f"traefik.enable is {enabled}: nothing is routed to {app.service.name}", enabled.place,
+            f"traefik.enable is {enabled}: nothing is routed to {name}", enabled.place,
             remedy='write traefik.enable: "true"',
         )  # fmt: skip
     rules = [t for k, t in labels.items() if k.startswith("traefik.http.routers.")]
-    if not rules:
-        return not_met(
-            f"{app.service.name} has no router", app.service.place,
-            remedy="label it traefik.http.routers.NAME.rule",
-        )  # fmt: skip
-    return met("a router leads to it", rules[0].place)
+    if rules:
+        return met("a router leads to it", rules[0].place)
+    proxies = [(proxy, _settings(proxy)) for proxy in _proxies(seen)]
+    if any(_routes_by_default(settings, enabled is not None) for _, settings in proxies):
+        return met("Traefik's default rule leads to it", (enabled or app.service).place)
+    if not proxies or not all(_reads_labels_alone(*each) for each in proxies):
+        unseen = Unseen(
+            f"no label routes to {name}, and what Traefik is told elsewhere was not looked at",
+            f"label it traefik.http.routers.NAME.rule, or {_ASK}",
+        )
+        return _by_its_word(seen, not_seen(unseen, app.service.place))
+    return not_met(
+        f"{name} has no router", app.service.place,
+        remedy="label it traefik.http.routers.NAME.rule",
+    )  # fmt: skip
+
+
+def _routes_by_default(settings: Mapping[str, str], enabled: bool) -> bool:
+    """The Docker provider gives a router to each container that is exposed, by ``defaultRule``
+    (Traefik's manual, "Docker", ``exposedByDefault``)."""
+    if not any(key.startswith("providers.docker") for key in settings):
+        return False
+    return enabled or settings.get("providers.docker.exposedbydefault", "true").lower() != "false"
+
+
+def _reads_labels_alone(proxy: Service, settings: Mapping[str, str]) -> bool:
+    """The Docker provider and the agent go by labels; other providers, and files, need not."""
+    providers = {key.split(".")[1] for key in settings if key.startswith("providers.")}
+    known = {"docker", "providersthrottleduration"} | ({"http"} if _by_agent(settings) else set())
+    if providers - known or any(key.startswith("configfile") for key in settings):
+        return False
+    return bool(providers) or _tells_all(proxy, settings)
+
+
+def _by_agent(settings: Mapping[str, str]) -> bool:
+    return urlsplit(settings.get("providers.http.endpoint", "")).path.rstrip("/") == "/traefik"
 
 
 def routed_are_ready(seen: Evidence) -> Finding:

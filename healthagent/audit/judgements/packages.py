@@ -5,8 +5,9 @@ from __future__ import annotations
 import re
 
 from healthagent.audit.evidence import App, Code, Dockerfile, Package, Text
-from healthagent.audit.finding import Finding, met, not_met, resolved, worst
+from healthagent.audit.finding import Finding, met, not_met, not_seen, resolved, worst
 from healthagent.audit.launch import MANAGERS, Launch, launch
+from healthagent.core.observation import Unseen
 
 BUN_LOCKS = ("bun.lock", "bun.lockb")
 _MANAGER = re.compile(rf"(?<![\w./@=-])({'|'.join(sorted(MANAGERS))})(?=[\s;&|)]|$)")
@@ -35,6 +36,8 @@ def manager(app: App, _code: Code, package: Package) -> Finding:
             f"the app is started by another manager: {start}", *start.places,
             remedy='write CMD ["bun", "run", "start"]',
         )  # fmt: skip
+    if isinstance(app.dockerfile, Unseen):
+        return not_seen(app.dockerfile)
     return met("neither the Dockerfile nor a script calls another manager", package.place)
 
 
@@ -61,6 +64,8 @@ def lock(app: App, code: Code, package: Package) -> Finding:
     faults = [found for found in checks if found is not None]
     if faults:
         return worst(faults)
+    if isinstance(app.dockerfile, Unseen):
+        return not_seen(app.dockerfile)
     place = code.locks.files[mine[0]]
     if mine == ["bun.lock"]:
         return resolved("bun.lock is the one lock file, and agrees with package.json", place)

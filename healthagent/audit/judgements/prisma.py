@@ -12,6 +12,7 @@ from healthagent.core.observation import Unseen
 
 ADAPTER = "@prisma/adapter-pg"
 _POOL = "new Pool({ max: Number(process.env.PRISMA_POOL_MAX ?? 5), ... })"
+_CLIENT = "new PrismaClient({ adapter: new PrismaPg(pool) })"
 _MAJOR = re.compile(r"\D*(\d+)")
 
 
@@ -31,18 +32,27 @@ def uses_adapter(_app: App, code: Code) -> Finding:
     if not clients:
         return _nothing(code, "new PrismaClient(")
     for client in clients:
-        if "adapter" not in client.options and not client.spread:
-            return not_met(
-                "PrismaClient is made without an adapter", client.place,
-                remedy="new PrismaClient({ adapter: new PrismaPg(pool) })",
-            )  # fmt: skip
+        if lacks_adapter(client):
+            return not_met("PrismaClient is made without an adapter", client.place, remedy=_CLIENT)
+    for client in clients:
+        if lacks_adapter(client) is None:
+            unknown = f"the options of PrismaClient cannot be followed: {_shown(client)}"
+            return not_seen(Unseen(unknown, _CLIENT), client.place)
     adapters = code.source.named("PrismaPg")
     if not adapters:
         return not_met(
             "no PrismaPg is made", *(client.place for client in clients),
-            remedy="new PrismaClient({ adapter: new PrismaPg(pool) })",
+            remedy=_CLIENT,
         )  # fmt: skip
     return met("PrismaClient has the pg adapter", clients[0].place, adapters[0].place)
+
+
+def lacks_adapter(client: Call) -> bool | None:
+    """``None`` where it may stand where it cannot be followed to."""
+    if "adapter" in client.options:
+        return False
+    literal = not client.arguments or client.arguments[0].startswith("{")
+    return True if literal and not client.spread else None
 
 
 def has_pool(_app: App, code: Code) -> Finding:
@@ -64,8 +74,15 @@ def has_pool(_app: App, code: Code) -> Finding:
     return met("the adapter is given a pg.Pool", adapters[0].place, pools[0].place)
 
 
+def pools_of(code: Code) -> tuple[Call, ...]:
+    """What makes a pool: ``pg.Pool``, and an adapter that is given options in its place."""
+    adapters = code.source.named("PrismaPg")
+    own = (call for call in adapters if call.arguments and call.arguments[0].startswith("{"))
+    return (*code.source.named("Pool"), *own)
+
+
 def pool_is_bounded(_app: App, code: Code) -> Finding:
-    pools = code.source.named("Pool")
+    pools = pools_of(code)
     if not pools:
         return _nothing(code, "new Pool(")
     for pool in pools:
@@ -80,14 +97,14 @@ def pool_is_bounded(_app: App, code: Code) -> Finding:
 
 
 def pool_is_small(app: App, code: Code) -> Finding:
-    pools = [pool for pool in code.source.named("Pool") if "max" in pool.options]
+    pools = [pool for pool in pools_of(code) if "max" in pool.options]
     if not pools:
         return pool_is_bounded(app, code)
     return worst(PRISMA.is_small(app, code, pool) for pool in pools)
 
 
 def pool_by_variable(app: App, code: Code) -> Finding:
-    pools = [pool for pool in code.source.named("Pool") if "max" in pool.options]
+    pools = [pool for pool in pools_of(code) if "max" in pool.options]
     if not pools:
         return pool_is_bounded(app, code)
     for pool in pools:
@@ -108,10 +125,7 @@ def pool_by_variable(app: App, code: Code) -> Finding:
 
 
 def _nothing(code: Code, wanted: str) -> Finding:
-    return not_met(
-        f"no `{wanted}` in the source", Place(code.folder),
-        remedy="new PrismaClient({ adapter: new PrismaPg(pool) })",
-    )  # fmt: skip
+    return not_met(f"no `{wanted}` in the source", Place(code.folder), remedy=_CLIENT)
 
 
 def _shown(call: Call) -> str:

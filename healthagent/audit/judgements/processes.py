@@ -7,6 +7,7 @@ import re
 from healthagent.audit.evidence import (
     Agent,
     App,
+    Call,
     Code,
     Container,
     Evidence,
@@ -36,6 +37,8 @@ _NO_PM2 = "remove PM2: Docker supervises, and Compose scales"
 _CLUSTERING = ("cluster", "node:cluster", "throng", "recluster", "@socket.io/cluster-adapter")
 _ITSELF = re.compile(r"\bprocess\.(?:execPath|argv0|argv\[0\])")
 """The runtime that the app itself runs under."""
+_COMPONENT = re.compile(r"\.(?:svelte|vue|jsx|tsx)$")
+_SERVERS = re.compile(r"\.server\.|(?:^|/)server/|/\+server\.|^(?!.*(?:^|/)src/)")
 _PM2_PACKAGES = ("pm2", "@pm2/io", "pm2-logrotate", "@pm2/js-api")
 
 
@@ -86,13 +89,13 @@ def runs_one(container: Container, tree: ProcessTree) -> Finding:
 
 
 def no_clustering(_app: App, code: Code) -> Finding:
-    for call in code.source.named("Worker", "fork", "spawn"):
-        if call.callee == "spawn" and not _ITSELF.search(" ".join(call.arguments[:1])):
-            continue
-        return not_met(
-            f"{call.callee}() starts workers", call.place,
-            remedy="remove the workers: one process per container, scaled by replicas",
-        )  # fmt: skip
+    calls = [call for call in code.source.named("Worker", "fork", "spawn") if not _is_other(call)]
+    for call in calls:
+        if _is_server(call, code):
+            return not_met(
+                f"{call.callee}() starts workers", call.place,
+                remedy="remove the workers: one process per container, scaled by replicas",
+            )  # fmt: skip
     for name in code.source.imports:
         if name.value in _CLUSTERING:
             return not_met(
@@ -105,7 +108,33 @@ def no_clustering(_app: App, code: Code) -> Finding:
             f"workers share one container: {workers.value.removeprefix('workers ')}", workers.place,
             remedy="let one process serve the port; scale by replicas",
         )  # fmt: skip
+    if calls:
+        return not_seen(
+            Unseen(
+                "whether a browser runs the Worker or the server does cannot be told",
+                "make it in a component (.svelte), which is the browser's, or remove it",
+            ),
+            calls[0].place,
+        )
     return met("the source starts no workers", Place(code.folder))
+
+
+def _is_other(call: Call) -> bool:
+    """A program that is not the app's own, and a worker of the browser's."""
+    if call.callee == "spawn":
+        return _ITSELF.search(" ".join(call.arguments[:1])) is None
+    return call.callee == "Worker" and _COMPONENT.search(call.place.where) is not None
+
+
+def _is_server(call: Call, code: Code) -> bool:
+    """SvelteKit's modules may be the server's and the browser's, but for those of these names."""
+    where = call.place.where
+    if call.callee != "Worker" or "svelte.config" not in code.stems or _SERVERS.search(where):
+        return True
+    return any(
+        text.value.removeprefix("node:") == "worker_threads" and text.place.where == where
+        for text in code.source.imports
+    )
 
 
 def no_cluster_flags(app: App, launch: Launch) -> Finding:

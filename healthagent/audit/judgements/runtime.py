@@ -6,8 +6,15 @@ import re
 from collections.abc import Iterator
 
 from healthagent.audit.evidence import App, Container, Dockerfile, Image, Text
-from healthagent.audit.finding import Finding, met, not_met, resolved
-from healthagent.audit.launch import MANAGERS, RUN, SUPERVISORS, Launch, script_name
+from healthagent.audit.finding import Finding, met, not_met, not_seen, resolved
+from healthagent.audit.launch import (
+    MANAGERS,
+    RUN,
+    SUPERVISORS,
+    Launch,
+    script_name,
+    without_flags,
+)
 from healthagent.core.observation import ProcessTree, Unseen
 from healthagent.core.runtime import PM2, SHELLS, application, is_launcher, is_runtime
 
@@ -24,6 +31,7 @@ _BUN_INSTALLED = re.compile(
     r"\b(?:npm|pnpm|yarn|apk)\s+(?:[^\s&;|]+\s+)*bun(?:@[^\s&;|]+)?(?=[\s&;|]|$)"
 )
 _BUN_VERSION = re.compile(r"\bbun(?:-v|@)(\d+\.\d+\.\d+)\b")
+_GIVE = "give the ARG a default, or set it in `build.args`"
 _EXACT = re.compile(r"v?\d+\.\d+\.\d+(?:-[\w.-]+)?")
 _TRANSPILERS = ("ts-node", "ts-node-dev", "tsx", "@swc-node/register", "esbuild-register",
                 "sucrase", "@babel/node")  # fmt: skip
@@ -72,6 +80,8 @@ def needs_no_node(_app: App, launch: Launch) -> Finding:
 
 
 def brings_no_node(_app: App, dockerfile: Dockerfile) -> Finding:
+    if "$" in dockerfile.base.value:
+        return _unset(dockerfile.base)
     if _NODE_IMAGE.search(dockerfile.base.value):
         return not_met(
             f"the image is built on {dockerfile.base}",
@@ -115,8 +125,18 @@ def runs_no_node(container: Container, tree: ProcessTree) -> Finding:
     return met("no process is Node", container.place)
 
 
+def _unset(image: Text) -> Finding:
+    return not_seen(
+        Unseen(f"which image {image} is depends on an ARG that nothing here sets", _GIVE),
+        image.place,
+    )
+
+
 def bun_is_pinned(app: App, dockerfile: Dockerfile) -> Finding:
     found = list(_buns(app, dockerfile))
+    for base in dockerfile.bases:
+        if "$" in base.value:
+            return _unset(base)
     for source, version in found:
         if not version:
             return not_met(
@@ -158,7 +178,7 @@ def _buns(app: App, dockerfile: Dockerfile) -> Iterator[tuple[Text, str]]:
 def enters_by_bun_run(app: App, launch: Launch) -> Finding:
     if launch.missing:
         return _no_script(launch)
-    if launch.by_bun_run and _without_flags(launch.entry) == RUN:
+    if launch.by_bun_run and without_flags(launch.entry) == RUN:
         if launch.shell or launch.inner:
             return met(f"the entry is {launch}", *launch.places)
         return resolved(f"the entry is {launch}, and its script executes the app", *launch.places)
@@ -174,10 +194,6 @@ def _no_script(launch: Launch) -> Finding:
         f"package.json has no script {launch.missing}, which {launch} asks for", *launch.places,
         remedy=f"write {BUN_START}",
     )  # fmt: skip
-
-
-def _without_flags(words: tuple[str, ...]) -> tuple[str, ...]:
-    return tuple(word for word in words if not word.startswith("-"))
 
 
 def runs_typescript_itself(app: App, launch: Launch) -> Finding:

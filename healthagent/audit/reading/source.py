@@ -29,9 +29,10 @@ _ROOTS = ("src", "server", "lib", "prisma")
 """Where an app that has ``src`` keeps what it is made of; else the whole folder is read."""
 _SKIPPED = frozenset(
     {"node_modules", "build", "dist", "out", "generated", "coverage", "test", "tests", "__tests__",
-     "e2e"}
+     "e2e", "seed", "seeds"}
 )  # fmt: skip
-_TEST = re.compile(r"\.(?:test|spec|d)\.[cm]?[jt]sx?$")
+_APART = re.compile(r"\.(?:test|spec|d)\.[cm]?[jt]sx?$|^seed\.[cm]?[jt]s$")
+"""Tests, declarations, and what fills a database: no part of the app's process."""
 _MOST_FILES = 3_000
 _LARGEST = 1_000_000
 _ROUNDS = 4
@@ -185,7 +186,7 @@ def _files(folder: Path) -> Iterator[Path]:
         walked = tuple(_walk(folder))
     count = 0
     for path in walked:
-        if path.suffix not in _SCRIPTS or _TEST.search(path.name) or path.is_symlink():
+        if path.suffix not in _SCRIPTS or _APART.search(path.name) or path.is_symlink():
             continue
         if PM2_FILES.fullmatch(path.name) or path.stat().st_size > _LARGEST:
             continue

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from healthagent.audit.finding import Finding, Outcome
+from healthagent.audit.reading.traefik import UNASKED
 from healthagent.audit.requirement import Kind
 from tests.unit.audit.stacks import assemble, evidence, judgements, outcomes, rewrite
 
@@ -132,3 +135,152 @@ def test_an_image_without_a_dockerfile_is_not_seen_to_be_free_of_pm2_and_node(
 
     for id_ in ("1.2.1", "9.2", "AC-1", "FR-1.2"):
         assert (alone[id_], all_told[id_]) == (Outcome.NOT_SEEN, Outcome.MET), id_
+
+
+EXPOSED = '      traefik.enable: "true"\n'
+
+
+def database(tmp_path: Path, text: str) -> dict[str, Outcome]:
+    """What files tell of the good stack with another database.ts."""
+    stack = assemble(tmp_path)
+    path = stack / "src" / "lib" / "server" / "database.ts"
+    path.write_text(f'import {{ PrismaPg }} from "@prisma/adapter-pg";\n{text}\n')
+    return outcomes(evidence(stack), Kind.FILES)
+
+
+def test_an_adapter_that_is_given_options_has_a_pool_that_these_bound(tmp_path: Path) -> None:
+    adapter = f"new PrismaPg({{ connectionString, max: {SIZE} }})"
+    found = database(tmp_path, f"new PrismaClient({{ adapter: {adapter} }});")
+
+    assert [found[id_] for id_ in ("FR-6.2", "FR-6.3", "7.2.3", "NFR-1.2")] == [Outcome.MET] * 4
+    assert found["7.2.2"] is Outcome.NOT_MET, "the document asks for a pg.Pool"
+
+
+def test_a_source_without_a_pool_is_not_seen_to_have_one(tmp_path: Path) -> None:
+    found = database(tmp_path, "new PrismaClient({ adapter: makeAdapter() });")
+
+    assert found["NFR-1.2"] is Outcome.NOT_SEEN
+
+
+def test_options_of_the_client_that_stand_elsewhere_are_not_seen(tmp_path: Path) -> None:
+    found = database(tmp_path, f"new PrismaClient(options); new PrismaPg({{ max: {SIZE} }});")
+
+    assert found["FR-6.1"] is Outcome.NOT_SEEN
+
+
+def test_what_fills_the_database_is_no_part_of_the_app(tmp_path: Path) -> None:
+    stack = assemble(tmp_path)
+    made = (stack / "src" / "lib" / "server" / "database.ts").read_text()
+    for place in (stack / "prisma" / "seed.ts", stack / "prisma" / "seeds" / "users.ts"):
+        place.parent.mkdir(parents=True, exist_ok=True)
+        place.write_text(made)
+
+    assert outcomes(evidence(stack), Kind.FILES)["NFR-1.2"] is Outcome.MET
+
+
+def test_no_pool_of_dboss_grows_where_there_is_one(tmp_path: Path) -> None:
+    stack = assemble(tmp_path)
+    (stack / "src" / "lib" / "server" / "work.ts").unlink()
+
+    assert outcomes(evidence(stack), Kind.FILES)["7.3.3"] is Outcome.NOT_MET
+
+
+@pytest.mark.parametrize(
+    ("file", "outcome"),
+    [
+        ("src/routes/+page.svelte", Outcome.MET),
+        ("src/lib/search.ts", Outcome.NOT_SEEN),
+        ("src/lib/server/search.ts", Outcome.NOT_MET),
+        ("src/hooks.server.ts", Outcome.NOT_MET),
+        ("server.ts", Outcome.NOT_MET),
+    ],
+)
+def test_a_browsers_worker_is_none_of_the_servers(
+    tmp_path: Path, file: str, outcome: Outcome
+) -> None:
+    stack = assemble(tmp_path)
+    (stack / "svelte.config.js").write_text("export default {};\n")
+    with (stack / file).open("a") as script:
+        script.write('\nconst worker = new Worker(new URL("./work.js", import.meta.url));\n')
+
+    assert outcomes(evidence(stack), Kind.FILES)["FR-3.2"] is outcome
+
+
+@pytest.mark.parametrize(
+    ("traefik", "labels", "outcome"),
+    [
+        (["--providers.docker"], "", Outcome.MET),
+        (["--providers.docker.exposedByDefault=false"], "", Outcome.NOT_MET),
+        (["--providers.docker.exposedByDefault=false"], EXPOSED, Outcome.MET),
+        (["--providers.docker.exposedByDefault=false", "--providers.file.directory=/d"], "",
+         Outcome.NOT_SEEN),
+        (
+            [
+                "--providers.http.endpoint=http://agent:9180/traefik",
+                "--providers.providersThrottleDuration=1s",
+            ],
+            "",
+            Outcome.NOT_MET,
+        ),
+        (["--providers.http.endpoint=http://other/conf"], "", Outcome.NOT_SEEN),
+        (None, "", Outcome.NOT_SEEN),
+    ],
+    ids=[
+        "by default", "hidden", "exposed", "files beside", "the agent's", "another's", "elsewhere",
+    ],
+)  # fmt: skip
+def test_a_router_that_no_label_makes_may_be_traefiks_own_or_a_files(
+    tmp_path: Path, traefik: list[str] | None, labels: str, outcome: Outcome
+) -> None:
+    stack = assemble(tmp_path)
+    compose = stack / "compose.yaml"
+    rewrite(compose, "      traefik.http.routers.app.rule: PathPrefix(`/`)\n", labels)
+    files, _, _ = compose.read_text().partition("  traefik:\n")
+    proxy = json.dumps({"image": "traefik:v3.7.15", "command": traefik})
+    compose.write_text(f"{files}  traefik: {proxy}\n" if traefik else files)
+
+    seen = replace(evidence(stack), router=UNASKED)
+    assert outcomes(seen, Kind.FILES)["8.3.1"] is outcome
+
+
+@pytest.mark.parametrize(
+    "entry",
+    [
+        ["bun", "--env-file", ".env", "run", "start"],
+        ["bun", "--cwd", "/app", "run", "start"],
+        ["bun", "run", "--filter", "shop", "start"],
+        ["bun", "--preload", "./otel.ts", "run", "start"],
+    ],
+)
+def test_what_a_flag_takes_is_no_script(tmp_path: Path, entry: list[str]) -> None:
+    found = started(tmp_path, f"CMD {json.dumps(entry)}")
+
+    for id_ in ("FR-1.1", "7.1.2", "8.1.1"):
+        assert found[id_].outcome.passing, found[id_].seen
+
+
+@pytest.mark.parametrize(
+    ("base", "pinned", "without_node"),
+    [
+        ("oven/bun:${NOWHERE}", Outcome.NOT_SEEN, Outcome.NOT_SEEN),
+        ("${BASE}", Outcome.NOT_SEEN, Outcome.NOT_SEEN),
+        ("oven/bun:${BUN_VERSION}", Outcome.MET, Outcome.MET),
+    ],
+)
+def test_an_image_that_an_argument_names_is_not_seen_where_nothing_gives_it(
+    tmp_path: Path, base: str, pinned: Outcome, without_node: Outcome
+) -> None:
+    stack = assemble(tmp_path)
+    last = "\n\nFROM oven/bun:${BUN_VERSION}-slim\n"
+    rewrite(stack / "Dockerfile", last, f"\n\nFROM {base}\n")
+    found = outcomes(evidence(stack), Kind.FILES)
+
+    assert (found["7.1.1"], found["FR-1.2"]) == (pinned, without_node)
+
+
+def test_a_manager_that_a_dockerfile_may_call_is_not_seen_without_it(tmp_path: Path) -> None:
+    stack = assemble(tmp_path)
+    (stack / "Dockerfile").unlink()
+    found = outcomes(evidence(stack), Kind.FILES)
+
+    assert (found["FR-2.1"], found["FR-2.2"]) == (Outcome.NOT_SEEN, Outcome.NOT_SEEN)
