@@ -284,8 +284,12 @@ def _scripted(app: App, found: Launch) -> Launch:
     from one script there into the next. What runs before a script (``prestart``) is looked at too.
     """
     name = script_name(found.final)
-    if name is None or isinstance(app.code, Unseen) or isinstance(app.code.package, Unseen):
+    if name is None:
         return found
+    if isinstance(app.code, Unseen) or isinstance(app.code.package, Unseen):
+        if name in _BUNS_OWN:
+            return found
+        raise _Unclear(f"no package.json shows what {found} starts")
     scripts = app.code.package.scripts
     if name not in scripts:
         known = name in _BUNS_OWN or name in app.code.stems

@@ -8,8 +8,8 @@ from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
 
-from healthagent.audit.evidence import App, Code, Evidence, Service, Sibling, Stack
-from healthagent.audit.reading import compose, dockerfile, source, starts
+from healthagent.audit.evidence import App, Code, Dockerfile, Evidence, Service, Sibling, Stack
+from healthagent.audit.reading import compose, dockerfile, source, starts, workspace
 from healthagent.audit.reading.merge import shown
 from healthagent.audit.reading.tree import fault
 from healthagent.core.observation import Elsewhere, Unseen
@@ -57,15 +57,12 @@ def _apps(stack: Stack, asked: Files, read: Reader) -> tuple[App, ...]:
 
 
 def _app(service: Service, asked: Files, read: Reader) -> App:
+    beside = asked.compose[0].parent
     folder = _folder(service, asked)
-    if folder is None:
-        nowhere = Unseen(
-            f"{service.place}: no folder of {service.name}'s code was found",
-            "name it with --app DIR",
-        )
-        return App(service, nowhere, nowhere)
+    code = read(folder) if isinstance(folder, Path) else folder
+    folders = [*([folder] if isinstance(folder, Path) else ()), beside]
     build = service.build
-    folders = [folder, asked.compose[0].parent]
+    built: Dockerfile | Unseen
     if build is not None:
         path = Path(build.context) / build.dockerfile
         built = (
@@ -74,13 +71,14 @@ def _app(service: Service, asked: Files, read: Reader) -> App:
             else dockerfile.read(path, build.args, build.target)
         )
         folders = [Path(build.context), path.parent, *folders]
-    else:
+    elif isinstance(folder, Path):
         built = dockerfile.read(folder / "Dockerfile", {}, None)
-    code = read(folder)
+    else:
+        built = folder
     return App(service, built, code, starts.read(service, built, code, folders))
 
 
-def _folder(service: Service, asked: Files) -> Path | None:
+def _folder(service: Service, asked: Files) -> Path | Unseen:
     """Where package.json is: as told, where it is built, or beside the Compose file."""
     beside = asked.compose[0].parent
     candidates = [beside / service.name, beside / "app", beside]
@@ -88,7 +86,12 @@ def _folder(service: Service, asked: Files) -> Path | None:
         candidates.insert(0, Path(service.build.context))
     if asked.folder:
         candidates = [asked.folder]
-    return next((folder for folder in candidates if (folder / "package.json").is_file()), None)
+    for folder in candidates:
+        if (folder / "package.json").is_file():
+            return folder if asked.folder else workspace.app_of(folder, service)
+    return Unseen(
+        f"{service.place}: no folder of {service.name}'s code was found", "name it with --app DIR"
+    )
 
 
 def _siblings(asked: Files, audited: Stack, read: Reader) -> Iterator[Sibling]:

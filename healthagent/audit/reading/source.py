@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from healthagent.audit.evidence import Code, Locks, Package, Place, Source, Text
+from healthagent.audit.reading import workspace
 from healthagent.audit.reading.merge import shown
 from healthagent.audit.reading.script import Script
 from healthagent.core.observation import Unseen
@@ -40,20 +42,46 @@ _ROUNDS = 4
 
 
 def read(folder: Path) -> Code:
-    """What stands in the folder; nothing is run, and ``node_modules`` is left out."""
-    package = _package(folder / "package.json")
+    """What stands in the folder, and in the packages of its workspace that it depends on; nothing
+    is run, and ``node_modules`` is left out."""
+    space = workspace.around(folder)
+    root = space.root if space else folder
+    others = space.needed(folder) if space else ()
+    beside = list(dict.fromkeys((folder.resolve(), root.resolve())))
     return Code(
         folder=shown(folder),
-        package=package,
-        locks=_locks(folder),
-        source=_source(folder),
+        package=_joined(folder, root, others),
+        locks=_locks(root, [root, *others, folder]),
+        source=_source(folder, others),
         pm2_files=tuple(
             Place(shown(path))
-            for path in sorted(folder.iterdir())
+            for path in sorted(path for each in beside for path in each.iterdir())
             if PM2_FILES.fullmatch(path.name) or _calls_pm2(path)
         ),
         stems=frozenset(path.stem for path in folder.iterdir() if path.suffix in _SCRIPTS),
     )
+
+
+def _joined(folder: Path, root: Path, others: Sequence[Path]) -> Package | Unseen:
+    """The app's package.json with what the others bring; what it says itself goes first."""
+    own = _package(folder / "package.json")
+    above = own if root.resolve() == folder.resolve() else _package(root / "package.json")
+    if isinstance(own, Unseen) or isinstance(above, Unseen):
+        return own
+    brought = [_package(other / "package.json") for other in others]
+    all_told = [above, *(each for each in brought if isinstance(each, Package)), own]
+    return replace(
+        own,
+        scripts={**above.scripts, **own.scripts},
+        dependencies=_merged(each.dependencies for each in all_told),
+        dev_dependencies=_merged(each.dev_dependencies for each in all_told),
+        package_manager=own.package_manager or above.package_manager,
+        bun_only=tuple(dict.fromkeys(text for each in all_told for text in each.bun_only)),
+    )
+
+
+def _merged(tables: Iterable[Mapping[str, Text]]) -> dict[str, Text]:
+    return {name: value for table in tables for name, value in table.items()}
 
 
 def _calls_pm2(path: Path) -> bool:
@@ -116,29 +144,34 @@ class _Table:
         return Place(self._name, self._text.count("\n", 0, position) + 1)
 
 
-def _locks(folder: Path) -> Locks:
-    files = {name: Place(shown(folder / name)) for name in LOCKS if (folder / name).is_file()}
-    return Locks(files, _locked(folder / "bun.lock") if "bun.lock" in files else None)
+def _locks(root: Path, folders: Sequence[Path]) -> Locks:
+    files = {name: Place(shown(root / name)) for name in LOCKS if (root / name).is_file()}
+    if "bun.lock" not in files:
+        return Locks(files)
+    members = [str(each.resolve().relative_to(root.resolve())) for each in folders]
+    return Locks(files, _locked(root / "bun.lock", ["" if m == "." else m for m in members]))
 
 
-def _locked(path: Path) -> dict[str, str] | None:
-    """What bun.lock says that package.json asks for: JSON with commas that trail."""
+def _locked(path: Path, members: Sequence[str]) -> dict[str, str] | None:
+    """What bun.lock says that these packages of its workspace ask for: JSON, but for its commas."""
     try:
         text = re.sub(r",(\s*[}\]])", r"\1", path.read_text(encoding="utf-8"))
-        root = json.loads(text)["workspaces"][""]
+        packages = json.loads(text)["workspaces"]
         return {
             str(name): str(wanted)
-            for section in ("optionalDependencies", "dependencies", "devDependencies")
-            for name, wanted in root.get(section, {}).items()
+            for section in ("devDependencies", "optionalDependencies", "dependencies")
+            for member in members
+            for name, wanted in packages.get(member, {}).get(section, {}).items()
         }
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
         return None
 
 
-def _source(folder: Path) -> Source:
+def _source(folder: Path, others: Sequence[Path]) -> Source:
     scripts = [
         Script(path.read_text(encoding="utf-8", errors="replace"), shown(path))
-        for path in _files(folder)
+        for each in (folder, *others)
+        for path in _files(each)
     ]
     calls = tuple(call for script in scripts for call in script.calls())
     paths = {path: place for script in scripts for path, place in script.paths()}

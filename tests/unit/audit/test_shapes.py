@@ -225,9 +225,7 @@ def test_a_browsers_worker_is_none_of_the_servers(
         (["--providers.http.endpoint=http://other/conf"], "", Outcome.NOT_SEEN),
         (None, "", Outcome.NOT_SEEN),
     ],
-    ids=[
-        "by default", "hidden", "exposed", "files beside", "the agent's", "another's", "elsewhere",
-    ],
+    ids=["by default", "none", "exposed", "files beside", "the agent's", "another's", "elsewhere"],
 )  # fmt: skip
 def test_a_router_that_no_label_makes_may_be_traefiks_own_or_a_files(
     tmp_path: Path, traefik: list[str] | None, labels: str, outcome: Outcome
