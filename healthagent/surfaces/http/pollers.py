@@ -16,6 +16,9 @@ LATE = 3.0
 FIRST_CYCLE = 60.0
 """Seconds that may lie between the first two answers: as long as a poll may be held."""
 
+ROUTER = 60.0
+"""Seconds for which one must have asked to be a router for certain, and be missed."""
+
 
 @dataclass(frozen=True, slots=True)
 class _Poller:
@@ -41,6 +44,7 @@ class Pollers:
     def __init__(self, clock: Callable[[], float]) -> None:
         self.clock = clock
         self._pollers: dict[str, _Poller] = {}
+        self._router: float | None = None
 
     def note(self, address: str, body: bytes, asked: float) -> None:
         """That the one at ``address``, who had asked at a time by the clock, was just sent this."""
@@ -48,18 +52,29 @@ class Pollers:
         self._let_go(now)
         known = self._pollers.get(address)
         first = _Poller(Told(now, dict.fromkeys(servers, now)), now)
-        self._pollers[address] = known.asks_again(asked, now, servers) if known else first
+        self._put(address, known.asks_again(asked, now, servers) if known else first)
 
     def keep(self, address: str, asked: float) -> None:
         """That it was just sent an error: it asks on, and has what it had."""
         known = self._pollers.get(address)
         if known is not None:
-            self._pollers[address] = known.asks_again(asked, self.clock(), known.told.listed)
+            self._put(address, known.asks_again(asked, self.clock(), known.told.listed))
 
     def told(self) -> Mapping[str, Told]:
         """Those who keep asking, by address."""
         self._let_go(self.clock())
         return {a: poller.told for a, poller in self._pollers.items() if poller.cycle}
+
+    def silence(self) -> float | None:
+        """Seconds since a router had an answer, where there was one and nobody asks any more."""
+        if self._router is None or self.told():
+            return None
+        return self.clock() - self._router
+
+    def _put(self, address: str, poller: _Poller) -> None:
+        self._pollers[address] = poller
+        if poller.last - poller.told.since >= ROUTER:
+            self._router = poller.last
 
     def _let_go(self, now: float) -> None:
         longest = {a: LATE + 2 * (p.cycle or FIRST_CYCLE) for a, p in self._pollers.items()}

@@ -18,9 +18,14 @@ from healthagent.surfaces.http.polled import Polled
 from healthagent.surfaces.http.pollers import Pollers
 from healthagent.surfaces.notices import Noticeboard
 from healthagent.surfaces.traefik import Routing
+from healthagent.surfaces.transition_text import rfc3339
 
 STUCK_AFTER = 10.0
 """Seconds without a report from which the agent counts as stuck; one is due each second."""
+
+MISSED = 10
+"""Reports in a row without a router until that is told: after the agent itself stood still, one
+needs a moment to ask again."""
 
 
 class State:
@@ -37,6 +42,8 @@ class State:
         self.pollers = Pollers(clock)
         self._routing = Routing()
         self._fault: Notice | None = None
+        self._alone: Notice | None = None
+        self._missed = 0
         self._clock = clock
         self._reported = clock()
         self._settled = asyncio.Event()
@@ -46,6 +53,7 @@ class State:
         self.report = report
         self._reported = self._clock()
         self._route(report)
+        self._miss(report)
         self._notices.post(self._of_routing)
         self.metrics.publish(report, changes, len(self.notices))
         self.feed.publish(*changes)
@@ -68,6 +76,21 @@ class State:
             self._routing, self._fault = routing, None
             self.traefik.put(body)
 
+    def _miss(self, report: Report) -> None:
+        """Tell of a router that asks no more: all may be well here, and nobody reach it."""
+        silence = self.pollers.silence()
+        self._missed = 0 if silence is None else self._missed + 1
+        if silence is None or self._missed < MISSED:
+            self._alone = None
+        elif self._alone is None:
+            since = f"{rfc3339(report.at - silence)[11:19]} UTC"
+            self._alone = Notice(
+                "/traefik",
+                f"nobody has polled it since {since}, though Traefik did: it is gone, or cannot "
+                "reach the agent, and routes by what it last had",
+                "see that it runs, and what its log says of the HTTP provider",
+            )
+
     def record(self, step: Step) -> None:
         self.metrics.record(step)
         self.feed.publish(step)
@@ -83,7 +106,8 @@ class State:
 
     @property
     def _of_routing(self) -> tuple[Notice, ...]:
-        return self._routing.notices if self._fault is None else (self._fault,)
+        routing = self._routing.notices if self._fault is None else (self._fault,)
+        return routing if self._alone is None else (*routing, self._alone)
 
     @property
     def routes(self) -> bool:

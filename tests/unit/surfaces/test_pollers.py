@@ -41,6 +41,29 @@ def test_one_that_asked_once_is_no_router() -> None:
     assert pollers.told() == {}
 
 
+def test_a_router_that_asks_no_more_is_missed_since_its_last_answer() -> None:
+    clock = Clock()
+    pollers = Pollers(clock)
+    polled(pollers, clock, TWO, times=20)
+    clock.now += 12.0
+    assert pollers.silence() is None, "it is given twice its usual cycle"
+    clock.now += 2.0
+    assert pollers.silence() == 14.0
+    pollers.note("another", TWO, clock.now)
+    clock.now += 5.0
+    pollers.note("another", TWO, clock.now)
+    assert pollers.silence() is None, "as one that was made anew, at another address"
+
+
+@pytest.mark.parametrize("times", [0, 1, 12])
+def test_somebody_who_looked_a_few_times_is_not_missed(times: int) -> None:
+    clock = Clock()
+    pollers = Pollers(clock)
+    polled(pollers, clock, TWO, times=times)
+    clock.now += 1000.0
+    assert pollers.silence() is None
+
+
 def test_what_it_has_it_has_since_it_was_first_sent_it() -> None:
     clock = Clock()
     pollers = Pollers(clock)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import math
+from dataclasses import replace
 
 import pytest
 
@@ -16,6 +17,44 @@ from tests.unit.surfaces.world import World
 @pytest.fixture
 def state() -> State:
     return State(lambda: 0.0, "life")
+
+
+class Clock:
+    now = 0.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+def test_a_router_that_asks_no_more_is_a_notice_until_it_asks_again(world: World) -> None:
+    clock = Clock()
+    state = State(clock, "life")
+
+    def second(number: float, *, polled: bool) -> tuple[str, ...]:
+        clock.now = number
+        if polled:
+            state.pollers.note("traefik", state.traefik.body, number)
+        state.publish(replace(world.report(world.replica("app-1")), at=number), ())
+        return tuple(map(str, state.notices))
+
+    assert {second(n, polled=True) for n in range(70)} == {()}
+    told = [second(n, polled=False) for n in range(70, 100)]
+    assert told[:10] == [()] * 10, "Traefik may be about to be started again"
+    assert "nobody has polled it since 00:01:09 UTC, though Traefik did" in told[-1][0]
+    assert len(set(told)) == 2, "it is one notice, however long it lasts"
+    second(101, polled=True)
+    assert second(102, polled=True) == ()
+
+
+def test_a_router_is_not_missed_because_the_agent_itself_stood_still(world: World) -> None:
+    clock = Clock()
+    state = State(clock, "life")
+    for n in (*range(70), *range(200, 203)):
+        clock.now = n
+        if n < 70:
+            state.pollers.note("traefik", state.traefik.body, n)
+        state.publish(world.report(world.replica("app-1")), ())
+    assert state.notices == ()
 
 
 def unrenderable(world: World) -> Report:
