@@ -38,7 +38,11 @@ def time_ago(text: str) -> datetime:
 
 
 @click.command(short_help="what changed and what was done, as it happens")
-@click.option("--target", help="Only this replica: its name, id, or the beginning of the id.")
+@click.option(
+    "--target",
+    shell_complete=parameters.complete_target,
+    help="Only this replica: its name, id, or the beginning of the id.",
+)
 @click.option(
     "--since",
     metavar="DURATION",

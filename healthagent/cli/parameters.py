@@ -117,12 +117,14 @@ def target(required: bool) -> Callable[[C], C]:
     """A replica's name, container id, or the beginning of the id."""
 
     def decorate(command: C) -> C:
-        return click.argument("target", required=required, shell_complete=_complete)(command)
+        return click.argument("target", required=required, shell_complete=complete_target)(command)
 
     return decorate
 
 
-def _complete(ctx: click.Context, _param: click.Parameter, incomplete: str) -> list[CompletionItem]:
+def complete_target(
+    ctx: click.Context, _param: click.Parameter, incomplete: str
+) -> list[CompletionItem]:
     """The names of replicas."""
     return [
         CompletionItem(t["name"], help=t["phase"])

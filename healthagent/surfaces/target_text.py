@@ -77,7 +77,9 @@ def identity(target: Document) -> str:
     if container is None:
         return f"service {target['service']}, {target['id']}"
     health = f", health {container['health']}" if container["health"] else ""
-    state = f"Docker: {container['status']}{health}, {container['restart_count']} restarts"
+    count = container["restart_count"]
+    restarts = "1 restart" if count == 1 else f"{count} restarts"
+    state = f"Docker: {container['status']}{health}, {restarts}"
     return f"service {target['service']}, container {target['short_id']}, {state}"
 
 

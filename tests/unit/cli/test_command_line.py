@@ -194,6 +194,7 @@ def test_a_command_that_only_asks_loads_nothing_of_the_agent(nobody: str) -> Non
 COMPLETED = [
     ("drain", "shop-app-1"),
     ("explain", "shop-app-1"),
+    ("events --target", "shop-app-1"),
     ("roll", "app"),
 ]
 
@@ -209,10 +210,12 @@ def test_names_are_completed_by_the_agent_that_the_command_would_ask(
     by: str,
 ) -> None:
     agent.publish(report(replica(1)))
-    typed = f"healthagent {command} "
+    verb, *flag = command.split()
+    typed = f"healthagent {verb} "
     if by == "flag":
         monkeypatch.delenv("HEALTHAGENT_AGENT_URL")
         typed += f"--agent {agent.url} "
+    typed += "".join(f"{word} " for word in flag)
     monkeypatch.setenv("HEALTHAGENT_ADMIN_TOKEN_FILE", "/nowhere/token")
     monkeypatch.setenv("_HEALTHAGENT_COMPLETE", "bash_complete")
     monkeypatch.setenv("COMP_WORDS", typed)
