@@ -45,6 +45,27 @@ def test_an_answer_is_life() -> None:
     assert (verdict.status, verdict.evidence) == (Status.OK, {"ms": 1.0})
 
 
+@pytest.mark.parametrize(
+    ("tree", "code"),
+    [
+        (IDLE, "slow"),
+        (HIDDEN, "slow"),
+        (replace(IDLE, cpu=None), "slow"),
+        (in_state("S", cpu=0.79), "slow"),
+        (in_state("S", cpu=0.8), "overloaded"),
+        (in_state("S", queued=1), "overloaded"),
+    ],
+)
+def test_an_answer_that_nearly_came_too_late_tells_whether_the_loop_has_too_much_to_do(
+    tree: ProcessTree | Unseen, code: str
+) -> None:
+    late = APP.timing.timeout / 2
+    assert judged(Livez("/livez", 200, late - 0.001), tree).status is Status.OK
+    verdict = judged(Livez("/livez", 200, late), tree)
+    assert (verdict.status, verdict.code) == (Status.DEGRADED, code)
+    assert ("1 connections wait" in verdict.reason) is (tree == in_state("S", queued=1))
+
+
 def test_a_status_of_failure_is_the_replicas_own_word() -> None:
     verdict = judged(Livez("/livez", 500, 0.001, body="worker died"))
     assert (verdict.status, verdict.code) == (Status.FAILED, "status")

@@ -173,6 +173,7 @@ def test_workers_that_run_the_apps_own_script_are_a_cluster(script: str) -> None
 def test_a_process_that_renamed_itself_is_not_held_to_be_another_runtime() -> None:
     titled = replace(BUN, comm="next-server (v1", cmdline=("next-server (v15.1.0)",))
     assert said(judged(titled)) == (Status.UNKNOWN, "renamed")
+    assert judged(titled).reason.startswith("PID 1 calls itself 'next-server (v1'")
     assert said(judged(replace(titled, state="T"))) == (Status.FAILED, "stopped")
 
 
@@ -180,6 +181,7 @@ def test_what_renamed_itself_below_an_init_is_not_held_to_be_another_runtime() -
     init = replace(BUN, comm="docker-init", cmdline=("/sbin/docker-init", "--", "bun", "app.js"))
     titled = below(init, 101, "shop")
     assert said(judged(init, titled)) == (Status.UNKNOWN, "renamed")
+    assert judged(init, titled).reason.startswith("pid 101 calls itself 'shop'")
     assert said(judged(init, replace(titled, state="T"))) == (Status.FAILED, "stopped")
     assert said(judged(init, below(init, 101, "nginx", "-g"))) == (Status.FAILED, "wrong_runtime")
 
@@ -269,6 +271,18 @@ def test_a_shell_as_pid_1_keeps_sigterm_to_itself() -> None:
     verdict = judged(shell, below(shell, 101, "bun", "build/index.js"))
     assert said(verdict) == (Status.DEGRADED, "sigterm_lost")
     assert "start the app with exec" in verdict.reason
+
+
+@pytest.mark.parametrize("init", ["docker-init", "tini", "dumb-init"])
+def test_an_init_passes_sigterm_on_without_a_handler(init: str) -> None:
+    """It waits for signals, which the kernel does not call caught."""
+    first = replace(BUN, comm=init, cmdline=(init, "--", "bun", "app.js"), catches_sigterm=False)
+    assert said(judged(first, below(first, 101, "bun", "app.js"))) == (Status.OK, "ok")
+
+
+def test_a_script_whose_handlers_cannot_be_seen_is_not_said_to_have_none() -> None:
+    shell = replace(BUN, comm="sh", cmdline=("sh", "start.sh"), catches_sigterm=None)
+    assert said(judged(shell, below(shell, 101, "bun", "app.js"))) == (Status.OK, "ok")
 
 
 def test_a_shell_that_traps_sigterm_may_pass_it_on() -> None:

@@ -105,6 +105,8 @@ def test_a_child_that_was_killed_for_want_of_memory_does_not_rename_the_end() ->
     named = name(replace(ERROR, oom=True))
     assert named.code == "error"
     assert "one of its processes for want of memory" in named.reason
+    for alone in (ERROR, replace(ERROR, exit_code=137, oom=True)):
+        assert "one of its processes" not in name(alone).reason
 
 
 @pytest.mark.parametrize("exit_code", [0, 137, 143, None])
