@@ -241,6 +241,27 @@ def test_another_service_may_have_another_role() -> None:
     assert judged(*prisma(1), fleet=(APP, replica(2, "jobs")), limits=limits).status is Status.OK
 
 
+@pytest.mark.parametrize(
+    ("role", "database", "limits"),
+    [
+        ("jobs", "reports", replace(LIMITS, role_limits={"jobs": 3})),
+        ("jobs", "reports", replace(LIMITS, database_limits={"reports": 3})),
+        ("shop", "reports", replace(LIMITS, role_limits={"shop": 3})),
+        ("jobs", "app", replace(LIMITS, database_limits={"app": 3})),
+    ],
+)
+def test_a_limit_that_another_service_has_reached_is_told_of_that_service_alone(
+    role: str, database: str, limits: ServerLimits
+) -> None:
+    """Its role may be called as this one's database is, and its database as this one's role."""
+    theirs = replace(REF, name=database)
+    other = replace(replica(2, "jobs"), role=role, database=theirs)
+    held = replace(prisma(1, "172.20.0.12")[0], role=role, database=database)
+    backends, fleet = (*prisma(1), held, held, held), (APP, other)
+    assert judged(*backends, fleet=fleet, limits=limits).code == "ok"
+    assert judged(*backends, target=other, fleet=fleet, limits=limits).code == "exhausted"
+
+
 def test_all_pools_and_the_agent_must_fit_the_databases_connection_limit() -> None:
     fleet = (APP, replica(2, "jobs"))
     assert judged(fleet=fleet, limits=replace(LIMITS, database_limits={"shop": 17})).code == "ok"
