@@ -57,9 +57,13 @@ CONNECTION = {
 }
 """TLS is libpq's to choose: its variables, such as PGSSLMODE and PGSSLROOTCERT, hold."""
 
-READ_ONLY = b"SET default_transaction_read_only = on"
+READ_ONLY = (
+    "SELECT set_config('default_transaction_read_only', 'on', false)"
+    " WHERE pg_backend_pid() = {backend}"
+)
 """Set once the session is there, not as it begins: so pg_settings still tells by what the sessions
-of others go (reset_val)."""
+of others go (reset_val). Nothing is set behind a pooler, whose clients have another pid than the
+server's session (pgbouncer(1)): that session is an app's next."""
 
 T = TypeVar("T")
 
@@ -98,10 +102,10 @@ class Connection(AsyncConnection[DictRow]):
 
     @classmethod
     async def connect(cls, conninfo: str = "", **parameters: Any) -> Self:
-        """A connection on which nothing can be written."""
+        """A connection on which nothing can be written, unless a pooler stands between."""
         made = await super().connect(conninfo, **parameters)
         try:
-            await made.execute(READ_ONLY)
+            await made.execute(READ_ONLY.format(backend=made.info.backend_pid).encode())
         except BaseException:
             await made.close()
             raise

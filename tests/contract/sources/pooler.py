@@ -24,7 +24,7 @@ LOGINS = f'"app" "app"\n"{ROLE}" "{PASSWORD}"\n'
 
 SETTINGS = """
 [databases]
-* = host=127.0.0.1 port={upstream}
+* = host=127.0.0.1 port={upstream} {shared}
 
 [pgbouncer]
 listen_addr = 127.0.0.1
@@ -34,22 +34,34 @@ auth_type = plain
 auth_file = {folder}/logins
 pool_mode = {mode}
 default_pool_size = {connections}
+ignore_startup_parameters = {ignored}
 """
 
 
 @contextlib.contextmanager
 def pooling(
-    postgres: LocalPostgres, mode: Literal["session", "transaction"], connections: int
+    postgres: LocalPostgres,
+    mode: Literal["session", "transaction"],
+    connections: int,
+    shared: str = "",
+    ignored: str = "",
 ) -> Iterator[int]:
-    """The port of a PgBouncer that keeps so many connections to the server for each role. Skips
-    where there is none and none can be installed."""
+    """The port of a PgBouncer that keeps so many connections to the server for each role, or for
+    all roles together where a login is ``shared``; what clients ask for as they begin and is
+    ``ignored`` it does not refuse. Skips where there is none and none can be installed."""
     _install()
     folder, port = new_folder("pgbouncer"), free_port()
     settings = folder / "pgbouncer.ini"
     (folder / "logins").write_text(LOGINS)
     settings.write_text(
         SETTINGS.format(
-            upstream=postgres.port, port=port, folder=folder, mode=mode, connections=connections
+            upstream=postgres.port,
+            port=port,
+            folder=folder,
+            mode=mode,
+            connections=connections,
+            shared=shared,
+            ignored=ignored,
         )
     )
     process = LocalProcess(

@@ -13,7 +13,7 @@ from healthagent.core.target import DatabaseRef
 from healthagent.core.verdict import Status, Verdict
 from provision.local_postgres import LocalPostgres
 from tests.contract.sources.pooler import pooling
-from tests.contract.sources.postgres_server import sourcing, unseen
+from tests.contract.sources.postgres_server import sourcing, told, unseen
 from tests.contract.sources.test_postgres_judged import Replica, replica
 
 ELSEWHERE = {"app-1": ("192.0.2.1",), "app-2": ("192.0.2.2",)}
@@ -119,3 +119,16 @@ async def test_an_agent_that_was_sent_to_the_pooler_itself_says_where_to_look_in
     assert seen.code == "not_admitted"
     assert "is a pooler" in seen.reason
     assert "[databases.NAME]" in seen.remedy
+
+
+async def test_an_agent_that_a_pooler_lets_in_leaves_the_sessions_that_it_shares_as_they_were(
+    postgres: LocalPostgres,
+) -> None:
+    login = "user=app password=app"
+    with pooling(postgres, "transaction", 1, shared=login, ignored="options") as port:
+        async with sourcing() as source:
+            seen = await told(source, DatabaseRef("127.0.0.1", port, "app"))
+        with executor(port, "app-1") as app:
+            begins_read_only = app.execute("SHOW default_transaction_read_only").fetchone()
+    assert begins_read_only == ("off",), "the app could write nothing any more"
+    assert not seen.read_only
