@@ -6,14 +6,19 @@ import logging
 import os
 from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
+from itertools import islice
 from typing import Any
 
+import requests
 from opentelemetry.sdk._logs.export import LogRecordExporter
 from opentelemetry.sdk.metrics.export import MetricExporter
 from opentelemetry.util.re import parse_env_headers
 
 from healthagent.surfaces.otel import variables
 from healthagent.surfaces.otel.variables import Asked, Environ
+
+LONGEST_ANSWER = 65_536
+"""Bytes."""
 
 READ_HERE = ("_TIMEOUT", "_COMPRESSION")
 """Variables that OpenTelemetry for Python reads in another way than the specification, which has
@@ -124,11 +129,22 @@ def _for_grpc(asked: Asked) -> dict[str, Any]:
     return {"timeout": asked.timeout, "compression": compressions[asked.compression]}
 
 
+class _Session(requests.Session):
+    """Reads no more of an answer than a real one has, and never all of it into memory: what stands
+    at the address need not be a collector. Nobody looks at what is read; a connection is used again
+    where that was all."""
+
+    def send(self, request: requests.PreparedRequest, **options: Any) -> requests.Response:
+        with super().send(request, **{**options, "stream": True}) as response:
+            for _ in islice(response.iter_content(LONGEST_ANSWER), 2):
+                pass
+        return response
+
+
 def _for_http(asked: Asked, answered: Callable[..., None]) -> dict[str, Any]:
     from opentelemetry.exporter.otlp.proto.http import Compression
-    from requests import Session
 
-    session = Session()
+    session = _Session()
     session.hooks["response"].append(answered)
     compression = Compression(asked.compression)
     return {"timeout": asked.timeout, "compression": compression, "session": session}

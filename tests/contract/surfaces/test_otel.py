@@ -12,7 +12,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import closing
+from contextlib import closing, suppress
 from dataclasses import dataclass, field, replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
@@ -397,6 +397,36 @@ def test_a_collector_that_refuses_is_told_with_its_own_words(
     [warning] = [r.getMessage() for r in caplog.records if r.name == LOGGER]
     assert f"({status} " in warning
     assert "look at OTEL_EXPORTER_OTLP_ENDPOINT" in warning
+
+
+def test_of_an_answer_that_has_no_end_no_more_is_read_than_any_has(
+    environ: dict[str, str], world: World
+) -> None:
+    """What stands at the endpoint may be no collector."""
+    left = threading.Event()
+
+    def answer(listener: socket.socket) -> None:
+        with listener.accept()[0] as connection:
+            connection.recv(65_536)
+            connection.sendall(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n")
+            with suppress(ConnectionError):
+                for _ in range(200):
+                    connection.sendall(b"40000\r\n" + bytes(0x40000) + b"\r\n")
+                return
+            left.set()
+
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        environ["OTEL_EXPORTER_OTLP_LOGS_ENDPOINT"] = (
+            f"http://127.0.0.1:{listener.getsockname()[1]}"
+        )
+        answering = threading.Thread(target=answer, args=(listener,))
+        answering.start()
+        surface = from_environment()
+        well, sick = world.report(world.replica("app-1")), world.report(world.frozen("app-1"))
+        surface.publish(sick, transitions(well, sick))
+        answering.join(SOON)
+        surface.close()
+    assert left.is_set(), "all of it was read"
 
 
 def test_a_collector_that_asks_to_be_left_alone_is_told_of_and_left_alone(
