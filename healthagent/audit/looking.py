@@ -36,7 +36,9 @@ def launches(judge: Callable[[App, Launch], Finding]) -> Look:
 
     def one(app: App) -> Finding:
         found = launch(app)
-        return not_seen(found) if isinstance(found, Unseen) else judge(app, found)
+        if isinstance(found, Unseen):
+            return not_seen(found, app.service.place)
+        return judge(app, found)
 
     return apps(one)
 
@@ -46,7 +48,7 @@ def codes(judge: Callable[[App, Code], Finding]) -> Look:
 
     def one(app: App) -> Finding:
         if isinstance(app.code, Unseen):
-            return not_seen(app.code)
+            return not_seen(app.code, app.service.place)
         if not app.code.source.files:
             none = Unseen(f"{app.code.folder} holds no source", "name its folder with --app DIR")
             return not_seen(none, Place(app.code.folder))
@@ -58,7 +60,7 @@ def codes(judge: Callable[[App, Code], Finding]) -> Look:
 def packages(judge: Callable[[App, Code, Package], Finding]) -> Look:
     def one(app: App) -> Finding:
         if isinstance(app.code, Unseen):
-            return not_seen(app.code)
+            return not_seen(app.code, app.service.place)
         if isinstance(app.code.package, Unseen):
             return not_seen(app.code.package)
         return judge(app, app.code, app.code.package)
@@ -69,7 +71,7 @@ def packages(judge: Callable[[App, Code, Package], Finding]) -> Look:
 def dockerfiles(judge: Callable[[App, Dockerfile], Finding]) -> Look:
     def one(app: App) -> Finding:
         if isinstance(app.dockerfile, Unseen):
-            return not_seen(app.dockerfile)
+            return not_seen(app.dockerfile, app.service.place)
         return judge(app, app.dockerfile)
 
     return apps(one)

@@ -95,7 +95,7 @@ def audit(
 
     chosen = files or compose.default_files(Path())
     asked = gather.Files(chosen, services, folder, project)
-    evidence = gather.from_files(asked)
+    evidence = gather.from_files(asked, _say)
     if not static:
         named = ctx.get_parameter_source("agent") is not ParameterSource.DEFAULT
         evidence = _live(evidence, agent, named, traefik, metrics, acceptance)

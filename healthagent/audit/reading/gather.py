@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
-from functools import cache
 from pathlib import Path
 
 from healthagent.audit.evidence import App, Code, Dockerfile, Evidence, Service, Sibling, Stack
@@ -31,14 +30,17 @@ class Files:
     project: str | None = None
 
 
-def from_files(asked: Files) -> Evidence:
-    """What files alone tell; the rest is unseen. Raises :class:`ConfigurationError`."""
+def from_files(asked: Files, say: Callable[[str], None] = lambda _: None) -> Evidence:
+    """What files alone tell; the rest is unseen. ``say`` is told what takes long.
+
+    Raises :class:`ConfigurationError`.
+    """
     if asked.folder is not None and not asked.folder.is_dir():
         raise fault(f"--app {asked.folder}: is no folder; name the app's own")
     stack = compose.read(asked.compose, asked.services)
     if asked.project:
         stack = replace(stack, project=asked.project)
-    read = cache(source.read)  # services, and the files beside these, mostly share one folder
+    read = source.reader(say)
     return Evidence(
         stack=stack,
         apps=_apps(stack, asked, read),

@@ -47,6 +47,12 @@ USES = {
 }
 """What needs no call to matter, by the name that judgements ask for it."""
 
+_SIGNS = {
+    "pm2": ("process.",), "workers": ("reusePort",), "bun": ("Bun.",), "otel": ("@opentelemetry/",),
+    "logfile": ("File", "pino", ".log", "WriteStream"),
+}  # fmt: skip
+"""What stands in each text that is such a use: most have none, and need no closer look."""
+
 _HANDLER = re.compile(
     r"process\.(?:on|once|addListener)(?=\(\s*[\"'`](?:uncaughtException|unhandledRejection)[\"'`])"
 )
@@ -77,7 +83,7 @@ _NAMES = re.compile(
 _NAME = re.compile(r"([\w$]+)(?:\s*(?:\bas\b|:)\s*([\w$]+))?")
 _PATH = re.compile(r"[\"'`](/[\w./-]*)[\"'`]")
 _QUOTED = re.compile(r"\"(?:\\.|[^\"\\\n])*\"|'(?:\\.|[^'\\\n])*'|`(?:\\.|[^`\\])*`", re.DOTALL)
-_FUNCTION = re.compile(r"\bfunction\s+([A-Za-z_$][\w$]*)\s*\(")
+_FUNCTION = re.compile(r"function\s+([A-Za-z_$][\w$]*)\s*\(")
 _ASSIGNED = re.compile(  # it looks ahead, since what a name is assigned may hold another such name
     r"(?<![\w$.])([A-Za-z_$][\w$]*)(?=\s*(?::\s*[\w<>|\[\] ]+)?\s*(?:=(?![=>])|:)\s*([^\n;]+))"
 )
@@ -106,6 +112,8 @@ class Script:
     def uses(self) -> Iterator[Text]:
         """Each as ``KIND what``."""
         for kind, pattern in USES.items():
+            if not any(sign in self.text for sign in _SIGNS[kind]):
+                continue
             for match in re.finditer(pattern, self.text):
                 yield Text(f"{kind} {match[0]}", self.place(match.start()))
         for match in _HANDLER.finditer(self.text):

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -35,24 +36,40 @@ _SKIPPED = frozenset(
 )  # fmt: skip
 _APART = re.compile(r"\.(?:test|spec|d)\.[cm]?[jt]sx?$|^seed\.[cm]?[jt]s$")
 """Tests, declarations, and what fills a database: no part of the app's process."""
+_MANY_FILES = 500
+"""From here on it takes a second or more."""
 _MOST_FILES = 3_000
 _LARGEST = 1_000_000
 _ROUNDS = 4
 """How many names in a row are followed from an option to where it is read."""
 
 
-def read(folder: Path) -> Code:
+def reader(say: Callable[[str], None]) -> Callable[[Path], Code]:
+    """What reads each folder and each file once: services, and the Compose files beside these,
+    mostly share them. It says so where somebody has to wait."""
+    script = cache(_script)
+    return cache(lambda folder: _read(folder, script, say))
+
+
+def _script(path: Path) -> Script:
+    return Script(path.read_text(encoding="utf-8", errors="replace"), shown(path))
+
+
+def _read(folder: Path, script: Callable[[Path], Script], say: Callable[[str], None]) -> Code:
     """What stands in the folder, and in the packages of its workspace that it depends on; nothing
     is run, and ``node_modules`` is left out."""
     space = workspace.around(folder)
     root = space.root if space else folder
     others = space.needed(folder) if space else ()
     beside = list(dict.fromkeys((folder.resolve(), root.resolve())))
+    files = [path for each in (folder, *others) for path in _files(each)]
+    if len(files) > _MANY_FILES:
+        say(f"reading {len(files)} files of {shown(folder)}")
     return Code(
         folder=shown(folder),
         package=_joined(folder, root, others),
         locks=_locks(root, [root, *others, folder]),
-        source=_source(folder, others),
+        source=_source(folder, [script(path) for path in files]),
         pm2_files=tuple(
             Place(shown(path))
             for path in sorted(path for each in beside for path in each.iterdir())
@@ -167,12 +184,7 @@ def _locked(path: Path, members: Sequence[str]) -> dict[str, str] | None:
         return None
 
 
-def _source(folder: Path, others: Sequence[Path]) -> Source:
-    scripts = [
-        Script(path.read_text(encoding="utf-8", errors="replace"), shown(path))
-        for each in (folder, *others)
-        for path in _files(each)
-    ]
+def _source(folder: Path, scripts: list[Script]) -> Source:
     calls = tuple(call for script in scripts for call in script.calls())
     paths = {path: place for script in scripts for path, place in script.paths()}
     paths |= dict(_routes(folder))

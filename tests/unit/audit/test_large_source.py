@@ -33,3 +33,17 @@ def test_many_files_of_many_names_are_read_once_and_followed_at_once(tmp_path: P
 
     assert len(seen.apps) == SERVICES
     assert taken < SECONDS
+
+
+def test_it_says_what_it_reads_where_that_takes_a_while(tmp_path: Path) -> None:
+    (tmp_path / "package.json").write_text("{}")
+    (tmp_path / "compose.yaml").write_text("services:\n  app: { build: . }\n  web: { build: . }\n")
+    said: list[str] = []
+    for file in range(501):
+        if file == 500:
+            gather.from_files(gather.Files((tmp_path / "compose.yaml",)), said.append)
+            assert said == [], "a small source is read at once"
+        (tmp_path / f"f{file}.ts").touch()
+    gather.from_files(gather.Files((tmp_path / "compose.yaml",)), said.append)
+
+    assert said == [f"reading 501 files of {tmp_path}"]

@@ -122,7 +122,7 @@ def test_a_start_that_cannot_be_followed_is_neither_met_nor_failed(
 
     for id_ in NOTHING_TOLD:
         assert found[id_].outcome is Outcome.NOT_SEEN, id_
-        assert found[id_].remedy
+        assert found[id_].remedy and found[id_].places
 
 
 def test_an_image_without_a_dockerfile_is_not_seen_to_be_free_of_pm2_and_node(
