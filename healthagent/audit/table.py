@@ -228,7 +228,7 @@ _REQUIREMENTS = (
     Requirement(
         "7.1.3",
         "Bun runs TypeScript natively, without ts-node",
-        (launches(runtime.runs_typescript_itself), images(runtime.image_has_no_transpiler)),
+        built(launches(runtime.runs_typescript_itself), images(runtime.image_has_no_transpiler)),
     ),
     Requirement("7.2.1", "Prisma 7 uses @prisma/adapter-pg", (of_package(prisma.is_prisma_7),)),
     Requirement("7.2.2", "The pool is configured by pg.Pool", (codes(prisma.has_pool),)),

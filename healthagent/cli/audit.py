@@ -201,8 +201,11 @@ STYLES = {"met": "green", "contradiction": "cyan", "not seen": "magenta", "not m
 
 
 def _show(screen: Screen, evidence: Evidence, judgements: list[Judgement]) -> None:
+    from healthagent.audit.document import SRD
     from healthagent.audit.requirement import passing, tally
 
+    screen.line(f"{SRD}. Service: {', '.join(evidence.stack.apps)}.")
+    screen.line()
     rows: list[tuple[Part, ...]] = []
     for judgement in judgements:
         requirement, finding = judgement.requirement, judgement.finding

@@ -205,8 +205,10 @@ def runs_typescript_itself(app: App, launch: Launch) -> Finding:
             *launch.places,
             remedy="give the .ts file to Bun, which runs it as it is",
         )
-    if isinstance(app.code, Unseen) or isinstance(app.code.package, Unseen):
-        return met(f"started without a transpiler: {launch}", *launch.places)
+    if isinstance(app.code, Unseen):
+        return not_seen(app.code, *launch.places)
+    if isinstance(app.code.package, Unseen):
+        return not_seen(app.code.package, *launch.places)
     package = app.code.package
     for name in _TRANSPILERS:
         if name in package.packages:

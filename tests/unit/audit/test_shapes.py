@@ -282,3 +282,12 @@ def test_a_manager_that_a_dockerfile_may_call_is_not_seen_without_it(tmp_path: P
     found = outcomes(evidence(stack), Kind.FILES)
 
     assert (found["FR-2.1"], found["FR-2.2"]) == (Outcome.NOT_SEEN, Outcome.NOT_SEEN)
+
+
+def test_code_that_is_not_there_is_not_seen_to_need_no_transpiler(tmp_path: Path) -> None:
+    stack = assemble(tmp_path)
+    rewrite(stack / "Dockerfile", CMD, 'CMD ["bun", "build/index.js"]')
+    (stack / "package.json").unlink()
+    alone, all_told = outcomes(evidence(stack), Kind.FILES), outcomes(evidence(stack))
+
+    assert (alone["7.1.3"], all_told["7.1.3"]) == (Outcome.NOT_SEEN, Outcome.MET)

@@ -24,6 +24,12 @@ def test_a_good_stack_ends_0_where_files_alone_are_asked(run: Run, good: str) ->
     assert ran.out.splitlines()[-1].endswith(": met")
 
 
+def test_it_begins_with_what_is_held_against_what(run: Run, good: str) -> None:
+    first = run("audit", "--static", "--compose", good).out.splitlines()[0]
+
+    assert first == "Bun Runtime Migration & Container-Native Scaling, version 1.0. Service: app."
+
+
 def test_json_and_markdown_tell_the_same(run: Run, good: str) -> None:
     told = run("audit", "--static", "--compose", good, "--json")
     shown = run("audit", "--static", "--compose", good, "--markdown")
