@@ -215,6 +215,22 @@ def test_in_its_grace_a_replica_starts_and_lives_and_gets_no_traffic() -> None:
     assert (starting.phase, starting.live, starting.ready) == (Phase.STARTING, True, False)
 
 
+def test_in_its_grace_a_replica_whose_process_fails_too_still_lives() -> None:
+    early = but(
+        process=failed("wrong_runtime", "a script"), http=failed("not_listening", "not yet")
+    )
+    report = service(subject("app-1", early, grace_until=NOW + 5)).targets[0]
+    assert (report.phase, report.live, report.ready) == (Phase.STARTING, True, False)
+
+
+def test_a_replica_that_has_started_does_not_start_again_when_it_fails_within_its_grace() -> None:
+    begun = subject("app-1", grace_until=NOW + 5)
+    refuses = begun.timelines["http"].fold(failed("status", "503"), NOW, SURE)
+    report = service(replace(begun, timelines={**begun.timelines, "http": refuses})).targets[0]
+    assert (report.phase, report.starting) == (Phase.NOT_READY, False)
+    assert not any(check.awaited for check in report.checks), "it has passed each once"
+
+
 def test_after_its_grace_the_same_replica_is_not_ready() -> None:
     late = subject("app-1", but(http=failed("not_listening", "not yet")), grace_until=NOW - 1)
     assert service(late).targets[0].phase is Phase.NOT_READY
