@@ -252,6 +252,10 @@ class TestThePort:
         _, notices = declared(self.NO_ENDPOINT, routing={**self.TWO, **routers})
         assert len(notices) == 1
 
+    def test_is_none_where_traefik_routes_to_it_and_none_is_exposed(self) -> None:
+        made, notices = declared(routing={"traefik.http.routers.app.rule": "Path(`/`)"})
+        assert (made.port, notices) == (None, ())
+
     def test_is_the_lowest_exposed_where_traefik_would_route_to_that(self) -> None:
         made = target(routing={"traefik.http.routers.app.rule": "Path(`/`)"}, exposed=(9229, 3000))
         assert made.port == 3000

@@ -9,7 +9,7 @@ from healthagent.core.report import Report, Subject, assess
 from healthagent.core.target import Target, Timing
 from healthagent.core.timeline import Timeline
 from healthagent.core.transition import ABSENT, transitions
-from healthagent.core.verdict import Verdict, conclusively_failed, failed, ok
+from healthagent.core.verdict import Verdict, conclusively_failed, failed, ok, unknown
 
 TIMING = Timing(rise=1, fall=1)
 CHECK = Check(
@@ -89,6 +89,18 @@ def test_what_a_replica_is_given_its_grace_for_is_told_loudly_only_after_it() ->
     assert "nothing listens" in late.reason
     (dead, *_) = transitions(starts(1), starts(2, conclusively_failed("exited", "it ended")))
     assert dead.worse, "there is nothing to wait for"
+
+
+def test_while_a_replica_starts_what_it_need_not_pass_first_is_loud_where_it_fails() -> None:
+    startup = replace(CHECK, name="event_loop", groups=CHECK.groups | {Group.STARTUP})
+
+    def starts(at: float, *verdicts: Verdict) -> Report:
+        return report(at, *verdicts, checks=(CHECK, startup), grace_until=10.0)
+
+    (sick,) = transitions(starts(1), starts(2, failed("status", "503")))
+    assert (sick.check, sick.after, sick.worse) == ("http", "failed", True)
+    (blind,) = transitions(starts(1), starts(2, unknown("unseen", "no way there")))
+    assert (blind.check, blind.after, blind.worse) == ("http", "unknown", False)
 
 
 def test_a_new_reason_for_the_same_state_is_told() -> None:
