@@ -93,7 +93,11 @@ def _members(root: Path) -> Iterator[tuple[str, Path]]:
 
 def _found(root: Path, pattern: str) -> Iterator[Path]:
     clean = pattern.removeprefix("./").rstrip("/")
-    for path in sorted(root.glob(clean)) if clean and not clean.startswith("/") else ():
+    try:
+        paths = sorted(root.glob(clean))
+    except (ValueError, NotImplementedError):  # it is empty, absolute, or no pattern
+        return
+    for path in paths:
         if "node_modules" not in path.parts and (path / "package.json").is_file():
             yield path.resolve()
 

@@ -111,6 +111,13 @@ def test_a_workspace_of_which_nothing_says_what_the_app_is_is_not_seen(monorepo:
     assert Outcome.NOT_MET not in found.values()
 
 
+def test_a_pattern_that_is_none_takes_nothing_away(monorepo: Path) -> None:
+    strange = '"a**b", "/abs/*", "", "[", "!", "packages/*"'
+    rewrite(monorepo / "package.json", '"packages/*"', strange)
+
+    assert told(monorepo) == {"8.3.2": Outcome.NOT_SEEN}
+
+
 def test_a_finding_names_the_package_that_it_stands_in(monorepo: Path) -> None:
     (app,) = seen(monorepo).apps
 
