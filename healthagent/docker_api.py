@@ -18,7 +18,7 @@ from docker import APIClient
 from docker.errors import APIError, DockerException, TLSParameterError
 from docker.utils import kwargs_from_env
 
-from healthagent.core.report import Notice
+from healthagent.core.notice import Notice
 
 Api = Any
 """docker-py's APIClient, of which half is typed."""

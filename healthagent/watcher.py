@@ -20,6 +20,7 @@ from operator import itemgetter
 from healthagent.core.attribution import ledger
 from healthagent.core.budget import Budget, budget, newest_rounds
 from healthagent.core.check import Check
+from healthagent.core.notice import Notice
 from healthagent.core.observation import (
     ClientPorts,
     ContainerState,
@@ -32,7 +33,6 @@ from healthagent.core.observation import (
 )
 from healthagent.core.ports import Discovery, Rotation, Sighting, Source, Surface
 from healthagent.core.report import (
-    Notice,
     Report,
     ServiceReport,
     Subject,

@@ -16,7 +16,7 @@ from healthagent.cli.screen import Screen, print_json
 if TYPE_CHECKING:
     from healthagent.config import Settings
     from healthagent.config.settings import Checked
-    from healthagent.core.report import Notice
+    from healthagent.core.notice import Notice
 
 
 @click.group(short_help="check and show the agent's settings")

@@ -12,7 +12,7 @@ from typing import Any
 
 from healthagent.config import tables
 from healthagent.config.fault import Fault
-from healthagent.core.report import Notice
+from healthagent.core.notice import Notice
 
 DEFAULT_FILE = Path("/etc/healthagent/healthagent.toml")
 FILE_VARIABLE = "HEALTHAGENT_CONFIG"

@@ -15,8 +15,8 @@ from healthagent.config.layers import DEFAULT_FILE, gather
 from healthagent.config.static import pidfiles, static_targets
 from healthagent.config.tables import ADMIN_SOCKET, SHORTEST_TOKEN, Login, Tables
 from healthagent.core.credentials import Credentials
+from healthagent.core.notice import Notice
 from healthagent.core.observation import Unseen
-from healthagent.core.report import Notice
 from healthagent.core.target import DatabaseRef, Target
 from healthagent.errors import ConfigurationError
 

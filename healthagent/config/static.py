@@ -9,8 +9,8 @@ from urllib.parse import urlsplit
 
 from healthagent.config.tables import StaticTarget
 from healthagent.core.declaration import Candidate, declare
+from healthagent.core.notice import Notice
 from healthagent.core.options import boolean
-from healthagent.core.report import Notice
 from healthagent.core.target import DatabaseRef, Target
 
 LOOPBACK = ("127.0.0.1", "::1")

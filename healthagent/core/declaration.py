@@ -13,9 +13,9 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from healthagent.core.masking import masked
+from healthagent.core.notice import Notice
 from healthagent.core.options import BY_KEY, PREFIX, boolean, port
 from healthagent.core.postgres_url import database_of, role_of
-from healthagent.core.report import Notice
 from healthagent.core.target import DatabaseRef, Pools, Target, Timing, Traffic
 
 _ROUTER = "traefik.http.routers."

@@ -7,8 +7,9 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 from healthagent.core.action import Plan, Step
+from healthagent.core.notice import Notice
 from healthagent.core.observation import Fact, Unseen
-from healthagent.core.report import Notice, Report
+from healthagent.core.report import Report
 from healthagent.core.rotation import Drain
 from healthagent.core.target import Target
 from healthagent.core.transition import Transition

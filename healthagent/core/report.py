@@ -16,6 +16,7 @@ from typing import NamedTuple
 
 from healthagent.core.budget import Budget
 from healthagent.core.check import Check, Group, Witness
+from healthagent.core.notice import Notice
 from healthagent.core.observation import ContainerState
 from healthagent.core.rotation import Drain
 from healthagent.core.target import Target
@@ -268,26 +269,6 @@ class ServiceReport:
     def unseen(self) -> tuple[TargetReport, ...]:
         """Those that may serve though the agent never saw them pass."""
         return tuple(report for report in self.ready if any(map(_is_unseen, report.checks)))
-
-
-@dataclass(frozen=True, slots=True)
-class Notice:
-    """Something wrong that is no replica's state: a label that cannot be read, a socket gone.
-
-    ``about`` is the container or part; ``key`` is the setting at fault, where there is one, and
-    ``value`` what it says, where that is to be told; ``remedy`` is what to do.
-    """
-
-    about: str
-    problem: str
-    remedy: str
-    key: str = ""
-    value: str = ""
-
-    def __str__(self) -> str:
-        value = f"={self.value!r}" if self.value else ""
-        setting = f"{self.key}{value} " if self.key else ""
-        return f"{self.about}: {setting}{self.problem}; {self.remedy}"
 
 
 @dataclass(frozen=True, slots=True)

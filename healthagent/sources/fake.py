@@ -8,9 +8,9 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Iterable, Mapping
 
+from healthagent.core.notice import Notice
 from healthagent.core.observation import Fact, Unseen
 from healthagent.core.ports import Sighting
-from healthagent.core.report import Notice
 from healthagent.core.target import Target
 
 

@@ -7,8 +7,8 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
+from healthagent.core.notice import Notice
 from healthagent.core.ports import Sighting
-from healthagent.core.report import Notice
 from healthagent.core.target import Target
 
 POLL = 0.5

@@ -25,8 +25,8 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from healthagent.core.action import Step
+from healthagent.core.notice import Notice
 from healthagent.core.ports import Entry
-from healthagent.core.report import Notice
 from healthagent.core.rotation import Drain
 from healthagent.supervisor.memory import died
 from healthagent.supervisor.store import NewerSchema, Store

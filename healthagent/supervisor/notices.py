@@ -5,8 +5,8 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 
+from healthagent.core.notice import Notice
 from healthagent.core.ports import Sighting
-from healthagent.core.report import Notice
 
 
 class Notices:

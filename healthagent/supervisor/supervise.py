@@ -11,8 +11,9 @@ from collections.abc import Callable, Iterable, Mapping, Set
 from dataclasses import replace
 
 from healthagent.core.action import Outcome, Step
+from healthagent.core.notice import Notice
 from healthagent.core.ports import Operations
-from healthagent.core.report import Notice, Report, TargetReport
+from healthagent.core.report import Report, TargetReport
 from healthagent.core.transition import Transition
 from healthagent.supervisor.guards import Limits
 from healthagent.supervisor.memory import Memory, Past

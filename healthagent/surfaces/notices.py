@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterable
 
-from healthagent.core.report import Notice
+from healthagent.core.notice import Notice
 
 _log = logging.getLogger("healthagent.notices")
 

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from healthagent.core.report import Notice
+from healthagent.core.notice import Notice
 from healthagent.docker_api import FAULTS, connect, explained
 
 NOBODY = 65534

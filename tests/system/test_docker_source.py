@@ -16,9 +16,9 @@ from pathlib import Path
 
 import pytest
 
+from healthagent.core.notice import Notice
 from healthagent.core.observation import ContainerState, Unseen
 from healthagent.core.ports import Sighting
-from healthagent.core.report import Notice
 from healthagent.core.target import Target
 from healthagent.sources.docker import ContainerStateSource, DockerDiscovery
 from healthagent.sources.docker import engine as connection

@@ -15,6 +15,7 @@ import pytest
 from healthagent.checks import CHECKS
 from healthagent.core.check import Check, Group, Witness
 from healthagent.core.exits import End, Exits
+from healthagent.core.notice import Notice
 from healthagent.core.observation import (
     Backend,
     ClientPorts,
@@ -33,7 +34,7 @@ from healthagent.core.observation import (
     Unseen,
 )
 from healthagent.core.ports import Discovery, Rotation, Source
-from healthagent.core.report import Notice, Phase, Report, TargetReport
+from healthagent.core.report import Phase, Report, TargetReport
 from healthagent.core.rotation import Drain
 from healthagent.core.target import DatabaseRef, Pools, Target, Timing
 from healthagent.core.transition import Transition

@@ -11,9 +11,9 @@ from datetime import datetime
 from typing import Any, cast
 
 from healthagent.core.declaration import Candidate, is_enabled
+from healthagent.core.notice import Notice
 from healthagent.core.observation import ContainerState
 from healthagent.core.options import PREFIX, boolean
-from healthagent.core.report import Notice
 
 ENABLE = f"{PREFIX}enable"
 PROJECT = "com.docker.compose.project"

@@ -8,9 +8,10 @@ from collections.abc import AsyncIterator, Callable, Iterable, Mapping
 from dataclasses import replace
 
 from healthagent.core.exits import Exits
+from healthagent.core.notice import Notice
 from healthagent.core.observation import ContainerState, Unseen
 from healthagent.core.ports import Sighting
-from healthagent.core.report import Notice, natural
+from healthagent.core.report import natural
 from healthagent.core.target import DatabaseRef, Target
 from healthagent.sources.docker.engine import Engine
 from healthagent.sources.docker.exits import History

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from healthagent.core.report import Notice
+from healthagent.core.notice import Notice
 from healthagent.sources.docker.container import Container, Vantage
 from healthagent.sources.docker.event import Event
 

@@ -8,8 +8,8 @@ from dataclasses import dataclass, field, replace
 
 from healthagent.core.declaration import declare
 from healthagent.core.masking import secrets_in
+from healthagent.core.notice import Notice
 from healthagent.core.observation import ContainerState, Unseen
-from healthagent.core.report import Notice
 from healthagent.core.target import DatabaseRef, Target
 from healthagent.sources.docker import event as events
 from healthagent.sources.docker.container import ENABLE, PROJECT, Container, Vantage, unreadable

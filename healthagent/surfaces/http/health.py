@@ -11,10 +11,10 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Any
 
+from healthagent.core.notice import Notice
 from healthagent.core.options import OPTIONS
 from healthagent.core.report import (
     CheckReport,
-    Notice,
     Phase,
     Report,
     ServiceReport,

@@ -18,8 +18,9 @@ import orjson
 from aiohttp import hdrs, web
 
 from healthagent.core.check import Group
+from healthagent.core.notice import Notice
 from healthagent.core.options import duration
-from healthagent.core.report import Notice, Report, TargetReport
+from healthagent.core.report import Report, TargetReport
 from healthagent.core.verdict import Status
 from healthagent.surfaces import entry_text, page
 from healthagent.surfaces.http import budget, health, history, kubernetes, metrics, openapi, stream

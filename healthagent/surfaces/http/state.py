@@ -8,8 +8,9 @@ from collections.abc import Callable
 import orjson
 
 from healthagent.core.action import Step
+from healthagent.core.notice import Notice
 from healthagent.core.ports import History
-from healthagent.core.report import Notice, Report
+from healthagent.core.report import Report
 from healthagent.core.transition import Transition
 from healthagent.surfaces.http.events import Feed
 from healthagent.surfaces.http.history import NoHistory

@@ -10,9 +10,10 @@ from dataclasses import replace
 from typing import Protocol
 
 from healthagent.core.action import Step
+from healthagent.core.notice import Notice
 from healthagent.core.observation import ContainerState
 from healthagent.core.ports import Entry
-from healthagent.core.report import CheckReport, Notice, Report, ServiceReport, TargetReport
+from healthagent.core.report import CheckReport, Report, ServiceReport, TargetReport
 from healthagent.core.target import Target
 from healthagent.core.verdict import Verdict
 

@@ -6,7 +6,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from healthagent.core.report import Notice, TargetReport
+from healthagent.core.notice import Notice
+from healthagent.core.report import TargetReport
 from healthagent.core.target import Target, authority
 from healthagent.surfaces.traefik import policy
 from healthagent.surfaces.traefik.labels import PREFIX, Fault, Labels, enabled, is_name, read

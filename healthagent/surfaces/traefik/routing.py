@@ -10,7 +10,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from healthagent.core.report import Notice, Report
+from healthagent.core.notice import Notice
+from healthagent.core.report import Report
 from healthagent.core.target import Traffic
 from healthagent.surfaces.traefik import policy, references, slowstart
 from healthagent.surfaces.traefik.labels import PREFIX

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from healthagent.core.report import Notice
+from healthagent.core.notice import Notice
 from healthagent.supervisor.history import FILE, Earlier, History
 from tests.unit.supervisor.test_history import BY_HAND, CHANGE, STEP
 

@@ -17,7 +17,8 @@ from typing import Any
 import aiohttp
 import pytest
 
-from healthagent.core.report import Notice, Report, ServiceReport
+from healthagent.core.notice import Notice
+from healthagent.core.report import Report, ServiceReport
 from healthagent.core.target import Traffic
 from healthagent.core.transition import transitions
 from healthagent.errors import ConfigurationError

@@ -17,10 +17,11 @@ from healthagent.checks import CHECKS
 from healthagent.cli import main
 from healthagent.core.action import Outcome, Step
 from healthagent.core.budget import Budget, ReplicaBudget
+from healthagent.core.notice import Notice
 from healthagent.core.observation import ContainerState
 from healthagent.core.options import OPTIONS
 from healthagent.core.ports import Entry, History
-from healthagent.core.report import Notice, Report, Subject, assess
+from healthagent.core.report import Report, Subject, assess
 from healthagent.core.rotation import Drain
 from healthagent.core.target import DatabaseRef, Pools, Target, Timing
 from healthagent.core.timeline import Timeline

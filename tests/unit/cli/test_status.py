@@ -6,7 +6,7 @@ import re
 
 import pytest
 
-from healthagent.core.report import Notice
+from healthagent.core.notice import Notice
 from healthagent.core.verdict import conclusively_failed, degraded, failed
 from tests.unit.cli.conftest import BLIND, Run, RunningAgent, replica, report, server
 

@@ -19,7 +19,7 @@ from contextlib import contextmanager
 
 import pytest
 
-from healthagent.core.report import Notice
+from healthagent.core.notice import Notice
 from healthagent.core.verdict import failed
 from tests.unit.cli.conftest import RESTARTED, Run, RunningAgent, replica, report
 

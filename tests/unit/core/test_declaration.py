@@ -10,9 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from healthagent.core.declaration import Candidate, declare, is_enabled
+from healthagent.core.notice import Notice
 from healthagent.core.options import BY_KEY, OPTIONS, boolean, duration
 from healthagent.core.postgres_url import database_of
-from healthagent.core.report import Notice
 from healthagent.core.target import DatabaseRef, Pools, Target, Timing
 
 MAIN = DatabaseRef("db", 5432, "main")

@@ -15,7 +15,7 @@ import requests
 from docker.errors import APIError
 from urllib3.exceptions import ReadTimeoutError
 
-from healthagent.core.report import Notice
+from healthagent.core.notice import Notice
 from healthagent.sources.docker import DockerDiscovery, discovery
 from healthagent.sources.docker import engine as connection
 from healthagent.sources.docker.engine import Engine

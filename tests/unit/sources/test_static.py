@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from healthagent.core.report import Notice
+from healthagent.core.notice import Notice
 from healthagent.core.target import Target
 from healthagent.sources import static
 from healthagent.sources.static import StaticDiscovery, pid_in

@@ -18,7 +18,7 @@ from pathlib import Path
 import pytest
 
 from healthagent.core.action import Outcome, Step
-from healthagent.core.report import Notice
+from healthagent.core.notice import Notice
 from healthagent.core.rotation import Drain
 from healthagent.core.target import Target
 from healthagent.core.transition import Transition

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
+from healthagent.core.notice import Notice
 from healthagent.core.observation import ContainerState
 from healthagent.core.options import OPTIONS
-from healthagent.core.report import Notice
 from healthagent.core.target import Pools
 from healthagent.surfaces.http import budget, health
 from tests.unit.surfaces.world import World

@@ -15,7 +15,8 @@ from typing import Any
 import pytest
 
 from healthagent.core.action import Outcome, Step
-from healthagent.core.report import Notice, Report
+from healthagent.core.notice import Notice
+from healthagent.core.report import Report
 from healthagent.core.transition import transitions
 from healthagent.surfaces import log, step_text
 from healthagent.surfaces.log import LogSurface

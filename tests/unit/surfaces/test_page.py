@@ -12,8 +12,9 @@ from typing import Any
 
 import pytest
 
+from healthagent.core.notice import Notice
 from healthagent.core.ports import Entry
-from healthagent.core.report import Notice, Report
+from healthagent.core.report import Report
 from healthagent.core.rotation import Drain
 from healthagent.core.transition import transitions
 from healthagent.surfaces import entry_text, page

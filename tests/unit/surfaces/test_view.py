@@ -7,8 +7,9 @@ from dataclasses import replace
 import orjson
 
 from healthagent.core.check import Group
+from healthagent.core.notice import Notice
 from healthagent.core.ports import Entry
-from healthagent.core.report import Notice, Report
+from healthagent.core.report import Report
 from healthagent.core.transition import transitions
 from healthagent.surfaces.entry_text import document
 from healthagent.surfaces.http import health, kubernetes

@@ -11,6 +11,7 @@ from healthagent.core.attribution import Ledger
 from healthagent.core.budget import budget
 from healthagent.core.check import Check
 from healthagent.core.exits import Exits
+from healthagent.core.notice import Notice
 from healthagent.core.observation import (
     Backend,
     ContainerState,
@@ -27,7 +28,7 @@ from healthagent.core.observation import (
     ServerLimits,
     Unseen,
 )
-from healthagent.core.report import Notice, Report, Subject, assess
+from healthagent.core.report import Report, Subject, assess
 from healthagent.core.target import DatabaseRef, Pools, Target
 from healthagent.core.timeline import Timeline
 
