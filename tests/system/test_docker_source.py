@@ -480,14 +480,19 @@ async def test_a_socket_that_nobody_listens_at_says_so(tmp_path: Path) -> None:
 
 
 def threads_of_docker() -> list[threading.Thread]:
-    return [thread for thread in threading.enumerate() if thread.name.startswith("docker")]
+    found = [thread for thread in threading.enumerate() if thread.name.startswith("docker")]
+    return [thread for thread in found if thread.is_alive()]  # not one that is about to be
 
 
 async def test_closing_ends_the_threads(boxes: Containers) -> None:
     async with following(DockerDiscovery(boxes.engine.host, project=boxes.project)) as follower:
         await follower.complete()
-        threads = threads_of_docker()
-        assert len(threads) == 2, "one follows events, one inspects"
+        async with asyncio.timeout(END):  # those that inspect begin once all were told
+            while len(threads := threads_of_docker()) < 2 + connection.SIDE_BY_SIDE:  # noqa: ASYNC110
+                await asyncio.sleep(0.01)
+        assert len(threads) == 2 + connection.SIDE_BY_SIDE, (
+            "one follows events, one surveys, some inspect"
+        )
     for thread in threads:
         thread.join(END)
     assert threads_of_docker() == []
