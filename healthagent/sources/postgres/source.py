@@ -156,9 +156,10 @@ class _Line:
         return Unseen("the agent stops") if running.cancelled() else running.result()
 
     async def aclose(self) -> None:
-        if self._round is not None:
-            self._round.cancel()
-            await asyncio.wait({self._round})
+        running, self._round = self._round, None  # let go as a dial is: it may have waited for one
+        if running is not None:
+            running.cancel()
+            await asyncio.wait({running})
         await self._give_up()
         await self._hang_up()
         await self._pool.close(timeout=0.5)

@@ -295,6 +295,15 @@ async def test_closing_ends_a_dial_that_goes_on() -> None:
         await eventually(lambda: server.open == 0, "the agent has hung up")
 
 
+async def test_closing_ends_a_dial_whose_round_goes_on() -> None:
+    async with stalling() as (server, ref):
+        async with sourcing() as source:
+            look = asyncio.create_task(source.look(using(ref), PATIENCE))
+            await eventually(lambda: server.open == 1, "the agent dials")
+        assert isinstance(await look, Unseen)
+        await eventually(lambda: server.open == 0, "the agent has hung up")
+
+
 async def test_a_dial_that_outlives_its_round_serves_the_next(postgres: LocalPostgres) -> None:
     async with sourcing() as source:
         freeze(postgres)
