@@ -15,8 +15,19 @@ from pathlib import Path
 
 from healthagent.audit.evidence import Build, Command, Healthcheck, Place, Service, Stack, Text
 from healthagent.audit.reading.interpolation import env_file
-from healthagent.audit.reading.merge import entries_of, merged, shown, text_of, texts_of
-from healthagent.audit.reading.tree import Map, Node, Scalar, Seq, fault
+from healthagent.audit.reading.merge import merged
+from healthagent.audit.reading.tree import (
+    Map,
+    Node,
+    Scalar,
+    Seq,
+    entries_of,
+    fault,
+    mapped_texts_of,
+    shown,
+    text_of,
+    texts_of,
+)
 from healthagent.core.declaration import is_enabled
 
 DEFAULTS = ("compose.yaml", "compose.yml", "docker-compose.yaml", "docker-compose.yml")
@@ -142,7 +153,7 @@ def _service(name: str, node: Node, variables: Mapping[str, str]) -> Service:
         command=_command(entries.get("command")),
         entrypoint=_command(entries.get("entrypoint")),
         environment=_environment(entries, variables),
-        labels=_texts(entries.get("labels")),
+        labels=mapped_texts_of(entries.get("labels")),
         healthcheck=_healthcheck(entries.get("healthcheck")),
         restart=_restart(deploy.get("restart_policy")) or text_of(entries.get("restart")),
         replicas=text_of(deploy.get("replicas")) or text_of(entries.get("scale")),
@@ -205,7 +216,7 @@ def _build(node: Node | None) -> Build | None:
         dockerfile=dockerfile.value if dockerfile else "Dockerfile",
         target=target.value if target else None,
         inline=text_of(entries.get("dockerfile_inline")),
-        args=_texts(entries.get("args")),
+        args=mapped_texts_of(entries.get("args")),
         place=node.place,
     )
 
@@ -251,10 +262,3 @@ def _ports(node: Node | None) -> Iterable[Text]:
             published, target = (text_of(item.entries.get(k)) for k in ("published", "target"))
             left, right = (text.value if text else "" for text in (published, target))
             yield Text(f"{left}:{right}" if left else right, item.place)
-
-
-# Values
-
-
-def _texts(node: Node | None) -> dict[str, Text]:
-    return {key: value.text for key, value in entries_of(node).items() if isinstance(value, Scalar)}

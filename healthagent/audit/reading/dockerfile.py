@@ -15,7 +15,7 @@ from pathlib import Path
 
 from healthagent.audit.evidence import Command, Dockerfile, Healthcheck, Place, Text
 from healthagent.audit.reading.interpolation import substitute
-from healthagent.audit.reading.merge import shown
+from healthagent.audit.reading.tree import shown
 from healthagent.core.observation import Unseen
 
 _FROM = re.compile(r"--from=(\S+)")

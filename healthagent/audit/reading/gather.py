@@ -9,8 +9,7 @@ from pathlib import Path
 
 from healthagent.audit.evidence import App, Code, Dockerfile, Evidence, Service, Sibling, Stack
 from healthagent.audit.reading import compose, dockerfile, source, starts, workspace
-from healthagent.audit.reading.merge import shown
-from healthagent.audit.reading.tree import fault
+from healthagent.audit.reading.tree import fault, shown
 from healthagent.core.observation import Elsewhere, Unseen
 from healthagent.errors import ConfigurationError
 

@@ -11,9 +11,19 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from healthagent.audit.evidence import Text
 from healthagent.audit.reading.interpolation import env_file, interpolated
-from healthagent.audit.reading.tree import Map, Node, Scalar, Seq, fault, load
+from healthagent.audit.reading.tree import (
+    Map,
+    Node,
+    Scalar,
+    Seq,
+    entries_of,
+    fault,
+    load,
+    shown,
+    text_of,
+    texts_of,
+)
 
 _LISTED = ("environment", "labels", "args")
 """May be written as a list of ``NAME=value`` as well."""
@@ -23,10 +33,10 @@ _REPLACED = ("command", "entrypoint", "test")
 
 def merged(files: Sequence[Path], folder: Path, variables: Mapping[str, str]) -> Map:
     """The files, later ones over earlier ones, with all that they include and extend."""
-    return _without_reset(laid([_file(file, folder, variables, ()) for file in files]))
+    return _without_reset(_laid([_file(file, folder, variables, ()) for file in files]))
 
 
-def laid(trees: Sequence[Node]) -> Map:
+def _laid(trees: Sequence[Node]) -> Map:
     whole: Node | None = None
     for tree in trees:
         whole = _over(whole, tree)
@@ -39,8 +49,7 @@ def _file(path: Path, folder: Path, variables: Mapping[str, str], under: tuple[P
     the first file's for all that are laid over it, and its own for one that is included."""
     if path in under:
         raise fault(f"{path}: includes itself; break the circle")
-    tree = interpolated(load(path, shown(path)), variables)
-    assert isinstance(tree, Map)  # noqa: S101  # load() gives a mapping
+    tree = _loaded(path, variables)
     services = tree.entries.get("services")
     whole: Node = tree
     if isinstance(services, Map):
@@ -58,6 +67,12 @@ def _file(path: Path, folder: Path, variables: Mapping[str, str], under: tuple[P
     return whole
 
 
+def _loaded(path: Path, variables: Mapping[str, str]) -> Map:
+    tree = interpolated(load(path), variables)
+    assert isinstance(tree, Map)  # noqa: S101  # load() gives a mapping
+    return tree
+
+
 def _included(
     item: Node, folder: Path, variables: Mapping[str, str], under: tuple[Path, ...]
 ) -> Node:
@@ -73,7 +88,7 @@ def _included(
     known = dict(variables)
     for file in given:
         known = {**env_file(file, known), **known}
-    return laid([_file(file, inner, known, under) for file in files])
+    return _laid([_file(file, inner, known, under) for file in files])
 
 
 def _extended(
@@ -104,9 +119,7 @@ def _extended(
     key = f"{other.resolve()}:{wanted}"
     if key in under:
         raise fault(f"{extends.place}: services.{name}.extends goes in a circle")
-    tree = interpolated(load(other, shown(other)), variables)
-    assert isinstance(tree, Map)  # noqa: S101  # load() gives a mapping
-    services = entries_of(tree.entries.get("services"))
+    services = entries_of(_loaded(other, variables).entries.get("services"))
     if wanted not in services:
         raise fault(
             f"{extends.place}: services.{name}.extends names {wanted!r}, which {shown(other)} "
@@ -186,29 +199,3 @@ def _without_reset(node: Map) -> Map:
         node,
         entries={k: _without_reset(v) if isinstance(v, Map) else v for k, v in kept.items()},
     )
-
-
-# Values
-
-
-def entries_of(node: Node | None) -> dict[str, Node]:
-    return node.entries if isinstance(node, Map) else {}
-
-
-def text_of(node: Node | None) -> Text | None:
-    return node.text if isinstance(node, Scalar) and not node.null else None
-
-
-def texts_of(node: Node | None) -> tuple[Text, ...]:
-    if isinstance(node, Seq):
-        return tuple(item.text for item in node.items if isinstance(item, Scalar))
-    text = text_of(node)
-    return (text,) if text else ()
-
-
-def shown(path: Path) -> str:
-    """A path as it is reported: from the working directory where it is below that."""
-    try:
-        return str(path.resolve().relative_to(Path.cwd()))
-    except ValueError:
-        return str(path)

@@ -7,8 +7,7 @@ import re
 from pathlib import Path
 
 from healthagent.audit.evidence import Metrics, Place, Trial
-from healthagent.audit.reading.merge import shown
-from healthagent.audit.reading.tree import fault
+from healthagent.audit.reading.tree import fault, shown
 from healthagent.core.masking import masked
 from healthagent.core.observation import Unseen
 from healthagent.http_get import get

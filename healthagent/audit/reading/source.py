@@ -12,8 +12,8 @@ from typing import Any
 
 from healthagent.audit.evidence import Code, Locks, Package, Place, Source, Text
 from healthagent.audit.reading import workspace
-from healthagent.audit.reading.merge import shown
 from healthagent.audit.reading.script import Script
+from healthagent.audit.reading.tree import shown
 from healthagent.core.observation import Unseen
 
 LOCKS = (

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path, PurePath
 
 from healthagent.audit.evidence import Code, Dockerfile, Place, Service, Text
-from healthagent.audit.reading.merge import shown
+from healthagent.audit.reading.tree import shown
 from healthagent.core.observation import Unseen
 
 _WORD = re.compile(r"[\w./@+-]+")

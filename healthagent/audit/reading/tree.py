@@ -54,40 +54,60 @@ class Map:
 Node = Scalar | Seq | Map
 
 
-def load(path: Path, shown: str) -> Map:
-    """The mapping in a YAML file; ``shown`` is the file's name in what is reported.
+def entries_of(node: Node | None) -> dict[str, Node]:
+    return node.entries if isinstance(node, Map) else {}
+
+
+def text_of(node: Node | None) -> Text | None:
+    return node.text if isinstance(node, Scalar) and not node.null else None
+
+
+def texts_of(node: Node | None) -> tuple[Text, ...]:
+    if isinstance(node, Seq):
+        return tuple(item.text for item in node.items if isinstance(item, Scalar))
+    text = text_of(node)
+    return (text,) if text else ()
+
+
+def mapped_texts_of(node: Node | None) -> dict[str, Text]:
+    return {key: value.text for key, value in entries_of(node).items() if isinstance(value, Scalar)}
+
+
+def load(path: Path) -> Map:
+    """The mapping in a YAML file.
 
     Raises :class:`ConfigurationError` where it cannot be read, is no YAML, or is no mapping.
     """
+    name = shown(path)
     try:
         text = path.read_text(encoding="utf-8")
     except FileNotFoundError:
-        raise fault(f"{shown}: there is no such file; name one with --compose FILE") from None
+        raise fault(f"{name}: there is no such file; name one with --compose FILE") from None
     except (OSError, UnicodeDecodeError) as error:
-        raise fault(f"{shown}: cannot be read: {error}; name a Compose file") from None
+        raise fault(f"{name}: cannot be read: {error}; name a Compose file") from None
     try:
         root = yaml.compose(text, Loader=_Loader)
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         line = mark.line + 1 if mark else 1
         raise fault(
-            f"{shown}:{line}: is no YAML: {error.problem or error.context}; "
+            f"{name}:{line}: is no YAML: {error.problem or error.context}; "
             "`docker compose config` reads the same file"
         ) from None
     except yaml.YAMLError as error:
-        raise fault(f"{shown}: is no YAML: {error}; write a Compose file") from None
-    found = _Reader(shown).node(root) if root is not None else None
+        raise fault(f"{name}: is no YAML: {error}; write a Compose file") from None
+    found = _Reader(name).node(root) if root is not None else None
     if not isinstance(found, Map):
-        raise fault(f"{shown}:1: is no mapping; a Compose file begins with `services:`")
+        raise fault(f"{name}:1: is no mapping; a Compose file begins with `services:`")
     return found
 
 
 class _Reader:
-    def __init__(self, shown: str) -> None:
-        self._shown = shown
+    def __init__(self, name: str) -> None:
+        self._name = name
 
     def node(self, node: yaml.Node, depth: int = 0) -> Node:
-        place = Place(self._shown, node.start_mark.line + 1)
+        place = Place(self._name, node.start_mark.line + 1)
         if depth > _DEEPEST:
             raise fault(f"{place}: is nested too deeply, or holds itself; write it out")
         tag = node.tag[1:] if node.tag in ("!reset", "!override") else ""
@@ -115,3 +135,11 @@ class _Reader:
 def fault(text: str) -> ConfigurationError:
     """One fault of a file or a flag: it names key, value and remedy."""
     return ConfigurationError((text,))
+
+
+def shown(path: Path) -> str:
+    """A path as it is reported: from the working directory where it is below that."""
+    try:
+        return str(path.resolve().relative_to(Path.cwd()))
+    except ValueError:
+        return str(path)

@@ -13,8 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from healthagent.audit.evidence import Service
-from healthagent.audit.reading.merge import shown, texts_of
-from healthagent.audit.reading.tree import load
+from healthagent.audit.reading.tree import load, shown, texts_of
 from healthagent.core.observation import Unseen
 from healthagent.errors import ConfigurationError
 
@@ -110,7 +109,7 @@ def _patterns(root: Path) -> Iterator[str]:
     file = root / "pnpm-workspace.yaml"
     if file.is_file():
         try:
-            packages = load(file, shown(file)).entries.get("packages")
+            packages = load(file).entries.get("packages")
         except ConfigurationError:
             return
         yield from (text.value for text in texts_of(packages))
