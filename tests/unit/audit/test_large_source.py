@@ -1,18 +1,24 @@
-"""An audit answers while somebody waits, however much source there is."""
+"""An audit does no work twice, however much source there is, and says what takes a while."""
 
 from __future__ import annotations
 
-import time
+from collections import Counter
+from collections.abc import Iterator
 from pathlib import Path
 
+import pytest
+
+from healthagent.audit.evidence import Text
 from healthagent.audit.reading import gather
+from healthagent.audit.reading.script import Script
 
-FILES, NAMES, SERVICES = 400, 40, 6
-SECONDS = 6.0
-"""Of the processor: some six times what it takes, and an eighth of what file by name took."""
+FILES, NAMES, SERVICES = 40, 10, 6
 
 
-def test_many_files_of_many_names_are_read_once_and_followed_at_once(tmp_path: Path) -> None:
+def test_many_files_are_read_once_and_a_name_is_looked_for_where_it_is_defined(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """However many services, and Compose files beside these, have the same source."""
     source = tmp_path / "src"
     source.mkdir()
     for file in range(FILES):
@@ -26,13 +32,26 @@ def test_many_files_of_many_names_are_read_once_and_followed_at_once(tmp_path: P
     services = "".join(f"  app{n}: {{ build: . }}\n" for n in range(SERVICES))
     for name in ("compose.yaml", "compose.node.yaml", "compose.test.yaml"):
         (tmp_path / name).write_text(f"services:\n{services}")
+    read: Counter[Path] = Counter()
+    looked_for: Counter[str] = Counter()
+    read_text, definitions = Path.read_text, Script.definitions
 
-    before = time.process_time()
+    def reading(path: Path, encoding: str | None = None, errors: str | None = None) -> str:
+        read[path] += path.suffix == ".ts"
+        return read_text(path, encoding, errors)
+
+    def looking(script: Script, name: str) -> Iterator[Text]:
+        looked_for[name] += 1
+        return definitions(script, name)
+
+    monkeypatch.setattr(Path, "read_text", reading)
+    monkeypatch.setattr(Script, "definitions", looking)
     seen = gather.from_files(gather.Files((tmp_path / "compose.yaml",)))
-    taken = time.process_time() - before
 
     assert len(seen.apps) == SERVICES
-    assert taken < SECONDS
+    assert +read == Counter(source.iterdir())
+    assert looked_for.pop("max") == FILES, "the option, which is written in each of them"
+    assert looked_for and set(looked_for.values()) == {1}, "each other name is one file's"
 
 
 def test_it_says_what_it_reads_where_that_takes_a_while(tmp_path: Path) -> None:
