@@ -13,7 +13,6 @@ import signal
 from collections.abc import Sequence
 from contextlib import AsyncExitStack, suppress
 from functools import partial
-from importlib.metadata import version
 
 import uvloop
 
@@ -23,6 +22,7 @@ from healthagent.core.observation import Livez, Readyz
 from healthagent.core.ports import Discovery, Source, Surface
 from healthagent.core.target import Target, authority
 from healthagent.names import Names
+from healthagent.release import RELEASE
 from healthagent.sources.docker import ContainerStateSource, DockerDiscovery, DockerTop, ExitsSource
 from healthagent.sources.first_seen import FirstSeen
 from healthagent.sources.http import HttpSource
@@ -107,7 +107,7 @@ async def _life(settings: Settings) -> None:
         acting = (journal, drains, operations, supervisor)
         shown: Sequence[Surface] = (logged, otel, http, *acting)
         discoveries, sources = _eyes(settings, docker, postgres, names)
-        _log.info("healthagent %s listens on %s", version("healthagent"), authority(*bound.listen))
+        _log.info("healthagent %s listens on %s", RELEASE, authority(*bound.listen))
         watcher = Watcher([*discoveries, notices], sources, CHECKS, shown, rotation=drains)
         await _work(watcher, supervisor, stop)
     _log.info("healthagent has stopped; routing stays as it was")

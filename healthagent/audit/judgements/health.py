@@ -142,9 +142,10 @@ def is_checked(container: Container, replica: Replica | None) -> Finding:
     return met(f"Docker checks it, and finds it {container.health}", container.place)
 
 
-def _proxies(seen: Evidence) -> list[Service]:
+def _proxies(seen: Evidence) -> list[tuple[Service, dict[str, str]]]:
+    """Each Traefik of the stack, with its static configuration."""
     return [
-        service
+        (service, _settings(service))
         for service in seen.stack.services.values()
         if "traefik" in (service.image.value if service.image else service.name).rsplit("/", 1)[-1]
     ]
@@ -152,7 +153,7 @@ def _proxies(seen: Evidence) -> list[Service]:
 
 def routes_by_health(seen: Evidence) -> Finding:
     """By what Traefik is told at its start; by its own word where that is in no Compose file."""
-    proxies = [(proxy, _settings(proxy)) for proxy in _proxies(seen)]
+    proxies = _proxies(seen)
     for proxy, settings in proxies:
         place = proxy.command.place if proxy.command else proxy.place
         if _by_agent(settings):
@@ -232,7 +233,7 @@ def _has_router(app: App, seen: Evidence) -> Finding:
     rules = [t for k, t in labels.items() if k.startswith("traefik.http.routers.")]
     if rules:
         return met("a router leads to it", rules[0].place)
-    proxies = [(proxy, _settings(proxy)) for proxy in _proxies(seen)]
+    proxies = _proxies(seen)
     if any(_routes_by_default(settings, enabled is not None) for _, settings in proxies):
         return met("Traefik's default rule leads to it", (enabled or app.service).place)
     if not proxies or not all(_reads_labels_alone(*each) for each in proxies):

@@ -22,7 +22,7 @@ from healthagent.core.report import (
 )
 from healthagent.core.rotation import Drain
 from healthagent.core.target import DatabaseRef, Target
-from healthagent.surfaces.http.release import RELEASE
+from healthagent.release import RELEASE
 from healthagent.surfaces.target_text import STUCK, readiness
 from healthagent.surfaces.transition_text import rfc3339
 

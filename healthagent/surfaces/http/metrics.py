@@ -21,7 +21,7 @@ from healthagent.core.budget import Budget
 from healthagent.core.report import Report
 from healthagent.core.transition import ABSENT, Transition
 from healthagent.core.verdict import Status
-from healthagent.surfaces.http.release import RELEASE
+from healthagent.release import RELEASE
 
 TARGET = ("target", "service")
 CHECK = (*TARGET, "check")

@@ -10,7 +10,7 @@ from typing import Any
 
 from healthagent.core.action import Outcome
 from healthagent.core.report import Phase
-from healthagent.surfaces.http.release import RELEASE
+from healthagent.release import RELEASE
 
 Json = dict[str, Any]
 

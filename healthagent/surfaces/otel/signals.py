@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from importlib.metadata import version
 
 from opentelemetry._logs import LogRecord, SeverityNumber
 from opentelemetry.sdk._logs import ReadableLogRecord
@@ -30,9 +29,10 @@ from healthagent.core.report import Phase, Report, TargetReport
 from healthagent.core.target import Target
 from healthagent.core.transition import Transition
 from healthagent.core.verdict import Status
+from healthagent.release import RELEASE
 from healthagent.surfaces import transition_text
 
-SCOPE = InstrumentationScope("healthagent", version("healthagent"))
+SCOPE = InstrumentationScope("healthagent", RELEASE)
 
 OF_THE_AGENT = frozenset({"service.name", "service.instance.id", "service.version"})
 OF_ITS_PROCESS = ("process.", "container.")
@@ -58,7 +58,7 @@ def agent_resource() -> Resource:
     named = Resource.create()
     if str(named.attributes["service.name"]).startswith("unknown_service"):
         named = named.merge(Resource({"service.name": "healthagent"}))
-    return named.merge(Resource({"service.version": version("healthagent")}))
+    return named.merge(Resource({"service.version": RELEASE}))
 
 
 def target_resource(target: Target, agent: Resource) -> Resource:

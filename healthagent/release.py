@@ -1,4 +1,4 @@
-"""Which version answers."""
+"""Which version this is."""
 
 from __future__ import annotations
 
