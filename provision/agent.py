@@ -6,7 +6,7 @@ import tempfile
 from pathlib import Path
 from typing import Final
 
-from provision import images, recipe, state, tools
+from provision import images, probe, recipe, state, tools
 from provision.command import run
 from provision.engine import Engine
 from provision.paths import BUILD, ROOT
@@ -25,17 +25,19 @@ def ensure(engine: Engine, progress: Progress | None = None) -> str:
     The base image must be there. Returns the tag. Raises ProvisionError.
     """
     progress = progress or Progress()
-    with state.exclusive(progress), progress.step(TAG) as step:
-        dependencies = recipe.digest([ROOT / "uv.lock"], _PYTHON, _PLATFORM)
-        base = engine.image_id(images.PYTHON.tag)
-        wanted = recipe.digest(_sources(), dependencies, base)
-        if (recipe.labels(engine, TAG) or {}).get(recipe.RECIPE) == wanted:
-            step.outcome = "unchanged"
-            return TAG
-        _install(step, dependencies)
-        step.say("building")
-        recipe.build(engine, TAG, ROOT, wanted)
-        step.outcome = "built"
+    with state.exclusive(progress):
+        probe.ensure(progress)  # the package carries it, and the image's HEALTHCHECK is it
+        with progress.step(TAG) as step:
+            dependencies = recipe.digest([ROOT / "uv.lock"], _PYTHON, _PLATFORM)
+            base = engine.image_id(images.PYTHON.tag)
+            wanted = recipe.digest(_sources(), dependencies, base)
+            if (recipe.labels(engine, TAG) or {}).get(recipe.RECIPE) == wanted:
+                step.outcome = "unchanged"
+                return TAG
+            _install(step, dependencies)
+            step.say("building")
+            recipe.build(engine, TAG, ROOT, wanted)
+            step.outcome = "built"
     return TAG
 
 

@@ -1,12 +1,10 @@
 """The quickstart's Bun app: its packages, and its image ``healthagent-quickstart-app:dev``."""
 
-import platform
 import shutil
-import sys
 from pathlib import Path
 from typing import Final
 
-from provision import images, recipe, state, tools
+from provision import images, probe, recipe, state, tools
 from provision.command import run
 from provision.engine import Engine
 from provision.paths import BUILD, ROOT
@@ -16,7 +14,6 @@ TAG: Final = "healthagent-quickstart-app:dev"
 _SOURCE: Final = ROOT / "examples" / "quickstart" / "app"
 _PREPARED: Final = BUILD / "quickstart-app"
 _INSTALL: Final = 300.0
-_PROBE: Final = 300.0
 
 
 def prepare(progress: Progress | None = None) -> Path:
@@ -39,9 +36,7 @@ def ensure(engine: Engine, progress: Progress | None = None) -> str:
     progress = progress or Progress()
     with state.exclusive(progress):
         context = _prepare(progress)
-        with progress.step("healthprobe") as step:
-            step.say("building")
-            shutil.copy(healthprobe(), context / "healthprobe")
+        shutil.copy(probe.ensure(progress), context / "healthprobe")
         with progress.step(TAG) as step:
             base = engine.image_id(images.BUN.tag)
             wanted = recipe.digest(_files(context), base)
@@ -103,9 +98,3 @@ def _files(folder: Path) -> list[Path]:
         for path in ([entry] if entry.is_file() else entry.rglob("*"))
         if path.is_file()
     ]
-
-
-def healthprobe() -> Path:
-    """Build the probe for this machine's processor, which is the image's too."""
-    run([sys.executable, "-m", "probes.build", platform.machine()], timeout=_PROBE, directory=ROOT)
-    return ROOT / "probes" / "dist" / f"healthprobe-{platform.machine()}"

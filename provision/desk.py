@@ -13,7 +13,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Final
 
-from provision import app, images, recipe, state, tools
+from provision import images, probe, recipe, state, tools
 from provision.command import run
 from provision.engine import Engine
 from provision.paths import BUILD, ROOT
@@ -194,7 +194,7 @@ def _image(engine: Engine, tag: str, made: Path, progress: Progress) -> None:
     """Build the last stage where it, or what it takes from the others, has changed."""
     dockerfile = _DOCKERFILES[tag]
     text = last_stage(dockerfile.read_text())
-    probe = [_healthprobe(progress)] if "\nCOPY healthprobe " in text else []
+    built = [probe.ensure(progress)] if "\nCOPY healthprobe " in text else []
     context = _WORK / "context"
     shutil.rmtree(context, ignore_errors=True)
     context.mkdir(parents=True)
@@ -203,7 +203,7 @@ def _image(engine: Engine, tag: str, made: Path, progress: Progress) -> None:
         base = re.match(r"FROM (\S+)", text)
         assert base is not None
         id_ = engine.image_id(base[1])
-        wanted = recipe.digest([*probe, context / "Dockerfile"], made.name, id_)
+        wanted = recipe.digest([*built, context / "Dockerfile"], made.name, id_)
         if (recipe.labels(engine, tag) or {}).get(recipe.RECIPE) == wanted:
             step.outcome = "unchanged"
             return
@@ -211,7 +211,7 @@ def _image(engine: Engine, tag: str, made: Path, progress: Progress) -> None:
         for line in re.findall(r"^COPY (.+) \S+$", text, re.MULTILINE):
             for name in line.split():
                 origin = _origin(name, made, dockerfile)
-                _link(probe[0] if name == "healthprobe" else origin, context / name)
+                _link(built[0] if name == "healthprobe" else origin, context / name)
         recipe.build(engine, tag, context, wanted)
         step.outcome = "built"
 
@@ -228,9 +228,3 @@ def _link(origin: Path, place: Path) -> None:
         shutil.copytree(origin, place, symlinks=True, copy_function=os.link)
     else:
         shutil.copy(origin, place)
-
-
-def _healthprobe(progress: Progress) -> Path:
-    with progress.step("healthprobe") as step:
-        step.say("building")
-        return app.healthprobe()
