@@ -9,6 +9,7 @@ import pytest
 
 from provision import agent, probe
 from provision.engine import Engine
+from provision.progress import Progress
 
 
 class Began(Exception):
@@ -24,8 +25,13 @@ def test_the_probe_that_the_package_carries_is_built_first(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """In a checkout where nothing was built yet its HEALTHCHECK would be missing."""
-    built: list[str] = []
-    monkeypatch.setattr(probe, "ensure", lambda _: built.append("healthprobe") or Path())
+    built = []
+
+    def ensure(_: Progress) -> Path:
+        built.append("healthprobe")
+        return Path()
+
+    monkeypatch.setattr(probe, "ensure", ensure)
     with pytest.raises(Began):
         agent.ensure(cast("Engine", Docker()))
     assert built == ["healthprobe"]
