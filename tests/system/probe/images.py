@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from probes import build as probe_build
 from provision import apt, images, owner, projects
 from provision.command import run
 from provision.engine import PROJECT, Engine
@@ -85,12 +86,13 @@ def _fill(context: Path, kind: str) -> None:
 
 
 def _compile(program: Path, linking: str) -> None:
+    """With the probe's own flags, for which zig has compiled its C library already."""
     cache = os.environ.get("ZIG_GLOBAL_CACHE_DIR") or str(BUILD / "zig-cache")
     target = f"{platform.machine()}-linux-musl"
     run(
         [
-            sys.executable, "-m", "ziglang", "cc", "-target", target, "-Os", linking,
-            str(APP), "-o", str(program),
+            sys.executable, "-m", "ziglang", "cc", "-target", target, *probe_build.COMPILER,
+            linking, str(APP), "-o", str(program),
         ],
         timeout=300,
         environment={"ZIG_GLOBAL_CACHE_DIR": cache, "ZIG_LOCAL_CACHE_DIR": cache},
