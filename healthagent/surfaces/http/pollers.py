@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 from healthagent.core.rotation import Told
@@ -44,7 +46,19 @@ class Pollers:
     def __init__(self, clock: Callable[[], float]) -> None:
         self.clock = clock
         self._pollers: dict[str, _Poller] = {}
+        self._held: Counter[str] = Counter()
         self._router: float | None = None
+
+    @contextmanager
+    def held(self, address: str) -> Iterator[None]:
+        """While a poll of the one at ``address`` is held: it asks all that time, however short its
+        cycle was until then. Much news makes it short, and then there is none for a while."""
+        self._held[address] += 1
+        try:
+            yield
+        finally:
+            self._held[address] -= 1
+            self._held += Counter()  # those that are at zero go
 
     def note(self, address: str, body: bytes, asked: float) -> None:
         """That the one at ``address``, who had asked at a time by the clock, was just sent this."""
@@ -78,4 +92,6 @@ class Pollers:
 
     def _let_go(self, now: float) -> None:
         longest = {a: LATE + 2 * (p.cycle or FIRST_CYCLE) for a, p in self._pollers.items()}
-        self._pollers = {a: p for a, p in self._pollers.items() if now - p.last <= longest[a]}
+        self._pollers = {
+            a: p for a, p in self._pollers.items() if a in self._held or now - p.last <= longest[a]
+        }

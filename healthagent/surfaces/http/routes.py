@@ -220,7 +220,8 @@ class Routes:
         traefik, wait = self._state.traefik, _wait(request)
         known = {etag.value for etag in request.if_none_match or ()}
         if wait and traefik.tag in known | {self._given.get(_connection(request), "")}:
-            await traefik.changed(wait)
+            with self._state.pollers.held(request.remote or ""):
+                await traefik.changed(wait)
         if not self._state.routes:
             self._state.pollers.keep(request.remote or "", asked)
             detail = "the routing cannot be rendered; Traefik keeps the configuration that it has"

@@ -492,6 +492,33 @@ async def test_a_poll_that_may_wait_gets_at_once_what_its_connection_has_not_had
         assert response.status == 200, "a Traefik that was restarted has nothing yet"
 
 
+async def test_who_waits_at_a_poll_is_no_router_that_asks_no_more(world: World) -> None:
+    """Right after much news its polls were short, and this one is long."""
+    now, asked = 100.0, asyncio.Event()
+
+    def clock() -> float:
+        asked.set()
+        return now
+
+    surface = HttpSurface(("127.0.0.1", 0), clock=clock)
+    async with aiohttp.ClientSession() as client, asyncio.timeout(SOON), surface.serve() as bound:
+        url = f"http://{bound.listen[0]}:{bound.listen[1]}/traefik?wait=60s"
+        surface.publish(world.report(world.replica("app-1")), ())
+        async with client.get(url):
+            now += 0.1
+        for replica in (world.frozen("app-1"), world.replica("app-1")):
+            surface.publish(world.report(replica), ())
+            async with client.get(url):
+                now += 0.1
+        asked.clear()
+        held = asyncio.create_task(client.get(url))
+        await asked.wait()
+        now += 30.0
+        assert "127.0.0.1" in surface.told
+        surface.publish(world.report(world.frozen("app-1")), ())
+        (await held).release()
+
+
 async def test_a_poll_that_waits_does_not_keep_the_agent_from_stopping(world: World) -> None:
     surface = HttpSurface(("127.0.0.1", 0))
     async with aiohttp.ClientSession() as client:

@@ -111,6 +111,19 @@ def test_a_poll_that_is_held_is_no_pause() -> None:
     assert pollers.told()["traefik"].pause == pytest.approx(0.1)
 
 
+def test_one_whose_poll_is_held_asks_still_though_it_asked_often_before() -> None:
+    clock = Clock()
+    pollers = Pollers(clock)
+    polled(pollers, clock, TWO, times=20)
+    polled(pollers, clock, TWO, pause=0.1)
+    with pollers.held("traefik"):
+        clock.now += 60.0
+        assert pollers.told(), "it hears of what happens as soon as it does"
+        assert pollers.silence() is None
+    clock.now += 4.0
+    assert pollers.told() == {}, "that one is over, and none came after it"
+
+
 def test_one_that_stopped_asking_is_let_go_after_its_usual_pause() -> None:
     clock = Clock()
     pollers = Pollers(clock)
