@@ -56,7 +56,7 @@ def share(seen: Observation) -> Share | Verdict:
     held = account.held_by(seen.target, seen.see(ClientPorts))
     if isinstance(held, Unseen):
         return unknown(held.code, str(held))
-    former = _former(held, _age(seen.see(ProcessTree)), session.outcome.elapsed)
+    former = _former(held, _age(seen.see(ProcessTree)), session.outcome.lasted)
     mine = tuple(each for each in held if each.pid not in former) if former else held
     return Share(account, mine, former)
 
@@ -69,13 +69,13 @@ def come_from_elsewhere(backends: Sequence[Backend]) -> str:
     )
 
 
-def _former(held: tuple[Backend, ...], life: float | None, elapsed: float) -> frozenset[int]:
+def _former(held: tuple[Backend, ...], life: float | None, lasted: float) -> frozenset[int]:
     """The connections that are older than a young replica, which began ``life`` seconds ago. The
-    server told the ages of its connections at some moment of the round, ``elapsed`` seconds long.
+    server told the ages of its connections at some moment of the round, ``lasted`` seconds long.
     """
     if life is None or life > YOUNG:
         return frozenset()
-    oldest = life + COARSE + elapsed
+    oldest = life + COARSE + lasted
     return frozenset(backend.pid for backend in held if (backend.age or 0.0) > oldest)
 
 

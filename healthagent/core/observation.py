@@ -256,8 +256,9 @@ class PendingWorkflows:
 class Database(Fact):
     """One round of the agent's own connection: what one Postgres server told.
 
-    ``elapsed`` is the time of the round in seconds. ``agent_pid`` is the agent's own backend, the
-    one connection it costs. ``in_recovery`` is true on a standby, ``read_only`` where the server or
+    ``elapsed`` is the seconds that the server took to answer; ``lasted`` those of the whole round,
+    a dial and how late the agent was included. ``agent_pid`` is the agent's own backend, the one
+    connection it costs. ``in_recovery`` is true on a standby, ``read_only`` where the server or
     the database has every session begin read-only. ``pending`` are the workflows in
     DBOS's tables where they are in this database, as they were at most some seconds before;
     :class:`Elsewhere` where it has no such tables.
@@ -275,6 +276,7 @@ class Database(Fact):
     read_only: bool = False
     pending: tuple[PendingWorkflows, ...] | Unseen = Unseen("workflows were not looked at")
     also: frozenset[Address] = frozenset()
+    lasted: float = 0.0
 
     @property
     def addresses(self) -> frozenset[Address]:

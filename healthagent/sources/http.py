@@ -12,28 +12,19 @@ from __future__ import annotations
 import asyncio
 import errno
 import re
-import socket
-import struct
 from collections.abc import Callable, Mapping, Sequence
 from time import monotonic
 
 from healthagent.core.observation import HttpAnswer, HttpError, Livez, Readyz, Unseen
 from healthagent.core.target import Target, authority
 from healthagent.names import Names, Unresolved
+from healthagent.tcp_clock import answered_in
 
 KEPT = 512
 """Bytes of a body that are read: enough for a reason."""
 
 LONGEST_LINE = 16_384
 MOST_HEADERS = 100
-
-SEEMS_LONG = 0.05
-"""Seconds from which the kernel is asked how long it really took. Its clock is too coarse for less,
-and nobody is judged by less."""
-
-_TCP_INFO = struct.Struct("=44x I 4x I 44x I")
-"""Of the struct tcp_info in linux/tcp.h: tcpi_last_data_sent and tcpi_last_data_recv, which are
-milliseconds ago, and tcpi_total_retrans."""
 
 BODILESS = frozenset({204, 304})
 STATUS_LINE = re.compile(rb"HTTP/1\.[01] ([1-9]\d\d)(?: [^\r\n]*)?\r?\n")
@@ -96,7 +87,8 @@ class HttpSource:
                 try:
                     writer.write(_request(host, port, path))
                     status, body = await _answer(reader)
-                    took = _took(writer, monotonic() - begun)
+                    fd = writer.get_extra_info("socket").fileno()
+                    took = answered_in(fd, monotonic() - begun)
                 finally:
                     writer.close()
         except TimeoutError:
@@ -136,25 +128,6 @@ def _request(host: str, port: int, path: str) -> bytes:
         f"GET {path} HTTP/1.1\r\nHost: {authority(host, port)}\r\nUser-Agent: healthagent\r\n"
         "Accept: */*\r\nAccept-Encoding: identity\r\nConnection: close\r\n\r\n"
     ).encode("ascii")
-
-
-def _took(writer: asyncio.StreamWriter, seconds: float) -> float:
-    """How long the replica took to answer, which seems to be so many seconds.
-
-    The agent's own clock runs on while an answer waits for the agent to read it. The kernel knows
-    when the request went and when the answer came; where something had to be sent again, the way
-    was at fault, and all of it counts.
-    """
-    if seconds < SEEMS_LONG:
-        return seconds
-    try:
-        info = writer.get_extra_info("socket").getsockopt(
-            socket.IPPROTO_TCP, socket.TCP_INFO, _TCP_INFO.size
-        )
-        sent_ago, received_ago, sent_again = _TCP_INFO.unpack(info)
-    except (OSError, struct.error):
-        return seconds
-    return seconds if sent_again else min(seconds, max(0, sent_ago - received_ago) / 1000)
 
 
 async def _answer(reader: asyncio.StreamReader) -> tuple[int, str]:

@@ -150,6 +150,7 @@ databases = st.builds(
     | st.just(Elsewhere("no table workflow_status"))
     | st.lists(st.builds(PendingWorkflows, IDS, TEXTS, st.integers(1, 9)), max_size=3).map(tuple),
     also=st.frozensets(st.just(("db.internal", 5432))),
+    lasted=SECONDS,
 )
 
 outages = st.builds(

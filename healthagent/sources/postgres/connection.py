@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from time import monotonic
 from typing import Any, Self, TypeVar
 
 import psycopg
@@ -18,6 +19,7 @@ from psycopg.waiting import wait_async
 from healthagent.core.credentials import Credentials
 from healthagent.core.target import DatabaseRef
 from healthagent.names import Names
+from healthagent.tcp_clock import answered_in, sent_again
 
 SERVER_SETTINGS = {
     "search_path": "pg_catalog",
@@ -115,12 +117,16 @@ class Connection(AsyncConnection[DictRow]):
     def is_idle(self) -> bool:
         return self.info.transaction_status == TransactionStatus.IDLE
 
-    async def only_row(self, query: str) -> DictRow:
+    async def only_row(self, query: str) -> tuple[DictRow, float]:
+        """The row that answers a query, and the seconds that the server took for it."""
+        fd = self.pgconn.socket
+        before, begun = sent_again(fd), monotonic()
         cursor = await self.execute(query.encode())
+        took = answered_in(fd, monotonic() - begun, before)
         row = await cursor.fetchone()
         if row is None:
             raise psycopg.DataError("the server gave no row")
-        return row
+        return row, took
 
     async def wait(self, gen: PQGen[T], interval: float = 1.0, timeout: float | None = None) -> T:
         return await wait_async(gen, self.pgconn.socket, interval=interval, timeout=timeout)

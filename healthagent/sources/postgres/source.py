@@ -172,7 +172,7 @@ class _Line:
                 told = await self._told()
                 if isinstance(told, Unseen):
                     return told
-                (connection, row), elapsed = told, monotonic() - begun
+                (connection, row, elapsed), lasted = told, monotonic() - begun
                 left = begun + timeout - monotonic()
                 pending = await self._workflows.pending(connection, row, self._login.user, left)
         except TimeoutError:
@@ -188,16 +188,17 @@ class _Line:
                 await self._hang_up()
         also = self._servers.met(self._ref, row["server"])
         found = read(row, self._ref, elapsed, pending, also)
-        return DatabaseSession(replace(found, backends=self._asked.remembered(found.backends)))
+        backends = self._asked.remembered(found.backends)
+        return DatabaseSession(replace(found, backends=backends, lasted=lasted))
 
-    async def _told(self) -> tuple[Connection, DictRow] | Unseen:
-        """The round's row, by the connection that is held or, where that was lost, or its server is
-        no longer who is meant, by a new one."""
+    async def _told(self) -> tuple[Connection, DictRow, float] | Unseen:
+        """The round's row, and the seconds that the server took for it: by the connection that is
+        held or, where that was lost, or its server is no longer who is meant, by a new one."""
         if self._held is not None and self._has_moved(self._held):
             await self._hang_up()
         if self._held is not None:
             try:
-                return self._held, await self._held.only_row(QUERY)
+                return self._held, *await self._held.only_row(QUERY)
             except psycopg.OperationalError:
                 if not self._held.closed:
                     raise
@@ -207,7 +208,7 @@ class _Line:
             return dialled
         if not isinstance(dialled, Connection):
             raise dialled
-        return dialled, await dialled.only_row(QUERY)
+        return dialled, *await dialled.only_row(QUERY)
 
     async def _dialled(self) -> _Dialled | Unseen:
         """What a dial came to: the one that goes on, or another."""

@@ -43,6 +43,12 @@ from tests.contract.sources.postgres_server import (
 
 T = TypeVar("T")
 
+LATE = 0.5
+"""Seconds that the server or the agent lets an answer wait, within the lock_timeout."""
+
+COARSE = 0.02
+"""Seconds between two ticks of the kernel's clock, at the most."""
+
 BRIEF = 0.1
 """Seconds for a round with a server that takes the connection at once and then says nothing."""
 
@@ -323,7 +329,31 @@ async def test_a_round_tells_what_the_server_allows(postgres: LocalPostgres) -> 
     assert seen.limits.role_limits == {"app": 9, "full_up": 0}
     assert seen.limits.database_limits == {"closed": 7}
     assert not seen.in_recovery
-    assert 0 < seen.elapsed < PATIENCE
+    assert 0 < seen.elapsed <= seen.lasted < PATIENCE
+
+
+@pytest.mark.parametrize("late", ["the agent", "the server"])
+async def test_only_the_servers_own_time_counts(postgres: LocalPostgres, late: str) -> None:
+    """The answer is sent when an agent that is late has begun to stand still."""
+    async with sourcing() as source:
+        await told(source, database(postgres))
+        with superuser(postgres) as admin:
+            with admin.transaction():
+                admin.execute("LOCK TABLE pg_catalog.pg_database")
+                asking = asyncio.create_task(told(source, database(postgres)))
+                await eventually(lambda: waits_for_a_lock(admin), "the agent's query waits")
+                if late == "the server":
+                    await asyncio.sleep(LATE)
+            if late == "the agent":
+                time.sleep(LATE)  # noqa: ASYNC251  # so that the answer is there, and nobody reads it
+        seen = await asking
+    own = seen.elapsed if late == "the server" else seen.lasted - seen.elapsed
+    assert own >= LATE - COARSE
+
+
+def waits_for_a_lock(admin: psycopg.Connection) -> bool:
+    query = "SELECT count(*) FROM pg_stat_activity WHERE usename = %s AND wait_event_type = 'Lock'"
+    return admin.execute(query, (ROLE,)).fetchone() == (1,)
 
 
 async def test_the_connection_limit_of_a_superuser_is_none_since_postgres_keeps_it_not(
@@ -438,7 +468,7 @@ async def test_the_agents_connection_is_read_only_and_bounded(
 ) -> None:
     login = parameters(database(postgres), Credentials(ROLE, PASSWORD))
     async with await Connection.connect(**login) as connection:
-        row = await connection.only_row(f"SELECT current_setting('{setting}') AS value")
+        row, _ = await connection.only_row(f"SELECT current_setting('{setting}') AS value")
     assert row["value"] == value
 
 

@@ -50,7 +50,10 @@ def observed(
     agent's are connected. Replicas have just ``left`` these addresses; the target's first process
     ``began`` so many seconds ago."""
     held = tuple(replace(backend, pid=pid) for pid, backend in enumerate(backends, 100))
-    database = Database(REF, 0.01, AGENT.pid, AGENT.role, limits, (AGENT, *held), pending=pending)
+    seen = (AGENT, *held)
+    database = Database(
+        REF, 0.002, AGENT.pid, AGENT.role, limits, seen, pending=pending, lasted=0.01
+    )
     facts: dict[type[Fact], Fact | Unseen] = {
         DatabaseSession: DatabaseSession(database),
         Fleet: Fleet(tuple(fleet), dict.fromkeys(left, 0.0)),
