@@ -34,6 +34,11 @@ def begin(name: str, work: Callable[[], object]) -> threading.Thread:
 
 def aside(name: str, work: Callable[[], T]) -> asyncio.Future[T]:
     """What ``work`` comes to, in a thread of its own. To cancel the future ends no work."""
+    return asyncio.wrap_future(beside(name, work))
+
+
+def beside(name: str, work: Callable[[], T]) -> concurrent.futures.Future[T]:
+    """The same for a thread that waits, as long as it wants to."""
     outcome: concurrent.futures.Future[T] = concurrent.futures.Future()
     outcome.set_running_or_notify_cancel()
 
@@ -44,7 +49,7 @@ def aside(name: str, work: Callable[[], T]) -> asyncio.Future[T]:
             outcome.set_exception(error)
 
     begin(name, run)
-    return asyncio.wrap_future(outcome)
+    return outcome
 
 
 @atexit.register

@@ -5,27 +5,53 @@ from __future__ import annotations
 import http.client
 import ipaddress
 import urllib.request
-from collections.abc import Iterator
-from contextlib import contextmanager
-from typing import Any
+from collections.abc import Mapping
+from functools import partial
+from typing import Any, NamedTuple
 from urllib.parse import urlsplit
 
-_DIRECT = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+from healthagent.aside import beside
+
+LARGEST = 50_000_000
+"""Bytes of an answer that are read."""
 
 
-@contextmanager
-def get(url: str, within: float) -> Iterator[Any]:
-    """The answer to a GET, as ``urllib`` gives it; ``within`` are seconds for each step of it.
+class Answer(NamedTuple):
+    """A whole answer, of any status."""
+
+    status: int
+    headers: Mapping[str, str]
+    body: bytes
+
+    @property
+    def content(self) -> bytes:
+        """The body of a success. Raises ``OSError`` where it is none."""
+        if not 200 <= self.status < 300:
+            raise OSError(f"it answers with status {self.status}")
+        return self.body
+
+
+def get(url: str, within: float) -> Answer:
+    """What comes of a GET within so many seconds, name, redirects and body included.
 
     Whatever ``http_proxy`` says, this machine is asked without a proxy, as Go's programs and
-    browsers do: a proxy elsewhere has another loopback. Raises ``OSError`` where there is no answer
-    in HTTP/1, also while it is read, and ``ValueError`` where that is no URL; an answer that is no
-    success is ``urllib.error.HTTPError``, an ``OSError`` too.
+    browsers do: a proxy elsewhere has another loopback. Raises ``OSError`` where there is no whole
+    answer in HTTP/1, and ``ValueError`` where that is no URL.
     """
-    opened = _DIRECT.open if _is_here(urlsplit(url).hostname or "") else urllib.request.urlopen
     try:
-        with opened(url, timeout=within) as answer:
-            yield answer
+        # urllib gives each step its time anew, so that who drips would never come to an end.
+        return beside("get", partial(_answered, url, within)).result(within)
+    except TimeoutError:
+        raise TimeoutError(f"no whole answer within {within:g} s") from None
+
+
+def _answered(url: str, within: float) -> Answer:
+    handlers: list[Any] = [_AnyStatus]
+    try:
+        if _is_here(urlsplit(url).hostname or ""):
+            handlers.append(urllib.request.ProxyHandler({}))
+        with urllib.request.build_opener(*handlers).open(url, timeout=within) as answer:
+            return Answer(answer.status, answer.headers, answer.read(LARGEST))
     except OSError:
         raise  # RemoteDisconnected is an HTTPException as well
     except http.client.InvalidURL:
@@ -33,6 +59,13 @@ def get(url: str, within: float) -> Iterator[Any]:
         raise ValueError("that is no URL such as http://HOST:PORT/PATH") from None
     except http.client.HTTPException as error:
         raise OSError(f"no whole answer in HTTP/1: {error!r}") from error
+
+
+class _AnyStatus(urllib.request.HTTPDefaultErrorHandler):
+    """Takes an answer that is no success for one; urllib raises it."""
+
+    def http_error_default(self, _request: Any, answer: Any, *_told: Any) -> Any:
+        return answer
 
 
 def _is_here(host: str) -> bool:

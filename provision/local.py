@@ -137,8 +137,7 @@ def free_port() -> int:
 def answers(url: str) -> bool:
     """Whether a GET is answered with 200: for :meth:`LocalProcess.wait_until`."""
     try:
-        with get(url, _ANSWER) as answer:
-            return bool(answer.status == 200)
+        return get(url, _ANSWER).status == 200
     except OSError:
         return False
 

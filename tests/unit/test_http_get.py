@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import socket
 import threading
-import urllib.request
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
@@ -24,14 +23,10 @@ HTTP_2_SETTINGS = bytes.fromhex("00000604000000000000050000400000")
 
 
 @pytest.fixture(autouse=True)
-def no_proxy_of_the_machines(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """``urllib`` reads the environment once, so it is made to read it anew."""
+def no_proxy_of_the_machines(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("http_proxy", "all_proxy", "no_proxy"):
         monkeypatch.delenv(name, raising=False)
         monkeypatch.delenv(name.upper(), raising=False)
-    urllib.request.install_opener(None)
-    yield
-    urllib.request.install_opener(None)
 
 
 @pytest.fixture
@@ -58,21 +53,42 @@ def speaking(said: bytes) -> Iterator[str]:
         thread.join()
 
 
+@contextmanager
+def dripping(begun: bytes) -> Iterator[str]:
+    """What begins an answer so, and goes on with it a byte at a time for as long as it is let."""
+    over = threading.Event()
+
+    def drip() -> None:
+        connection, _ = listener.accept()
+        with connection:
+            connection.sendall(begun)
+            while not over.wait(0.02):
+                connection.sendall(b"1")
+
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        thread = threading.Thread(target=drip)
+        thread.start()
+        try:
+            yield f"http://127.0.0.1:{listener.getsockname()[1]}"
+        finally:
+            over.set()
+            thread.join()
+
+
 @pytest.mark.parametrize("name", ["127.0.0.1", "localhost"])
 def test_this_machine_is_asked_past_a_proxy(
     url: str, name: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("http_proxy", REFUSED)
-    with get(url.replace("127.0.0.1", name), SOON) as answer:
-        assert answer.read() == b"[]"
+    assert get(url.replace("127.0.0.1", name), SOON).content == b"[]"
 
 
 def test_any_other_machine_is_asked_through_the_proxy(
     url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("http_proxy", url)
-    with get("http://prometheus.invalid/federate", SOON) as answer:
-        assert answer.headers["Asked"] == "http://prometheus.invalid/federate"
+    answer = get("http://prometheus.invalid/federate", SOON)
+    assert answer.headers["Asked"] == "http://prometheus.invalid/federate"
 
 
 @pytest.mark.parametrize(
@@ -114,12 +130,35 @@ def test_a_port_that_does_not_speak_http_is_not_seen(
 
 def test_an_answer_that_is_cut_while_it_is_read_is_an_error_of_the_connection() -> None:
     chunked = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhal"
+    with speaking(chunked) as url, pytest.raises(OSError, match="no whole answer"):
+        get(url, SOON)
+
+
+@pytest.mark.timeout(20)
+@pytest.mark.parametrize("begun", [b"HTTP/1.1 200 OK\r\nX: ", b"HTTP/1.1 200 OK\r\n\r\n"])
+def test_an_answer_that_drips_is_not_waited_for_beyond_its_time(begun: bytes) -> None:
     with (
-        speaking(chunked) as url,
-        pytest.raises(OSError, match="no whole answer"),
-        get(url, SOON) as answer,
+        dripping(begun) as url,
+        pytest.raises(TimeoutError, match=r"no whole answer within 0\.5 s"),
     ):
-        answer.read()
+        get(url, 0.5)
+
+
+@pytest.mark.timeout(20)
+def test_pages_without_an_end_are_not_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(traefik, "DEADLINE", 0.5)
+    with serving(lambda _: (200, {"X-Next-Page": "2"}, b"[]")) as url:
+        found = traefik.read(url)
+    assert isinstance(found, Unseen)
+    assert "gives no answer: none that is whole within 0.5 s" in found.reason
+
+
+def test_an_answer_of_any_status_is_one_and_no_content() -> None:
+    with serving(lambda _: (503, {}, b"not now")) as url:
+        answer = get(url, SOON)
+    assert (answer.status, answer.body) == (503, b"not now")
+    with pytest.raises(OSError, match="503"):
+        _ = answer.content
 
 
 def test_a_tour_that_asks_what_speaks_no_http_gets_no_answer() -> None:
@@ -129,7 +168,7 @@ def test_a_tour_that_asks_what_speaks_no_http_gets_no_answer() -> None:
 
 @pytest.mark.parametrize("url", ["http://admin:hunter2@127.0.0.1/federate", "http://[::1/hunter2"])
 def test_an_address_that_is_no_url_is_refused_without_a_word_of_its_password(url: str) -> None:
-    with pytest.raises(ValueError, match="URL") as refused, get(url, SOON):
-        pass
+    with pytest.raises(ValueError, match="URL") as refused:
+        get(url, SOON)
 
     assert "hunter2" not in str(refused.value)

@@ -1,7 +1,6 @@
 """What the tour asks over HTTP: the agent for its judgement, Traefik for what users get."""
 
 import json
-import urllib.error
 from collections import Counter
 from dataclasses import dataclass
 
@@ -25,13 +24,10 @@ class Answer:
 def get(url: str) -> Answer:
     """GET, whatever comes of it."""
     try:
-        with http_get.get(url, _TIMEOUT) as response:
-            return Answer(response.status, response.read().decode())
-    except urllib.error.HTTPError as error:
-        with error:
-            return Answer(error.code, error.read().decode(errors="replace"))
+        answer = http_get.get(url, _TIMEOUT)
     except OSError as error:
         return Answer(NO_ANSWER, str(error))
+    return Answer(answer.status, answer.body.decode(errors="replace"))
 
 
 def readiness(agent_url: str, replica: str) -> Answer:

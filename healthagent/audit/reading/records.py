@@ -15,7 +15,6 @@ from healthagent.http_get import get
 DEADLINE = 5.0
 """Seconds for the metrics."""
 
-LARGEST = 50_000_000
 NAMING = ("service_instance_id", "host_name", "container_id", "container_name", "instance",
           "exported_instance")  # fmt: skip
 """Labels of Prometheus series that tell one process from another; the first three are what
@@ -27,8 +26,7 @@ _LABEL = re.compile(rf"(?:{'|'.join(NAMING)})=\"((?:\\.|[^\"\\])*)\"")
 def metrics(url: str) -> Metrics | Unseen:
     """The names of processes in a Prometheus text, such as a collector's exporter serves."""
     try:
-        with get(url, DEADLINE) as answer:
-            text = answer.read(LARGEST).decode(errors="replace")
+        text = get(url, DEADLINE).content.decode(errors="replace")
     except (OSError, ValueError) as error:
         return Unseen(f"{masked(url)} does not answer: {error}", "name it with --metrics URL")
     return named(url, text)
