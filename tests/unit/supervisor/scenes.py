@@ -101,6 +101,11 @@ def stale(seen: Report, name: str) -> Report:
     return _but(seen, name, lambda t: replace(t, checks=tuple(map(unseen, t.checks))))
 
 
+def untold(seen: Report, name: str) -> Report:
+    """Docker does not tell how a replica's container is."""
+    return _but(seen, name, lambda target: replace(target, container=None))
+
+
 def _but(seen: Report, name: str, change: Callable[[TargetReport], TargetReport]) -> Report:
     def one(target: TargetReport) -> TargetReport:
         return change(target) if target.target.name == name else target

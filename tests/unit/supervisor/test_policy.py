@@ -40,6 +40,7 @@ from tests.unit.supervisor.scenes import (
     since,
     stale,
     starting,
+    untold,
     well,
     without_database,
 )
@@ -105,6 +106,7 @@ ROWS = (
         ACT,
     ),
     Row("the other starts", report(starting(well("app-1")), frozen("app-2")), ACT),
+    Row("dead for as long as is waited for", FROZEN, ACT, fell=5.0),
     Row("the pause is over", FROZEN, ACT, restarts=(Past(NOW - 1.3 * FIRST_PAUSE, 1.0),)),
     Row("the hour is over", FROZEN, ACT, restarts=tuple(Past(NOW - HOUR) for _ in range(9))),
     Row(
@@ -210,6 +212,12 @@ ROWS = (
         stale(FROZEN, "app-2"),
         refused("unknown"),
         said="unknown is not dead",
+    ),
+    Row(
+        "dead, in a container of which Docker does not tell",
+        untold(FROZEN, "app-2"),
+        refused("unknown"),
+        said="cannot be seen",
     ),
     Row("PM2", report(*CALM, running("app-2", PM2)), refused("hopeless"), said="PM2"),
     Row("not the runtime", report(*CALM, of("S", "python")), refused("hopeless")),
