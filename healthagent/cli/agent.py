@@ -13,6 +13,7 @@ from difflib import get_close_matches
 from typing import Any, NamedTuple
 from urllib.parse import quote, urlencode, urlsplit
 
+from healthagent.core.target import begins
 from healthagent.errors import AgentUnreachable, HealthagentError, Refused, UnknownTarget
 
 DEADLINE = 5.0
@@ -20,9 +21,6 @@ DEADLINE = 5.0
 
 SILENCE = 40.0
 """Seconds without a byte after which a stream counts as cut; the agent sends one every 15 s."""
-
-SHORTEST_PREFIX = 4
-"""Characters from which an id may be cut short, as in the agent's own routes."""
 
 PROBLEM = "application/problem+json"
 """What every error of an agent is (RFC 9457), and few others' are."""
@@ -306,8 +304,8 @@ def find(health: Document, reference: str) -> Document:
     """
     targets: list[Document] = health["targets"]
     found = [t for t in targets if reference in (t["name"], t["id"])]
-    if not found and len(reference) >= SHORTEST_PREFIX:
-        found = [t for t in targets if t["id"].startswith(reference)]
+    if not found:
+        found = [t for t in targets if begins(t["id"], reference)]
     if len(found) == 1:
         return found[0]
     if found:

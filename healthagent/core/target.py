@@ -14,6 +14,14 @@ Retry = Literal["idempotent", "unsent", "none"]
 LEAST_STALE = 10.0
 """Seconds that the last known state holds at least, however short the interval."""
 
+SHORTEST_PREFIX = 4
+"""Characters from which an id may be cut short: fewer would name another container tomorrow."""
+
+
+def begins(id_: str, reference: str) -> bool:
+    """Whether an id begins so, with as much of it as is asked for."""
+    return len(reference) >= SHORTEST_PREFIX and id_.startswith(reference)
+
 
 @dataclass(frozen=True, slots=True)
 class Timing:

@@ -16,8 +16,8 @@ import orjson
 
 from healthagent.core.action import Step
 from healthagent.core.ports import Entry
+from healthagent.core.target import begins
 from healthagent.surfaces.entry_text import document
-from healthagent.surfaces.http.lookup import begins
 from healthagent.surfaces.http.number import whole
 
 KEPT = 500

@@ -6,10 +6,8 @@ from http import HTTPStatus
 from ipaddress import IPv6Address, ip_address
 
 from healthagent.core.report import CheckReport, Report, ServiceReport, TargetReport
+from healthagent.core.target import SHORTEST_PREFIX, begins
 from healthagent.surfaces.http.problem import Problem
-
-SHORTEST_PREFIX = 4
-"""Characters from which an id may be cut short: fewer would name another container tomorrow."""
 
 
 def find_target(report: Report, reference: str) -> TargetReport:
@@ -35,11 +33,6 @@ def find_target(report: Report, reference: str) -> TargetReport:
                 f"{reference!r} names {len(named)} targets; ask by the id of one",
                 {"candidates": [{"id": t.target.id, "name": t.target.name} for t in named]},
             )
-
-
-def begins(id_: str, reference: str) -> bool:
-    """Whether an id begins so, with as much of it as is asked for."""
-    return len(reference) >= SHORTEST_PREFIX and id_.startswith(reference)
 
 
 def find_by_address(report: Report, remote: str | None) -> TargetReport:
