@@ -175,8 +175,7 @@ class Source:
     """What was found in the app's source, with comments left out.
 
     ``paths`` are URL paths: SvelteKit's routes, and texts that begin with a slash. ``definitions``
-    are what each name is assigned, as far as an option of a call leads there. ``schema`` has the
-    lines of Prisma's schema and of SQL that matter.
+    are what each name is assigned, as far as an option of a call leads there.
     """
 
     files: int

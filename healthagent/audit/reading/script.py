@@ -43,12 +43,11 @@ USES = {
     r"\bpino\.destination\(\s*(?!1\b|2\b|\))[^)]|"
     r"\b(?:createWriteStream|(?:append|write)File(?:Sync)?)\([^)\n]*\.log\b",
     "bun": r"\bBun\.[a-z]\w*",
-    "otel": r"@opentelemetry/[\w-]+",
 }
 """What needs no call to matter, by the name that judgements ask for it."""
 
 _SIGNS = {
-    "pm2": ("process.",), "workers": ("reusePort",), "bun": ("Bun.",), "otel": ("@opentelemetry/",),
+    "pm2": ("process.",), "workers": ("reusePort",), "bun": ("Bun.",),
     "logfile": ("File", "pino", ".log", "WriteStream"),
 }  # fmt: skip
 """What stands in each text that is such a use: most have none, and need no closer look."""
