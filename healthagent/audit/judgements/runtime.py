@@ -117,8 +117,9 @@ def image_has_no_node(image: Image) -> Finding:
 def runs_no_node(container: Container, tree: ProcessTree) -> Finding:
     node = [process for process in tree.processes if is_runtime(process, "node")]
     if node:
+        are = "is" if len(node) == 1 else "are"
         return not_met(
-            f"{len(node)} of its processes are Node (pid {node[0].pid})",
+            f"{len(node)} of its processes {are} Node (pid {node[0].pid})",
             container.place,
             remedy="start the app with Bun, and recreate the containers",
         )

@@ -18,6 +18,7 @@ from healthagent.audit.judgements.connections import add_up
 from healthagent.audit.judgements.health import routed_are_ready
 from healthagent.audit.judgements.observability import is_told_where_live, logs_live, metrics_arrive
 from healthagent.audit.judgements.processes import ends_live, others_serve, runs_one
+from healthagent.audit.judgements.runtime import runs_no_node
 from healthagent.audit.markdown import markdown
 from healthagent.audit.reading import gather
 from healthagent.audit.reading.traefik import UNASKED
@@ -855,6 +856,19 @@ def test_one_process_is_below_bun_run_only_where_that_runs(
 
     assert found.outcome.passing
     assert ("below `bun run`" in found.seen) is launcher
+
+
+@pytest.mark.parametrize(
+    ("rows", "seen"),
+    [
+        (("bun server.js", "node job.js"), "1 of its processes is Node (pid 2)"),
+        (("node a.js", "bun server.js", "npm start"), "2 of its processes are Node (pid 1)"),
+    ],
+)
+def test_a_container_that_runs_node_says_how_often(
+    good: Evidence, rows: tuple[str, ...], seen: str
+) -> None:
+    assert runs_no_node(running(good, *rows), tree(*rows)).seen == seen
 
 
 def test_traces_alone_are_telemetry_too(good: Evidence, tmp_path: Path) -> None:
