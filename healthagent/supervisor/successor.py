@@ -17,12 +17,10 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from healthagent.core import compose
 from healthagent.core.action import Plan
 
 Document = Mapping[str, Any]
-
-COMPOSE_IMAGE = "com.docker.compose.image"
-COMPOSE_NUMBER = "com.docker.compose.container-number"
 
 _OF_THE_IMAGE = ("User", "WorkingDir", "StopSignal", "Shell", "ArgsEscaped", "OnBuild")
 """Settings that a container has from its image, or else of its own."""
@@ -67,10 +65,10 @@ def creation(
     config["Image"] = reference
     config["Env"] = _environment(config.get("Env") or (), plan.variables)
     labels = {**config["Labels"], **plan.labels}
-    if COMPOSE_IMAGE in labels and reference == old["Config"]["Image"]:
-        labels[COMPOSE_IMAGE] = new_image["Id"]
-    if number is not None and COMPOSE_NUMBER in labels:
-        labels[COMPOSE_NUMBER] = str(number)
+    if compose.IMAGE in labels and reference == old["Config"]["Image"]:
+        labels[compose.IMAGE] = new_image["Id"]
+    if number is not None and compose.NUMBER in labels:
+        labels[compose.NUMBER] = str(number)
     config["Labels"] = labels
     host = _without_volumes(old, config) if name else _with_volumes(old)
     host.pop("ContainerIDFile", None)

@@ -6,14 +6,15 @@ import os
 import tarfile
 from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import closing
-from pathlib import PurePath
 from typing import Any
 
 from healthagent.audit.evidence import Command, Container, Healthcheck, Image, Place
 from healthagent.audit.reading import layers
 from healthagent.audit.reading.compose import tested
 from healthagent.config.tables import DOCKER_SOCKET
-from healthagent.core.observation import Elsewhere, Process, ProcessTree, Unseen
+from healthagent.core import ps
+from healthagent.core.compose import ONE_OFF, PROJECT, SERVICE
+from healthagent.core.observation import Elsewhere, ProcessTree, Unseen
 from healthagent.docker_api import FAULTS, connect, explained
 
 SILENCE = 60
@@ -22,9 +23,6 @@ SILENCE = 60
 LINES = 20
 """Newest log lines that are asked for."""
 
-PROJECT = "com.docker.compose.project"
-SERVICE = "com.docker.compose.service"
-_ONE_OFF = "com.docker.compose.oneoff"
 COLUMNS = "pid,ppid,stat,args"
 _BROKEN = (*FAULTS, KeyError, tarfile.TarError)
 _START = "start the stack with `docker compose up --detach`, or name its project with --project"
@@ -66,7 +64,7 @@ def _containers(
         ours = [
             c["Id"]
             for c in listed
-            if c["Labels"].get(SERVICE) in services and c["Labels"].get(_ONE_OFF) != "True"
+            if c["Labels"].get(SERVICE) in services and c["Labels"].get(ONE_OFF) != "True"
         ]
         documents = [client.inspect_container(id_) for id_ in ours]
         found = tuple(container(d, _top(client, d), _lines(client, d["Id"])) for d in documents)
@@ -116,19 +114,10 @@ def _last_line(health: Mapping[str, Any]) -> str:
 
 
 def _tree(root: int, top: Mapping[str, Any]) -> ProcessTree:
-    """The first process and all below it: what ``docker exec`` started is not."""
-    rows = [_process(row) for row in top.get("Processes") or () if len(row) == 4]
-    found = [process for process in rows if process.pid == root]
-    for parent in found:
-        found += [process for process in rows if process.ppid == parent.pid]
-    return ProcessTree(tuple(found))
-
-
-def _process(row: Sequence[str]) -> Process:
-    pid, ppid, state, args = row
-    words = tuple(args.split())
-    name = PurePath(words[0]).name[:15] if words else ""
-    return Process(int(pid), int(ppid), None, name, words, state[:1])
+    """What runs in it. A child that has ended does not, though PID 1 may never wait for it."""
+    width = len(COLUMNS.split(","))
+    told = [ps.process(*row) for row in top.get("Processes") or () if len(row) == width]
+    return ProcessTree(tuple(each for each in ps.family(root, told) if each.state != "Z"))
 
 
 def _top(client: Any, document: Mapping[str, Any]) -> Mapping[str, Any] | Unseen:

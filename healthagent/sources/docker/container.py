@@ -10,17 +10,13 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, cast
 
+from healthagent.core.compose import ONE_OFF, PROJECT, SERVICE
 from healthagent.core.declaration import Candidate, is_enabled
 from healthagent.core.notice import Notice
 from healthagent.core.observation import ContainerState
 from healthagent.core.options import PREFIX, boolean
 
 ENABLE = f"{PREFIX}enable"
-PROJECT = "com.docker.compose.project"
-SERVICE = "com.docker.compose.service"
-ONE_OFF = "com.docker.compose.oneoff"
-"""``True`` on what ``docker compose run`` started: it has the service's labels, and is none."""
-
 TRAEFIK_NETWORK = "traefik.docker.network"
 ROUTED = "traefik.http."
 """What the labels of a replica begin with that Traefik is to route to."""

@@ -26,6 +26,7 @@ from docker.types import CancellableStream
 from urllib3.exceptions import ReadTimeoutError
 
 from healthagent.aside import begin
+from healthagent.core.compose import PROJECT
 from healthagent.docker_api import DEADLINE, FAULTS, connect, explained, words
 from healthagent.sources.docker import container, event
 from healthagent.sources.docker.container import Container, Vantage
@@ -182,7 +183,7 @@ class Engine:
         asked = time.monotonic()
         labels = [container.ENABLE]
         if self._project is not None:
-            labels.append(f"{container.PROJECT}={self._project}")
+            labels.append(f"{PROJECT}={self._project}")
         listed = client.containers(all=True, filters={"label": labels})
         names = {each["Id"]: "".join((each.get("Names") or ())[:1]).lstrip("/") for each in listed}
         told = list(self._inspected(client, names))

@@ -6,13 +6,14 @@ from collections import defaultdict
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 
+from healthagent.core.compose import PROJECT
 from healthagent.core.declaration import declare
 from healthagent.core.masking import secrets_in
 from healthagent.core.notice import Notice
 from healthagent.core.observation import ContainerState, Unseen
 from healthagent.core.target import DatabaseRef, Target
 from healthagent.sources.docker import event as events
-from healthagent.sources.docker.container import ENABLE, PROJECT, Container, Vantage, unreadable
+from healthagent.sources.docker.container import ENABLE, Container, Vantage, unreadable
 from healthagent.sources.docker.event import Event
 from healthagent.sources.docker.exits import History
 from healthagent.sources.docker.messages import Heard, Inspected, Surveyed, Untold

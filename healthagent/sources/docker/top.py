@@ -8,17 +8,16 @@ files, and nothing of threads.
 from __future__ import annotations
 
 import asyncio
-import re
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from pathlib import PurePath
 from typing import Any
 
 from docker import APIClient
 from docker.errors import APIError
 
 from healthagent.aside import aside
+from healthagent.core import ps
 from healthagent.core.observation import Process, ProcessTree, Unseen
 from healthagent.core.target import Target
 from healthagent.docker_api import FAULTS, connect, explained
@@ -28,8 +27,6 @@ COLUMNS = "pid,ppid,stat,cputimes,etimes,args"
 
 FRESH = 5.0
 """Seconds for which an answer serves."""
-
-_DEFUNCT = re.compile(r"\[(.*)\] <defunct>")
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,12 +110,13 @@ class DockerTop:
             rows = parse(await aside("docker_top", lambda: self._top(id_)))
         except FAULTS as error:
             return self._keep(id_, root, self._blind(error), {})
-        family = descendants(rows, root)
+        family = ps.family(root, [row.process for row in rows])
         if not family:  # it ended, or the answer is of another life of the container
             return ProcessTree(())
-        cpu = {row.process.pid: row.cpu for row in family}
+        taken = {row.process.pid: row.cpu for row in rows}
+        cpu = {process.pid: taken[process.pid] for process in family}
         share = self._share(self._answers.get(id_), cpu)
-        return self._keep(id_, root, ProcessTree(tuple(row.process for row in family), share), cpu)
+        return self._keep(id_, root, ProcessTree(tuple(family), share), cpu)
 
     def _top(self, id_: str) -> Mapping[str, Any]:
         if self._client is None:
@@ -157,26 +155,4 @@ def parse(told: Mapping[str, Any]) -> list[Row]:
 
 def _row(fields: Sequence[str]) -> Row:
     pid, ppid, stat, cpu, age, args = fields
-    defunct = _DEFUNCT.fullmatch(args)
-    words = () if defunct else tuple(args.split())
-    return Row(
-        Process(
-            pid=int(pid),
-            ppid=int(ppid),
-            ns_pid=None,
-            comm=defunct[1] if defunct else PurePath(words[0]).name[:15] if words else "",
-            cmdline=words,
-            state=stat[:1],
-            age=float(age),
-        ),
-        int(cpu),
-    )
-
-
-def descendants(rows: Iterable[Row], root: int) -> list[Row]:
-    """The first process and all below it, parents first: what ``docker exec`` started is not."""
-    rows = list(rows)
-    found = [row for row in rows if row.process.pid == root]
-    for parent in found:
-        found.extend(row for row in rows if row.process.ppid == parent.process.pid)
-    return found
+    return Row(ps.process(pid, ppid, stat, args, float(age)), int(cpu))

@@ -16,6 +16,7 @@ from typing import Any
 
 from healthagent.audit.reading import engine
 from healthagent.cli.agent import Agent
+from healthagent.core.compose import PROJECT, SERVICE
 from tests.unit.audit.stacks import GOOD
 
 KEPT: dict[str, Any] = {
@@ -30,8 +31,8 @@ KEPT: dict[str, Any] = {
 
 
 def main(project: str, url: str, api: str) -> None:
-    listed = docker("ps", "--quiet", "--filter", f"label={engine.PROJECT}={project}",
-                    "--filter", f"label={engine.SERVICE}=app").split()  # fmt: skip
+    listed = docker("ps", "--quiet", "--filter", f"label={PROJECT}={project}",
+                    "--filter", f"label={SERVICE}=app").split()  # fmt: skip
     found = sorted(json.loads(docker("inspect", *listed)), key=lambda c: str(c["Name"]))
     agent = Agent(url)
     write("health.json", agent.health())

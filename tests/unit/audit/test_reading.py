@@ -11,9 +11,12 @@ from pathlib import Path
 import pytest
 
 from healthagent.audit.evidence import Dockerfile
+from healthagent.audit.finding import Outcome
+from healthagent.audit.judgements.processes import ends_live, runs_one
 from healthagent.audit.reading import agent, dockerfile, engine, layers, records, traefik
 from healthagent.audit.reading.script import Script
-from healthagent.core.observation import Unseen
+from healthagent.core.compose import SERVICE
+from healthagent.core.observation import ProcessTree, Unseen
 
 NODE = b"\x7fELF" + bytes(layers.PROGRAM)
 
@@ -266,7 +269,7 @@ class Running(Saved):
 
     def __init__(self, service: str, image: str, **state: object) -> None:
         super().__init__({"manifest.json": b'[{"Layers": null}]'})
-        self._labels = {engine.SERVICE: service}
+        self._labels = {SERVICE: service}
         self._image, self._state = image, {"Pid": 7} | state
 
     def containers(self, **_: object) -> list[object]:
@@ -284,6 +287,24 @@ class Running(Saved):
 
     def logs(self, *_: object, **__: object) -> bytes:
         return b""
+
+
+def test_a_child_that_has_ended_does_not_run_though_nobody_waits_for_it() -> None:
+    """Bun as PID 1 does not: an orphan of a health check stays behind below it."""
+    rows = [
+        ["70", "9", "Ssl", "bun run start"],
+        ["71", "70", "Rl", "bun server.js"],
+        ["72", "70", "Z", "[bun] <defunct>"],
+        ["99", "9", "S", "healthprobe --ready"],
+    ]
+    inspected = Running("shop", "shop:1", Pid=70).inspect_container("1")
+
+    found = engine.container(inspected, {"Processes": rows}, 1)
+
+    assert isinstance(found.processes, ProcessTree)
+    assert [process.pid for process in found.processes.processes] == [70, 71]
+    assert ends_live(found, found.processes).outcome is Outcome.MET
+    assert runs_one(found, found.processes).outcome is Outcome.CONTRADICTION, "below `bun run`"
 
 
 def test_an_image_whose_layers_cannot_be_read_is_not_seen_and_says_how_to_build_it(

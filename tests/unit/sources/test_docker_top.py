@@ -10,9 +10,10 @@ from typing import Any
 import pytest
 
 from healthagent.core.observation import ProcessTree, Unseen
+from healthagent.core.ps import family
 from healthagent.core.target import Target
 from healthagent.sources.docker import DockerTop
-from healthagent.sources.docker.top import FRESH, descendants, parse
+from healthagent.sources.docker.top import FRESH, parse
 
 TITLES = ["PID", "PPID", "STAT", "TIME", "ELAPSED", "COMMAND"]
 APP = ["70", "60", "Ssl", "12", "90", "bun run start"]
@@ -44,12 +45,12 @@ def test_a_zombie_has_a_name_and_no_arguments() -> None:
 
 
 def test_what_docker_exec_started_is_not_of_the_replicas_tree() -> None:
-    rows = parse(told(EXECED, ZOMBIE, CHILD, APP))
-    assert [row.process.pid for row in descendants(rows, 70)] == [70, 71, 72], "parents first"
+    rows = [row.process for row in parse(told(EXECED, ZOMBIE, CHILD, APP))]
+    assert [process.pid for process in family(70, rows)] == [70, 71, 72], "parents first"
 
 
 def test_a_tree_whose_root_has_ended_is_empty() -> None:
-    assert descendants(parse(told(CHILD)), 70) == []
+    assert family(70, [row.process for row in parse(told(CHILD))]) == []
 
 
 def test_an_answer_without_processes_is_empty() -> None:
