@@ -72,6 +72,8 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
     settle_streams()
     try:
         sys.exit(root.main(arguments, prog_name="healthagent"))
+    except KeyboardInterrupt:  # of a shell that completes; what a command does then is click's
+        sys.exit(130)
     except HealthagentError as error:
         for line in str(error).splitlines():
             click.echo(f"healthagent: {line}", err=True)

@@ -16,8 +16,9 @@ def completion(ctx: click.Context, shell: str) -> None:
 
     \b
     bash:  healthagent completion bash > /etc/bash_completion.d/healthagent
-    zsh:   healthagent completion zsh > "${fpath[1]}/_healthagent"
+    zsh:   healthagent completion zsh > "${fpath[1]}/_healthagent_completion"
     fish:  healthagent completion fish > ~/.config/fish/completions/healthagent.fish
     """
+    # zsh's file bears the name of the function in it: else zsh calls what it loaded, not that.
     made = SHELLS[shell](ctx.find_root().command, {}, "healthagent", "_HEALTHAGENT_COMPLETE")
     click.echo(made.source())

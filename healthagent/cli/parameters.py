@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+import threading
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, TypeVar
 from urllib.parse import urlsplit
@@ -18,6 +20,10 @@ from healthagent.errors import HealthagentError
 ADMIN_SOCKET = "/run/healthagent/admin.sock"
 
 DEFAULT_URL = "http://127.0.0.1:9180"
+
+PATIENCE = 1.0
+"""Seconds that a shell which completes a name waits for the agent."""
+
 C = TypeVar("C", bound=Callable[..., Any])
 
 
@@ -144,11 +150,17 @@ def _complete_service(
 
 
 def _listed(ctx: click.Context, member: str) -> list[Document]:
-    """What the agent that the command would ask has. A shell that completes is no place for an
-    error."""
+    """What the agent that the command would ask has; nothing where it does not say so in time,
+    since a shell that completes is no place for an error."""
     asked = ctx.params.get("admin") or ctx.params.get("agent") or Agent(DEFAULT_URL)
-    try:
-        found: list[Document] = asked.health()[member]
-    except HealthagentError:
-        return []
-    return found
+    found: list[Document] = []
+
+    def ask() -> None:
+        with suppress(HealthagentError):
+            found.extend(asked.health()[member])
+
+    # Aside, where a name that does not resolve holds up nobody either.
+    asking = threading.Thread(target=ask, daemon=True)
+    asking.start()
+    asking.join(PATIENCE)
+    return found.copy()

@@ -7,18 +7,20 @@ import socket
 import ssl
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import NoReturn
 
 import pytest
 
-from healthagent.cli import COMMANDS
+from healthagent.cli import COMMANDS, parameters
 from healthagent.cli import agent as asking
 from tests import web_servers
 from tests.unit.cli.conftest import Run, RunningAgent, replica, report
 
 DOCS = Path(__file__).parents[3] / "docs" / "cli.md"
+WITHIN = 30.0
 ASKING = [["status"], ["explain", "app"], ["events"], ["check", "http"], ["budget"]]
 names = pytest.mark.parametrize("arguments", ASKING, ids=lambda arguments: arguments[0])
 
@@ -217,7 +219,21 @@ def test_names_are_completed_by_the_agent_that_the_command_would_ask(
         typed += f"--agent {agent.url} "
     typed += "".join(f"{word} " for word in flag)
     monkeypatch.setenv("HEALTHAGENT_ADMIN_TOKEN_FILE", "/nowhere/token")
+    monkeypatch.setattr(parameters, "PATIENCE", WITHIN)
     monkeypatch.setenv("_HEALTHAGENT_COMPLETE", "bash_complete")
     monkeypatch.setenv("COMP_WORDS", typed)
     monkeypatch.setenv("COMP_CWORD", str(len(typed.split())))
     assert run().out.splitlines() == [f"plain,{name}"]
+
+
+def test_a_shell_waits_for_names_no_longer_than_a_person_at_its_prompt(
+    silent: str, run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HEALTHAGENT_AGENT_URL", silent)
+    monkeypatch.setattr(asking, "DEADLINE", WITHIN)
+    monkeypatch.setenv("_HEALTHAGENT_COMPLETE", "bash_complete")
+    monkeypatch.setenv("COMP_WORDS", "healthagent explain ")
+    monkeypatch.setenv("COMP_CWORD", "2")
+    begun = time.monotonic()
+    assert not run().out.strip()
+    assert time.monotonic() - begun < WITHIN
