@@ -105,7 +105,8 @@ class Known(Collector):
         build = _gauge("build_info", "The agent's version.", "version")
         build.add_metric([RELEASE], 1)
         made = _gauge("report_timestamp_seconds", "When the latest report was made.")
-        made.add_metric([], report.at)
+        if report.at:  # a time that is not known is left out: 0 would read as an age of decades
+            made.add_metric([], report.at)
         settled = _gauge("settled", "1 once every replica has been judged.")
         settled.add_metric([], report.settled)
         notices = _gauge("notices", "Notices that hold, such as labels that cannot be read.")
@@ -130,7 +131,8 @@ class Known(Collector):
             labels = [report.target.name, report.target.service]
             ready.add_metric(labels, report.ready)
             live.add_metric(labels, report.live)
-            since.add_metric(labels, report.since)
+            if report.since:
+                since.add_metric(labels, report.since)
         yield from (ready, live, since)
 
     def _checks(self) -> Iterator[Metric]:
@@ -139,7 +141,8 @@ class Known(Collector):
         for report in self.report.targets:
             for check in report.checks:
                 labels = [report.target.name, report.target.service, check.name]
-                since.add_metric(labels, check.since)
+                if check.since:
+                    since.add_metric(labels, check.since)
                 for one in Status:
                     status.add_metric([*labels, one], one is check.status)
         yield from (status, since)

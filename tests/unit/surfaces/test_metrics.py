@@ -43,6 +43,16 @@ def test_each_replica_and_check_has_its_state(world: World) -> None:
     assert found[labelled("healthagent_notices")] == 3
 
 
+def test_a_time_that_is_not_known_yet_is_left_out(world: World) -> None:
+    """``time() - metric`` would else be an age of decades."""
+    metrics = Metrics()
+    assert labelled("healthagent_report_timestamp_seconds") not in scraped(metrics)
+    metrics.publish(world.report(replace(world.replica("app-1"), looked_at=False)), (), 0)
+    found = scraped(metrics)
+    assert found[labelled("healthagent_target_ready", target="app-1", service="app")] == 0
+    assert not [name for name, _ in found if name.endswith("_since_timestamp_seconds")]
+
+
 def test_connections_are_held_declared_and_allowed(world: World) -> None:
     metrics = Metrics()
     metrics.publish(world.report(world.replica("app-1")), (), 0)
