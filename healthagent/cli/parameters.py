@@ -15,9 +15,8 @@ from click.core import ParameterSource
 from click.shell_completion import CompletionItem
 
 from healthagent.cli.agent import Agent, Document
+from healthagent.core.action import ADMIN_SOCKET
 from healthagent.errors import HealthagentError
-
-ADMIN_SOCKET = "/run/healthagent/admin.sock"
 
 DEFAULT_URL = "http://127.0.0.1:9180"
 

@@ -13,7 +13,8 @@ from healthagent.config import faults
 from healthagent.config.fault import Fault
 from healthagent.config.layers import DEFAULT_FILE, gather
 from healthagent.config.static import pidfiles, static_targets
-from healthagent.config.tables import ADMIN_SOCKET, SHORTEST_TOKEN, Login, Tables
+from healthagent.config.tables import SHORTEST_TOKEN, Login, Tables
+from healthagent.core.action import ADMIN_SOCKET
 from healthagent.core.credentials import Credentials
 from healthagent.core.notice import Notice
 from healthagent.core.observation import Unseen

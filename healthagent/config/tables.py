@@ -23,13 +23,12 @@ from pydantic import (
 )
 
 from healthagent.core import options
+from healthagent.core.action import ADMIN_SOCKET
 from healthagent.core.postgres_url import database_of
 from healthagent.core.target import authority
 
 Path = tuple[str | int, ...]
 """A place in the file: the names of tables and keys, and the numbers of ``[[targets]]``."""
-
-ADMIN_SOCKET = "/run/healthagent/admin.sock"
 
 SHORTEST_TOKEN = 16
 

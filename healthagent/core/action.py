@@ -8,6 +8,9 @@ from enum import StrEnum
 
 from healthagent.core.verdict import Evidence
 
+ADMIN_SOCKET = "/run/healthagent/admin.sock"
+"""Where the agent is asked to act, unless it is told otherwise."""
+
 
 class Outcome(StrEnum):
     """How far an act has come. The last step of an act is one of the last four."""
