@@ -86,7 +86,7 @@ async def _life(settings: Settings) -> None:
     stop = _asked_to_stop()
     async with AsyncExitStack() as stack:
         docker, notices = _docker(settings), Notices()
-        history = History(located(settings.supervisor.state), notices.add)
+        history = History(located(settings.supervisor.state), notices.add, notices.remove)
         stack.push_async_callback(history.aclose)
         earlier = await history.open()
         drains = Drains(earlier.drains, history.keep_drains)

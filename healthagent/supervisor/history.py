@@ -2,9 +2,9 @@
 when it starts again.
 
 A thread of its own writes, so that a disk that is slow, or hangs, delays nothing. Where the file
-cannot be used the history is kept in memory, and one notice says why. As the agent ends it tries to
-write that to the file after all: whoever made room restarts the agent, and what people drained or
-undrained meanwhile is to hold.
+cannot be used the history is kept in memory, and one notice says why. Every so often, and as the
+agent ends, it tries to write that to the file after all: nobody may think of the agent where there
+is room again, and one that is killed later is not to forget who was drained and undrained since.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future
-from contextlib import closing, suppress
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
@@ -45,6 +45,9 @@ MOST_WAITING = 10_000
 
 PRUNE_EVERY = 100
 """Writes."""
+
+AGAIN = 60.0
+"""Seconds from one try to the next to go back to a file that could not be used."""
 
 A_DAY = 86_400.0
 
@@ -93,14 +96,19 @@ class History:
     """Keeps entries, evidence and drains; fulfils :class:`~healthagent.core.ports.History`.
 
     ``path`` is the file, ``None`` for memory. ``degraded`` is called in the event loop that
-    opened it, with each notice that the file could not be read at the start, or is used no more.
+    opened it, with each notice that the file could not be read at the start, or is used no more;
+    ``recovered`` with one that holds no longer.
     """
 
     def __init__(
-        self, path: Path | None, degraded: Callable[[Notice], None] = lambda _: None
+        self,
+        path: Path | None,
+        degraded: Callable[[Notice], None] = lambda _: None,
+        recovered: Callable[[Notice], None] = lambda _: None,
     ) -> None:
         self._path = path
         self._degraded = degraded
+        self._recovered = recovered
         self._whole = True  # of a store in memory: that it holds all that the file does
         self._jobs: queue.Queue[_Job | None] = queue.Queue(MOST_WAITING)
         self._thread = threading.Thread(target=self._work, name="history", daemon=True)
@@ -179,17 +187,26 @@ class History:
     def _work(self) -> None:
         store, written, going_on = self._opened(), 0, True
         while going_on:
-            batch = [self._jobs.get()]
-            while not self._jobs.empty():
-                batch.append(self._jobs.get())
+            batch = self._batch(self._again if self._may_return(store) else None)
             jobs = [job for job in batch if job is not None]
             going_on = len(jobs) == len(batch)
             written += len(jobs)
             prune = written >= PRUNE_EVERY
             written = 0 if prune else written
             store = self._done(store, jobs, prune)
-        self._put_back(store)
+            if self._may_return(store) and (time.monotonic() >= self._again or not going_on):
+                store = self._returned(store)
         store.close()
+
+    def _batch(self, until: float | None) -> Sequence[_Job | None]:
+        """What there is to do, as soon as there is something; nothing from a time on."""
+        batch: list[_Job | None] = []
+        with suppress(queue.Empty):
+            left = None if until is None else max(0.0, until - time.monotonic())
+            batch.append(self._jobs.get(timeout=left))
+            while True:
+                batch.append(self._jobs.get_nowait())
+        return batch
 
     def _opened(self) -> Store:
         try:
@@ -224,23 +241,42 @@ class History:
             failed.close()
         return found
 
-    def _put_back(self, store: Store) -> None:
-        """Write what was kept in memory to the file, if that works again: all of it, or nothing."""
-        if store.path == self._path or not self._whole:
-            return
-        with suppress(sqlite3.Error, OSError), closing(Store(self._path)) as file:
+    def _may_return(self, store: Store) -> bool:
+        """Whether it is kept in memory, and the file holds nothing that would be lost."""
+        return self._whole and store.path != self._path
+
+    def _returned(self, store: Store) -> Store:
+        """The file with all that was kept in memory, if it can be used again; else that."""
+        self._again = time.monotonic() + AGAIN
+        try:
+            file = Store(self._path)
+        except (sqlite3.Error, OSError):
+            return store
+        try:
             file.take_over(store)
+        except sqlite3.Error:  # then nothing of it was written
+            file.close()
+            return store
+        store.close()
+        self._post(self._recovered, self._unused)
+        return file
 
     def _complain(self, error: Exception, *, unread: bool = False) -> None:
         problem = f"cannot be used ({error}), so that the history is kept in memory alone"
-        remedy = f"{_remedy(error)}, then restart the agent"
+        remedy = _remedy(error)
+        if self._whole:
+            problem += f" until it can be written there, which is tried every {AGAIN:g} s"
+        if not self._whole or _named(error) != "FULL":
+            remedy += ", then restart the agent"
         if unread:
             problem, remedy = f"{problem}, {UNDONE}", f"{DRAIN_AGAIN}; {remedy}"
-        elif self._whole:
-            problem += " until the agent ends, which then tries once more to write it"
-        notice = _notice(self._path, problem, remedy)
+        self._again = time.monotonic() + AGAIN
+        self._unused = _notice(self._path, problem, remedy)
+        self._post(self._degraded, self._unused)
+
+    def _post(self, to: Callable[[Notice], None], notice: Notice) -> None:
         with suppress(RuntimeError):  # the loop is closed: nobody listens any more
-            self._loop.call_soon_threadsafe(self._degraded, notice)
+            self._loop.call_soon_threadsafe(to, notice)
 
 
 @dataclass(frozen=True, slots=True)

@@ -25,8 +25,11 @@ class Notices:
             self._changed.set()
 
     def add(self, notice: Notice) -> None:
-        """Post one that stands as long as the agent lives."""
+        """Post one that stands until it is removed."""
         self.post(str(notice), notice)
+
+    def remove(self, notice: Notice) -> None:
+        self.post(str(notice))
 
     async def sightings(self) -> AsyncIterator[Sighting]:
         while True:

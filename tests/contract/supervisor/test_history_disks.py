@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import shutil
 import subprocess
 from collections.abc import Iterator
 from contextlib import suppress
@@ -80,6 +81,34 @@ async def test_a_disk_that_is_full_when_the_agent_starts(disk: Path) -> None:
 
     after = History(disk / FILE)
     assert await after.open() == Earlier(steps=(STEP,)), "what was undrained meanwhile stays so"
+    await after.aclose()
+
+
+async def test_a_disk_that_is_full_for_a_while(disk: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("healthagent.supervisor.history.AGAIN", 0.1)
+    notices: list[Notice] = []
+    gone: list[Notice] = []
+    history = History(disk / FILE, notices.append, gone.append)
+    await history.open()
+    history.keep_drains({"c" * 64: BY_HAND})
+    assert await history.settled()
+    fill(disk / "full")
+    history.add_evidence("a1", {"log": "x" * 20_000})
+    history.keep_drains({})
+    history.add(STEP)
+    assert await history.settled()
+    notice = await told(notices)
+    assert "restart" not in notice.remedy, "that there is room is enough"
+    (disk / "full").unlink()
+    assert await told(gone) == notice
+    history.add(CHANGE)
+    assert await history.settled()
+    shutil.copy(disk / FILE, disk / "as a kill would leave it")
+    await history.aclose()
+
+    after = History(disk / "as a kill would leave it")
+    assert await after.open() == Earlier(steps=(STEP,)), "what was undrained meanwhile stays so"
+    assert await after.entries("", 0.0, 9) == [STEP, CHANGE]
     await after.aclose()
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import errno
 import os
+import shutil
 import signal
 import sqlite3
 import subprocess
@@ -249,6 +250,48 @@ class TestWhereTheFileFails:
             assert earlier == Earlier(steps=(STEP,))
             assert await history.evidence("big") == {"log": "x" * 100_000}
 
+    async def test_where_there_is_room_again_it_goes_back_to_the_file_by_itself(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr("healthagent.supervisor.history.AGAIN", 0.05)
+        notices: list[Notice] = []
+        gone: list[Notice] = []
+        history = History(tmp_path / FILE, notices.append, gone.append)
+        await history.open()
+        history.keep_drains({"c" * 64: BY_HAND})
+        history._tell(lambda store: store._connection.execute("PRAGMA max_page_count = 8"))
+        assert await history.settled()
+        history.add_evidence("big", {"log": "x" * 100_000})
+        history.add(STEP)
+        history.keep_drains({})
+        await until(lambda: bool(gone))
+        assert gone == notices and len(notices) == 1, "told once, and taken back"
+        history.add(CHANGE)
+        assert await kept(history) == [STEP, CHANGE]
+        left = tmp_path / "as a kill would leave it"
+        shutil.copy(tmp_path / FILE, left)
+        await history.aclose()
+        async with opened(left) as (history, earlier):
+            assert earlier == Earlier(steps=(STEP,))
+            assert await kept(history) == [STEP, CHANGE]
+
+    async def test_a_file_that_it_does_not_know_whole_is_never_gone_back_to(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """What it held would be lost."""
+        monkeypatch.setattr("healthagent.supervisor.history.AGAIN", 0.0)
+        async with opened(tmp_path / FILE) as (first, _):
+            first.add(CHANGE)
+            assert await first.settled()
+            second = History(tmp_path / FILE)
+            await second.open()
+        second.add(STEP)
+        for _ in range(3):
+            assert await kept(second) == [STEP]
+        await second.aclose()
+        async with opened(tmp_path / FILE) as (history, _):
+            assert await kept(history) == [CHANGE]
+
 
 def sqlite_error(name: str) -> sqlite3.Error:
     error = sqlite3.OperationalError(f"there is {name}")
@@ -303,7 +346,7 @@ class TestWhereTheFileFailsAtTheStart:
             assert earlier == Earlier({"c" * 64: BY_HAND}, (STEP,))
             await until(lambda: bool(notices))
         (notice,) = notices
-        assert "in memory alone until the agent ends" in notice.problem
+        assert "in memory alone until it can be written there" in notice.problem
         assert UNDONE not in notice.problem
 
     async def test_where_it_cannot_be_gone_by_the_notice_says_what_that_undoes(
@@ -431,6 +474,8 @@ async def test_a_notice_of_it_takes_no_other_ones_place() -> None:
     for notice in told:
         notices.add(notice)
     assert (await anext(notices.sightings())).notices == told
+    notices.remove(told[1])
+    assert (await anext(notices.sightings())).notices == told[:1]
 
 
 class TestWhereItIs:
