@@ -7,7 +7,6 @@ import socket
 import ssl
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import NoReturn
@@ -226,14 +225,13 @@ def test_names_are_completed_by_the_agent_that_the_command_would_ask(
     assert run().out.splitlines() == [f"plain,{name}"]
 
 
+@pytest.mark.timeout(WITHIN)
 def test_a_shell_waits_for_names_no_longer_than_a_person_at_its_prompt(
     silent: str, run: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("HEALTHAGENT_AGENT_URL", silent)
-    monkeypatch.setattr(asking, "DEADLINE", WITHIN)
+    monkeypatch.setattr(asking, "DEADLINE", 2 * WITHIN)
     monkeypatch.setenv("_HEALTHAGENT_COMPLETE", "bash_complete")
     monkeypatch.setenv("COMP_WORDS", "healthagent explain ")
     monkeypatch.setenv("COMP_CWORD", "2")
-    begun = time.monotonic()
     assert not run().out.strip()
-    assert time.monotonic() - begun < WITHIN
