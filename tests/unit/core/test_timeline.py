@@ -131,6 +131,11 @@ def test_a_blind_agents_clock_that_is_set_back_makes_no_state_hold_for_longer() 
     assert back.blind_for(1005) == 5
 
 
+def test_a_clock_that_is_set_back_moves_no_beginning_that_lies_before_it() -> None:
+    back = Timeline().fold(BLIND, 900, TIMING).fold(BLIND, 1100, TIMING).fold(BLIND, 1000, TIMING)
+    assert back.blind_for(1005) == 105
+
+
 def test_it_is_decided_by_a_state_or_by_blindness() -> None:
     assert not Timeline().decided
     assert not after(FAILED).decided
