@@ -89,11 +89,14 @@ def served(services: Any) -> set[str]:
     if not isinstance(services, list):
         raise ValueError("that is no list of services")
     servers: set[str] = set()
-    for service in services:
-        if not _is_unused(service):
-            states = service.get("serverStatus") or {}
+    try:
+        for service in services:
+            listed, states = _listed(service), service.get("serverStatus") or {}
             down = {urlsplit(url).netloc for url, state in states.items() if state == "DOWN"}
-            servers |= _listed(service) - down
+            if not _is_unused(service):
+                servers |= listed - down
+    except (AttributeError, TypeError) as error:
+        raise ValueError("that is no list of Traefik's services") from error
     return servers
 
 

@@ -26,7 +26,7 @@ from healthagent.names import Names, Unresolved
 LOOK_EVERY = 0.1
 
 ANSWER_WITHIN = 2.0
-"""Seconds for one answer of Traefik's API."""
+"""Seconds for one answer of Traefik's API, with all of its pages."""
 
 LATE = 3.0
 """Seconds by which a poll may come late. Whoever pauses for longer than ``poll`` and that, where
@@ -107,12 +107,12 @@ class TraefikRouter:
 
     async def _asked(self, api: str, target: Target, routed: bool, timeout: float) -> bool | Unseen:
         until = self._clock() + timeout
-        within = aiohttp.ClientTimeout(total=ANSWER_WITHIN)
         connector = aiohttp.TCPConnector(resolver=_Resolver(self._names))
-        async with aiohttp.ClientSession(connector=connector, timeout=within) as session:
+        async with aiohttp.ClientSession(connector=connector) as session:
             while True:
                 try:
-                    pages = await _pages(session, api)
+                    async with asyncio.timeout(ANSWER_WITHIN):
+                        pages = await _pages(session, api)
                     servers = {server for page in pages for server in served(page)}
                     seen: bool | Unseen = routes_to(servers, target) is routed
                     spare = (server for page in pages for server in unused(page))

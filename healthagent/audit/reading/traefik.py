@@ -30,7 +30,7 @@ def read(api: str) -> Router | Unseen:
             page = "" if following == "1" else following
     except TimeoutError:
         return _unseen(api, f"none that is whole within {DEADLINE:g} s")
-    except (OSError, ValueError, AttributeError) as error:
+    except (OSError, ValueError) as error:
         return _unseen(api, str(error))
     return Router(Place(masked(api)), frozenset(servers))
 

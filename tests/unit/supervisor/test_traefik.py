@@ -112,10 +112,16 @@ class Api:
     used: bool = True
     url: str = ""
     broken: bool = False
+    endless: bool = False
+    strange: object = None
 
     async def services(self, request: web.Request) -> web.Response:
         if self.broken:
             return web.Response(status=500)
+        if self.endless:
+            return web.json_response([], headers={"X-Next-Page": "2"})
+        if self.strange is not None:
+            return web.json_response(self.strange)
         if request.query["page"] == "1":
             internal = {"name": "api@internal", "provider": "internal"}
             return web.json_response([internal], headers={"X-Next-Page": "2"})
@@ -173,6 +179,28 @@ async def test_an_api_that_does_not_answer_is_unseen_with_its_reason(api: Api) -
     assert "500" in seen.reason
     nobody = TraefikRouter(dict, "http://127.0.0.1:1")
     assert isinstance(await settles(nobody, routed=False), Unseen)
+
+
+@pytest.mark.timeout(20)
+async def test_pages_without_an_end_are_no_answer(
+    api: Api, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(traefik, "ANSWER_WITHIN", 1.0)
+    api.endless = True
+    seen = await settles(TraefikRouter(dict, api.url), routed=False)
+    assert "gives no answer: none within 1 s" in str(seen)
+
+
+@pytest.mark.parametrize(
+    "strange",
+    [{}, ["app"], [{"loadBalancer": "app"}], [{"loadBalancer": {"servers": 1}}],
+     [{"serverStatus": ["UP"]}], [{"loadBalancer": {"servers": ["app"]}}]],
+)  # fmt: skip
+async def test_what_is_not_traefiks_is_no_answer(api: Api, strange: object) -> None:
+    api.strange = strange
+    seen = await settles(TraefikRouter(dict, api.url), routed=False)
+    assert isinstance(seen, Unseen)
+    assert "gives no answer: that is no list" in seen.reason
 
 
 async def test_the_name_of_an_api_is_looked_up_as_all_names_are(
