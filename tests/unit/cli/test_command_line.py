@@ -15,6 +15,7 @@ import pytest
 
 from healthagent.cli import COMMANDS, parameters
 from healthagent.cli import agent as asking
+from healthagent.config import layers, tables
 from tests import web_servers
 from tests.unit.cli.conftest import Run, RunningAgent, replica, report
 
@@ -235,3 +236,10 @@ def test_a_shell_waits_for_names_no_longer_than_a_person_at_its_prompt(
     monkeypatch.setenv("COMP_WORDS", "healthagent explain ")
     monkeypatch.setenv("COMP_CWORD", "2")
     assert not run().out.strip()
+
+
+def test_what_the_agent_does_by_default_is_known_without_its_settings(run: Run) -> None:
+    """To import those takes longer than a command may."""
+    listens = tables.Tables.model_fields["listen"].default
+    assert f"http://127.0.0.1:{listens.port}" == parameters.DEFAULT_URL
+    assert str(layers.DEFAULT_FILE) in "".join(run("watch", "--help").out.split())
