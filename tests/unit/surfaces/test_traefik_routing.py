@@ -96,6 +96,7 @@ def test_a_gone_service_leaves_its_rule_to_the_one_that_took_its_place(world: Wo
     before = Routing().after(world.report(labelled(world.replica("app-1"))))
     after = before.after(world.report(renamed))
     assert list(http(after)["routers"]) == ["web"], "the dead router would take its requests"
+    assert list(http(after)["services"]) == ["web"], "nothing leads to the one that is gone"
 
 
 def test_a_generated_transport_is_used_unless_the_labels_name_one(world: World) -> None:
