@@ -240,6 +240,26 @@ def test_other_ends_of_a_look_are_named(error: HttpError, status: Status, code: 
     assert (verdict.status, verdict.code) == (status, code)
 
 
+@pytest.mark.parametrize(
+    ("error", "code"),
+    [("refused", "not_listening"), ("reset", "reset"), ("unreachable", "unreachable")],
+)
+def test_other_ends_of_a_look_are_named_where_processes_cannot_be_seen(
+    error: HttpError, code: str
+) -> None:
+    assert silent(HIDDEN, error).code == code
+
+
+def test_who_waits_to_be_taken_makes_no_silence_of_an_answer() -> None:
+    assert judged(Livez("/livez", 503, 0.001), in_state("S", queued=7)).code == "status"
+
+
+def test_open_files_explain_neither_an_answer_nor_an_agent_on_another_network() -> None:
+    full = replace(IDLE, processes=(replace(BUN, files=(1024, 1024)),))
+    assert judged(Livez("/livez", 503, 0.001), full).code == "status"
+    assert silent(full, "unreachable").status is Status.UNKNOWN
+
+
 def test_a_look_that_failed_on_the_agents_side_is_unknown() -> None:
     assert judged(Unseen("the agent cannot connect")).status is Status.UNKNOWN
 
