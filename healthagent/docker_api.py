@@ -16,7 +16,9 @@ import requests
 import urllib3
 from docker import APIClient
 from docker.errors import APIError, DockerException, TLSParameterError
+from docker.transport import UnixHTTPAdapter
 from docker.utils import kwargs_from_env
+from requests.adapters import HTTPAdapter
 
 from healthagent.core.notice import Notice
 
@@ -25,6 +27,9 @@ Api = Any
 
 DEADLINE = 3
 """Seconds that the Engine has for one answer."""
+
+KEPT = 16
+"""Connections that are kept for the next request: as many as wait for an answer side by side."""
 
 FAULTS = (
     DockerException,
@@ -94,7 +99,25 @@ def connect(url: str, timeout: float = DEADLINE) -> APIClient:
     tls: Any = False if url.startswith("unix:") else kwargs_from_env().get("tls", False)
     if tls and not all(map(_is_readable, (tls.ca_cert, *tls.cert))):
         raise TLSParameterError("a file may not be read")
-    return _Client(base_url=url, version="auto", timeout=timeout, tls=tls)  # type: ignore[arg-type]
+    client = _Client(base_url=url, version="auto", timeout=timeout, tls=tls)  # type: ignore[arg-type]
+    client.close()  # what the version was asked by
+    if url.startswith("unix:"):
+        client.trust_env = False  # to a socket leads no proxy, and no .netrc is for it
+        client.mount("http+docker://", _Socket(url.removeprefix("unix:"), timeout))
+    else:
+        for scheme in ("http://", "https://"):
+            client.mount(scheme, HTTPAdapter(pool_maxsize=KEPT))
+    return client
+
+
+class _Socket(UnixHTTPAdapter):
+    """docker-py's own keeps connections by what is asked: for each container it opens one more."""
+
+    def __init__(self, path: str, timeout: Any) -> None:
+        super().__init__(path, timeout, max_pool_size=KEPT)
+
+    def get_connection(self, url: str | bytes, proxies: Any = None) -> Any:  # noqa: ARG002
+        return super().get_connection("http+docker://localhost")
 
 
 class _Client(APIClient):

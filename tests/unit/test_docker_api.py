@@ -2,7 +2,15 @@
 
 from __future__ import annotations
 
+import logging
 import socket
+import socketserver
+import threading
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler
+from pathlib import Path
 
 import pytest
 import requests
@@ -10,7 +18,7 @@ from docker.errors import APIError
 from urllib3.connection import HTTPConnection
 from urllib3.exceptions import NameResolutionError
 
-from healthagent.docker_api import explained, words
+from healthagent.docker_api import KEPT, connect, explained, words
 
 URL = "unix:///run/docker.sock"
 
@@ -50,6 +58,96 @@ def test_a_page_of_a_proxy_is_told_as_what_it_does_not_let_pass() -> None:
     said = f"{before} answers 403 to POST /containers/create"
     assert words(denied, "tcp://proxy:2375") == said
     assert explained(error, "tcp://proxy:2375").problem == said
+
+
+WITHIN = 30.0
+"""Seconds for one answer, on a machine that has much else to do."""
+
+
+class Answering(socketserver.ThreadingMixIn, socketserver.TCPServer):
+    """Answers as an Engine does, and keeps connections as it does. What is asked of a container is
+    answered once ``meeting`` is complete."""
+
+    daemon_threads = True
+    request_queue_size = 2 * KEPT
+
+    def __init__(self, address: str | tuple[str, int], meeting: threading.Barrier) -> None:
+        self.meeting = meeting
+        self.taken = 0
+        self.headers: list[str] = []
+        if isinstance(address, str):
+            self.address_family = socket.AF_UNIX
+        super().__init__(address, Answer)  # type: ignore[arg-type]
+
+    @property
+    def url(self) -> str:
+        where = self.server_address
+        return f"tcp://127.0.0.1:{where[1]}" if isinstance(where, tuple) else f"unix://{where!s}"
+
+    def verify_request(self, request: object, client_address: object) -> bool:
+        self.taken += 1
+        return True
+
+
+class Answer(BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+    server: Answering
+
+    def do_GET(self) -> None:
+        if "/containers/" in self.path:
+            self.server.meeting.wait(WITHIN)
+        self.server.headers += self.headers.keys()
+        body = b'{"ApiVersion": "1.41"}'
+        self.send_response(200)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, *_: object) -> None: ...
+
+
+@contextmanager
+def answering(address: str | tuple[str, int], at_once: int = 1) -> Iterator[Answering]:
+    with Answering(address, threading.Barrier(at_once)) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        try:
+            yield server
+        finally:
+            server.shutdown()
+
+
+@pytest.mark.parametrize("way", ["unix", "tcp"])
+def test_connections_are_kept_whichever_containers_are_asked_for(
+    way: str, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.WARNING)
+    address = str(tmp_path / "engine") if way == "unix" else ("127.0.0.1", 0)
+    with answering(address, KEPT) as server:
+        client = connect(server.url, WITHIN)
+        of_the_version = server.taken
+        with ThreadPoolExecutor(KEPT) as threads:
+            for of in "ab":
+                ids = [f"{of}{number}" for number in range(KEPT)]
+                list(threads.map(client.inspect_container, ids))
+        client.close()
+    assert server.taken - of_the_version == KEPT
+    assert not caplog.records, "that a connection is not kept is no line for an operator"
+
+
+def test_a_socket_is_asked_as_it_is_whatever_the_environment_says(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The environment's passwords for other servers of this machine are none of the Engine's."""
+    netrc = tmp_path / "netrc"
+    netrc.write_text("machine localhost login me password swordfish\n")
+    monkeypatch.setenv("NETRC", str(netrc))
+    with answering(str(tmp_path / "engine")) as server:
+        client = connect(server.url, WITHIN)
+        server.headers.clear()
+        client.inspect_container("a1")
+        client.close()
+    assert server.headers
+    assert "Authorization" not in server.headers
 
 
 def test_what_the_engine_says_itself_is_told_as_it_is() -> None:

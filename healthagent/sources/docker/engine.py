@@ -42,7 +42,7 @@ RESYNC = 60.0
 
 SIDE_BY_SIDE = 8
 """How many containers are inspected at a time: one over which the Engine hangs keeps no other
-waiting. docker-py keeps ten connections."""
+waiting. A survey and what events ask for may come at once, each with as many."""
 
 WITHIN = 2.0 * DEADLINE
 """Seconds after which those that were not told of are left for another time: two requests' worth,
