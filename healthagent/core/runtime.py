@@ -7,7 +7,7 @@ remembered, since it seldom changes from one look to the next.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from functools import lru_cache
 from itertools import pairwise, takewhile
 from pathlib import PurePath
@@ -24,6 +24,9 @@ _REMEMBERED = 1024
 """Command lines, of the newest."""
 
 _PACKAGE_MANAGERS = frozenset({"npm", "npx", "yarn", "pnpm", "npm-cli.js", "yarn.js", "pnpm.cjs"})
+
+_FILES = frozenset({".js", ".mjs", ".cjs", ".ts", ".mts", ".cts", ".jsx", ".tsx"})
+"""What either runtime runs as it is."""
 
 
 def application(tree: ProcessTree, runtime: Runtime) -> Process | None:
@@ -46,6 +49,18 @@ def is_runtime(process: Process, runtime: Runtime) -> bool:
 def runtime_of(process: Process) -> Runtime | None:
     """Which runtime a process is, if it is any."""
     return next((each for each in get_args(Runtime) if is_runtime(process, each)), None)
+
+
+def started_by(command: Iterable[str]) -> Runtime | None:
+    """Which runtime a command starts the app with, where that is certain beforehand: it names one
+    alone, and gives it a file. What a script starts, or a program of another name, is not known."""
+    words = [word for part in command for word in part.split()]
+    names = [PurePath(word).name for word in words]
+    named: list[Runtime] = [each for each in get_args(Runtime) if each in names]
+    if len(named) != 1:
+        return None
+    asked = next(_scripts(tuple(words[names.index(named[0]) :])), "")
+    return named[0] if PurePath(asked).suffix in _FILES else None
 
 
 def called(process: Process) -> str:

@@ -19,8 +19,8 @@ from healthagent.core.action import Plan
 from healthagent.docker_api import FAULTS, Api, connect, explained, words
 from healthagent.errors import ActionError, Unanswered
 from healthagent.supervisor import given
-from healthagent.supervisor.ports import Container, Image
-from healthagent.supervisor.successor import Creation, Document, creation, image_of
+from healthagent.supervisor.ports import Container, Image, Successor
+from healthagent.supervisor.successor import Creation, Document, creation, foreseen, image_of
 
 WITHIN = 30.0
 """Seconds that the Engine has for one request, the container's own grace left out: creating and
@@ -46,6 +46,13 @@ class DockerRuntime:
 
     async def image(self, reference: str, files: tuple[str, ...] = ()) -> Image | None:
         return await self._do(f"look into {reference}", lambda e: _image(e, reference, files))
+
+    async def foresee(self, id_: str, plan: Plan) -> Successor:
+        def look(engine: Api) -> Successor:
+            asked = _asked(engine, _inspected(engine, id_), plan).body
+            return foreseen(asked, engine.inspect_image(asked["Image"]))
+
+        return await self._do(f"foresee the successor of {id_[:12]}", look)
 
     async def stop(self, id_: str) -> int:
         seconds = await self._grace(id_)

@@ -14,20 +14,22 @@ from healthagent.core.observation import Unseen
 from healthagent.core.target import Target
 from healthagent.core.verdict import Evidence
 from healthagent.errors import ActionError
-from healthagent.supervisor.ports import Container, Image
+from healthagent.supervisor.ports import Container, Image, Successor
 
 
 @dataclass(slots=True)
 class FakeRuntime:
     """Containers that exist in memory alone.
 
-    ``containers`` are those there are, by id, ``images`` those that a plan may name, by reference.
-    ``acts`` are all that was done, in order, as words. ``refuses`` maps an act's verb to the words
-    with which the next one of its kind is refused.
+    ``containers`` are those there are, by id, ``images`` those that a plan may name, by reference,
+    and ``successors`` what they make of a container but for the plan's labels. ``acts`` are all
+    that was done, in order, as words. ``refuses`` maps an act's verb to the words with which the
+    next one of its kind is refused.
     """
 
     containers: dict[str, Container] = field(default_factory=dict)
     images: dict[str, Image] = field(default_factory=dict)
+    successors: dict[str, Successor] = field(default_factory=dict)
     acts: list[str] = field(default_factory=list)
     refuses: dict[str, str] = field(default_factory=dict)
     printed: str = ""
@@ -47,6 +49,10 @@ class FakeRuntime:
         if found is None:
             return None
         return replace(found, missing=tuple(file for file in files if file in found.missing))
+
+    async def foresee(self, id_: str, plan: Plan) -> Successor:
+        known = self.successors.get(plan.image or self._known(id_).image, Successor())
+        return replace(known, labels={**known.labels, **plan.labels})
 
     async def stop(self, id_: str) -> int:
         container = self._known(id_)

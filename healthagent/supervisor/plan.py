@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import get_args
 
 from healthagent.core.action import Plan
 from healthagent.core.budget import Budget
+from healthagent.core.options import BY_KEY
 from healthagent.core.report import ServiceReport, TargetReport, natural
-from healthagent.core.target import Target
-from healthagent.supervisor.ports import Container, Image
+from healthagent.core.runtime import started_by
+from healthagent.core.target import Runtime, Target
+from healthagent.supervisor.ports import Container, Image, Successor
 
 FIXED_EXECUTOR = "DBOS__VMID"
 """The variable that names a DBOS executor. A replica more would have the id of another, and take
@@ -44,10 +47,12 @@ def objections(
     image: Image | None,
     budgets: Iterable[Budget],
     plan: Plan,
+    successors: Iterable[Successor] = (),
 ) -> Iterator[str]:
     """All that speaks against rolling a service so; nothing where it may begin.
 
-    ``containers`` are its replicas by id, ``image`` is the one that the plan names, if it is there.
+    ``containers`` are its replicas by id, ``image`` is the one that the plan names, if it is there,
+    and ``successors`` are what they would be replaced by.
     How many are ready now does not count: those that are not come first, and each must be ready
     before the next one goes.
     """
@@ -59,10 +64,27 @@ def objections(
     if plan.image is not None and image is not None and image.missing:
         missing = ", ".join(image.missing)
         yield f"{plan.image} has no {missing}, which the health check runs; see Dockerfile.fragment"
+    yield from dict.fromkeys(filter(None, map(_misdeclared, successors)))
     if plan.surge:
         yield from no_surge(service, containers.values(), budgets)
     else:
         yield from _none_spared(service)
+
+
+def _misdeclared(successor: Successor) -> str:
+    """Whether a successor would be judged as what it is not, as far as its command tells what it
+    runs: it would read ``wrong_runtime``, and get no traffic. Empty where it would not."""
+    label = BY_KEY["runtime"].label
+    starts = started_by(successor.command)
+    declared = successor.labels.get(label, BY_KEY["runtime"].default)
+    if starts is None or declared == starts or declared not in get_args(Runtime):
+        return ""
+    says = f"{label} says {declared}" if label in successor.labels else f"no {label} says so"
+    command = " ".join(successor.command)
+    return (
+        f"the new containers start {starts} ({command}), and {says}: they would get no traffic; "
+        f"add --label {label}={starts}, or take another image"
+    )
 
 
 def _none_spared(service: ServiceReport) -> Iterator[str]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol
 
 from healthagent.core.action import Plan, Step
@@ -47,6 +47,15 @@ class Image:
     missing: tuple[str, ...] = ()
 
 
+@dataclass(frozen=True, slots=True)
+class Successor:
+    """What a container's successor is to be: its command with the entrypoint, and its labels,
+    wherever each comes from."""
+
+    command: tuple[str, ...] = ()
+    labels: Mapping[str, str] = field(default_factory=dict)
+
+
 class Runtime(Protocol):
     """Acts on containers. Every call has a deadline of its own; what the Engine refuses raises
     :class:`~healthagent.errors.ActionError` with its own words and a remedy."""
@@ -55,6 +64,10 @@ class Runtime(Protocol):
 
     async def image(self, reference: str, files: tuple[str, ...] = ()) -> Image | None:
         """What an image has; ``None`` where it is not on this Engine."""
+        ...
+
+    async def foresee(self, id_: str, plan: Plan) -> Successor:
+        """What :meth:`replace` would put in a container's place; nothing is done."""
         ...
 
     async def stop(self, id_: str) -> int:

@@ -11,7 +11,7 @@ from healthagent.errors import ActionError
 from healthagent.supervisor import plan as planning
 from healthagent.supervisor.act import Act, Ended
 from healthagent.supervisor.passage import Former, Passage
-from healthagent.supervisor.ports import Container, Image, Runtime
+from healthagent.supervisor.ports import Container, Image, Runtime, Successor
 from healthagent.supervisor.recovery import brought_back, restarted
 from healthagent.supervisor.surge import Surge
 
@@ -32,7 +32,9 @@ class Rolling:
             if report.target.is_container
         }
         image = await self._image(plan, containers)
-        against = planning.objections(service, containers, image, self._watched.budgets, plan)
+        successors = await self._successors(plan, containers, image)
+        budgets = self._watched.budgets
+        against = planning.objections(service, containers, image, budgets, plan, successors)
         if why := "; ".join(against):
             raise Ended(Outcome.REFUSED, why)
         replicas = planning.order(service)
@@ -64,6 +66,14 @@ class Rolling:
         image = await self._runtime.image(plan.image)
         files = planning.probe_files(containers.values(), image)
         return await self._runtime.image(plan.image, files)
+
+    async def _successors(
+        self, plan: Plan, containers: Mapping[str, Container], image: Image | None
+    ) -> list[Successor]:
+        """What the containers would be replaced by; nothing where they are not, or cannot be."""
+        if not plan.replaces or (plan.image is not None and image is None):
+            return []
+        return [await self._runtime.foresee(id_, plan) for id_ in containers]
 
     async def _image_before(
         self,

@@ -19,6 +19,7 @@ from typing import Any
 
 from healthagent.core import compose
 from healthagent.core.action import Plan
+from healthagent.supervisor.ports import Successor
 
 Document = Mapping[str, Any]
 
@@ -81,6 +82,20 @@ def creation(
     if first is not None:
         body["NetworkingConfig"]["EndpointsConfig"] = {first: networks.pop(first)}
     return Creation(body, networks)
+
+
+def foreseen(asked: Document, image: Document) -> Successor:
+    """What the Engine makes of a creation that it is ``asked`` for, under ``image``. It takes
+    the image's command only where no entrypoint is asked for (moby, daemon/commit.go, ``merge``).
+    """
+    config = image.get("Config") or {}
+    entrypoint, command = asked.get("Entrypoint"), asked.get("Cmd")
+    if not entrypoint:
+        command = command or config.get("Cmd")
+    if entrypoint is None:
+        entrypoint = config.get("Entrypoint")
+    labels = {**(config.get("Labels") or {}), **asked["Labels"]}
+    return Successor((*(entrypoint or ()), *(command or ())), labels)
 
 
 def _config(old: Document, image: Document) -> dict[str, Any]:

@@ -101,6 +101,12 @@ async def test_a_restart_starts_it_whether_it_ran_or_not(case: Case) -> None:
     assert (await case.runtime.inspect(case.id)).running
 
 
+async def test_a_successor_is_foreseen(case: Case) -> None:
+    seen = await case.runtime.foresee(case.id, Plan(image=case.other, labels={"a": "b"}))
+    assert seen.labels["a"] == "b"
+    assert (await case.runtime.inspect(case.id)).running
+
+
 async def test_a_successor_has_the_name_and_the_plans_image(case: Case) -> None:
     await case.runtime.stop(case.id)
     new = await case.runtime.replace(case.id, Plan(image=case.other))
@@ -321,6 +327,33 @@ async def test_one_more_has_anonymous_volumes_of_its_own(boxes: Containers) -> N
     boxes.engine.remove(id_)
     for volume in its.values():
         boxes.engine.remove_volume(volume)
+
+
+@pytest.mark.parametrize(
+    ("own", "asked", "new"),
+    [
+        ([], "", 'ENTRYPOINT ["/bin/sleep"]|CMD ["7200"]'),
+        ([], "", 'CMD ["/bin/sleep", "7200"]'),
+        (["/bin/sleep", "1800"], "", 'ENTRYPOINT ["/bin/env"]|CMD ["7200"]'),
+        (["1800"], "--entrypoint /bin/sleep", 'ENTRYPOINT ["/bin/env"]|CMD ["7200"]'),
+    ],
+)
+async def test_a_successor_is_foreseen_as_the_engine_makes_it(
+    boxes: Containers, own: list[str], asked: str, new: str
+) -> None:
+    """What it runs: the container's own command and entrypoint, else the new image's."""
+    old = _derived(boxes, "old", 'CMD ["/bin/sleep", "3600"]')
+    other = _derived(boxes, "other", *new.split("|"))
+    id_ = boxes.docker(
+        "run", "--detach", "--label", f"{PROJECT}={boxes.project}", *asked.split(), old, *own
+    )
+    runtime, plan = DockerRuntime(boxes.engine.host), Plan(other, labels={"a": "b"})
+    seen = await runtime.foresee(id_, plan)
+    assert (await runtime.inspect(id_)).running, "nothing is done"
+    boxes.docker("stop", "--time", "0", id_)
+    made = boxes.engine.inspect(await runtime.replace(id_, plan))
+    assert seen.command == (made["Path"], *made["Args"])
+    assert seen.labels == made["Config"]["Labels"]
 
 
 async def test_what_came_from_the_old_image_does_not_outlive_it(boxes: Containers) -> None:

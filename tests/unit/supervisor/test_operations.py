@@ -15,7 +15,7 @@ from healthagent.core.target import Target
 from healthagent.supervisor import ReplicaOperations
 from healthagent.supervisor.act import RESTARTED
 from healthagent.supervisor.fake import FakeRuntime
-from healthagent.supervisor.ports import Image
+from healthagent.supervisor.ports import Image, Successor
 from tests.unit.supervisor.stage import IMAGE, FailsMeanwhile, Stage, plan, steps, told
 
 BY = "ops"
@@ -383,6 +383,20 @@ class TestARoll:
             act = await steps(operations.roll("app", BY, plan(image="shop:2", rehearse=True)))
         assert act[-1].outcome is Outcome.REFUSED
         assert "shop:2 has no /healthprobe" in act[-1].text
+
+    async def test_is_refused_before_the_first_goes_where_its_label_would_be_wrong(self) -> None:
+        stage = three()
+        node = Successor(("node", "server.ts"), {"healthagent.runtime": "bun"})
+        stage.runtime.successors["shop:2"] = node
+        label = {"healthagent.runtime": "node"}
+        async with stage.played() as operations:
+            act = await steps(operations.roll("app", BY, plan(image="shop:2", rehearse=True)))
+            assert act[-1].outcome is Outcome.REFUSED
+            assert "add --label healthagent.runtime=node" in act[-1].text
+            act = await steps(operations.roll("app", BY, plan(image="shop:2")))
+            assert (act[-1].outcome, stage.runtime.acts) == (Outcome.REFUSED, [])
+            act = await steps(operations.roll("app", BY, plan(image="shop:2", labels=label)))
+        assert act[-1].outcome is Outcome.DONE
 
     async def test_keeps_out_under_the_new_id_what_somebody_keeps_out(self) -> None:
         stage = three()

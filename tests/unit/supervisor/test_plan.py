@@ -9,11 +9,20 @@ from healthagent.core.report import ServiceReport
 from healthagent.core.rotation import Drain
 from healthagent.core.target import Pools
 from healthagent.supervisor import plan as planning
-from healthagent.supervisor.ports import Container, Image
+from healthagent.supervisor.ports import Container, Image, Successor
 from tests.unit.supervisor.scenes import drained, frozen, report, well
 from tests.unit.surfaces.world import NOW, Replica
 
 BUN = Container("a" * 64, "app-1", "shop:bun", "sha256:bun", healthcheck=("CMD", "/healthprobe"))
+
+
+RUNTIME = "healthagent.runtime"
+
+
+def words(command: str) -> tuple[str, ...]:
+    """``|`` before the line that a shell is given."""
+    *given, line = command.partition("|")
+    return (*given[0].split(), line) if line else tuple(command.split())
 
 
 def service(*replicas: Replica) -> ServiceReport:
@@ -21,10 +30,14 @@ def service(*replicas: Replica) -> ServiceReport:
 
 
 def against(
-    seen: ServiceReport, asked: Plan, *, image: Image | None = None, container: Container = BUN
+    seen: ServiceReport,
+    asked: Plan,
+    *successors: Successor,
+    image: Image | None = None,
+    container: Container = BUN,
 ) -> list[str]:
     containers = {each.target.id: container for each in seen.targets}
-    return list(planning.objections(seen, containers, image, (), asked))
+    return list(planning.objections(seen, containers, image, (), asked, successors))
 
 
 def test_those_that_do_not_serve_come_first() -> None:
@@ -137,6 +150,47 @@ def test_a_local_process_cannot_be_rolled() -> None:
     assert "app-1 is no container" in next(
         planning.objections(seen, {seen.targets[1].target.id: BUN}, None, (), Plan())
     )
+
+
+@pytest.mark.parametrize(
+    ("command", "labels", "remedy"),
+    [
+        ("node server.ts", {RUNTIME: "bun"}, f"{RUNTIME} says bun: they would get no traffic; add"),
+        ("docker-entrypoint.sh node dist/main.js", {}, f"--label {RUNTIME}=node, or"),
+        ("/bin/sh -c|exec node server.js", {}, f"--label {RUNTIME}=node, or"),
+        ("bun server.ts", {RUNTIME: "node"}, f"--label {RUNTIME}=bun, or"),
+    ],
+)
+def test_a_successor_that_would_be_judged_as_what_it_is_not_is_refused(
+    command: str, labels: dict[str, str], remedy: str
+) -> None:
+    seen = service(well("app-1"), well("app-2"))
+    wrong = Successor(words(command), labels)
+    (why,) = against(seen, Plan(), wrong, wrong)
+    assert remedy in why
+
+
+@pytest.mark.parametrize(
+    ("command", "declared"),
+    [
+        ("node server.ts", "node"),
+        ("bun run start", "node"),  # whatever the script is
+        ("bun start", "node"),
+        ("node --run start", "bun"),
+        ("npm start", "bun"),
+        ("./start.sh", "node"),
+        ("/app/server", "bun"),  # of another name
+        ("/bin/sh -c|node migrate.js && bun server.ts", "node"),
+        ("node server.ts", "env:RUNTIME"),
+        ("node server.ts", "deno"),  # which a notice tells
+        ("", "node"),
+    ],
+)
+def test_a_start_that_tells_no_runtime_or_the_declared_one_is_none_of_its_business(
+    command: str, declared: str
+) -> None:
+    seen = service(well("app-1"), well("app-2"))
+    assert not against(seen, Plan(), Successor(words(command), {RUNTIME: declared}))
 
 
 def test_the_probe_is_looked_for_where_the_new_containers_would_run_it() -> None:
