@@ -79,6 +79,10 @@ _NAMES = re.compile(
     r"|\bclass\s+(?P<own>[\w$]+)"
 )
 """``import ... from``, ``require``, what is taken out of such a name, and a class of the file's."""
+_CLASS = re.compile(
+    r"\bclass\s+(?:(?P<name>(?!extends\b)[\w$]+)\s*(?:<[^{}()]*>\s*)?)?extends\s+(?P<base>[\w$.]+)"
+)
+_SUPER = re.compile(r"(?<![\w$.])super\s*\(")
 _NAME = re.compile(r"([\w$]+)(?:\s*(?:\bas\b|:)\s*([\w$]+))?")
 _PATH = re.compile(r"[\"'`](/[\w./-]*)[\"'`]")
 _QUOTED = re.compile(r"\"(?:\\.|[^\"\\\n])*\"|'(?:\\.|[^'\\\n])*'|`(?:\\.|[^`\\])*`", re.DOTALL)
@@ -138,7 +142,7 @@ class Script:
             return
         bare = _QUOTED.sub(lambda quoted: re.sub(r"[^\n]", " ", quoted[0]), self.text)
         for match in _CALL.finditer(bare):
-            callee = self._callee(match[1].replace("?.", "."))
+            callee = self._callee(self._made(match[1].replace("?.", "."), match.start()))
             if callee is None or self._declares(match.start()):
                 continue
             inside = balanced(self.text, match.end() - 1)
@@ -159,6 +163,28 @@ class Script:
             meant = module in MEMBERS[last] if module else whole in _PLAIN
             return last if meant else None
         return next((name for name in (whole, last) if name in CALLEES), None)
+
+    def _made(self, called: str, position: int) -> str:
+        """What a call makes: ``super(...)`` and the name of a class that leaves this to another
+        make what the class extends."""
+        if called == "super" and (around := self._class_around(position)):
+            return around["base"]
+        return self._inherited.get(called, called)
+
+    def _class_around(self, position: int) -> re.Match[str] | None:
+        """The last one that begins before: a class in another is rare."""
+        return next((c for c in reversed(self._classes) if c.start() < position), None)
+
+    @cached_property
+    def _classes(self) -> list[re.Match[str]]:
+        """Those that extend another."""
+        return list(_CLASS.finditer(self.text))
+
+    @cached_property
+    def _inherited(self) -> dict[str, str]:
+        """By the names of those with no constructor of their own, what they extend."""
+        own = [self._class_around(match.start()) for match in _SUPER.finditer(self.text)]
+        return {c["name"]: c["base"] for c in self._classes if c["name"] and c not in own}
 
     @cached_property
     def _origins(self) -> dict[str, tuple[str, str]]:

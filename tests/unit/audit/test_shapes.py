@@ -168,6 +168,52 @@ def test_options_of_the_client_that_stand_elsewhere_are_not_seen(tmp_path: Path)
     assert found["FR-6.1"] is Outcome.NOT_SEEN
 
 
+OWN = "class Db extends PrismaClient { constructor() { super({ adapter }); } }"
+
+
+@pytest.mark.parametrize(
+    ("written", "found"),
+    [
+        (OWN, Outcome.MET),
+        (
+            """export class Db extends PrismaClient<Options, "query"> implements OnModuleInit {
+              constructor(pool: Pool) { super({ adapter: new PrismaPg(pool) }); }
+            }
+            new Db(pool);""",
+            Outcome.MET,
+        ),
+        ("class Db extends PrismaClient {}\nnew Db({ adapter });", Outcome.MET),
+        ("class Db extends PrismaClient { constructor() { super(); } }", Outcome.NOT_MET),
+        ("class Db extends PrismaClient {}\nnew Db();", Outcome.NOT_MET),
+        ("class Db extends PrismaClient { constructor() { super(given); } }", Outcome.NOT_SEEN),
+        ("class Db extends Other { constructor() { super({ adapter }); } }", Outcome.NOT_MET),
+        (
+            f"{OWN}\nclass Job extends Task {{ constructor() {{ super(); }} }}",
+            Outcome.MET,
+        ),
+    ],
+)
+def test_a_class_that_extends_the_client_is_one(
+    tmp_path: Path, written: str, found: Outcome
+) -> None:
+    client = 'import { PrismaClient } from "./client";\nimport { Pool } from "pg";'
+    made = "const pool = new Pool({ max });\nconst adapter = new PrismaPg(pool);"
+
+    assert database(tmp_path, f"{client}\n{made}\n{written}")["FR-6.1"] is found
+
+
+@pytest.mark.parametrize(
+    ("beside", "found"),
+    [("new Db();", Outcome.MET), ("new PrismaClient({ adapter });", Outcome.NOT_MET)],
+)
+def test_a_client_beside_a_class_that_extends_it_is_one_more(
+    tmp_path: Path, beside: str, found: Outcome
+) -> None:
+    pool = 'import { Pool } from "pg";\nconst adapter = new PrismaPg(new Pool({ max: 5 }));'
+
+    assert database(tmp_path, f"{pool}\n{OWN}\n{beside}")["NFR-1.2"] is found
+
+
 def test_what_fills_the_database_is_no_part_of_the_app(tmp_path: Path) -> None:
     stack = assemble(tmp_path)
     made = (stack / "src" / "lib" / "server" / "database.ts").read_text()
