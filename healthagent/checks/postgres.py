@@ -17,7 +17,8 @@ MEANING = {
     "refused": "nothing listens at {where}; is Postgres started?",
     "timeout": "{where} did not answer in time",
     "unreachable": "no way to {where}; is Postgres started, and the agent on its network?",
-    "name": "the name of {where} does not resolve; is the agent on its network?",
+    "name": "the name of {where} does not resolve; does its container run, and is the agent on its "
+    "network?",
     "tls": "{where} and the agent do not agree on TLS",
     "starting": "{where} is starting up",
     "recovering": "{where} replays its log after a crash",

@@ -257,9 +257,10 @@ ADVICE: dict[str, Advice] = {
         ("start Postgres, or attach the agent to its network",),
     ),
     "name": Advice(
-        "Only the agent is known not to find it.",
+        "Docker drops the name of a container that does not run; else only the agent is astray.",
         (
-            "attach the agent to the database's network",
+            "see whether Postgres runs, docker ps --all tells; if not, start it, or read its log",
+            "if it runs, attach the agent to its network",
             "or name its way there, as from the host: [databases.NAME], label healthagent.database",
         ),
     ),

@@ -29,3 +29,8 @@ def test_an_init_is_the_last_cure_for_zombies_and_told_with_what_speaks_against_
     *better, last = advice("process", "zombies", {"name": "app-1"}).steps
     assert "init: true" not in " ".join(better), "an app that is PID 1 comes before an init"
     assert "init: true" in last and "8.1.1" in last, "the audit refuses an init: say so"
+
+
+def test_a_database_without_a_name_is_looked_for_among_the_containers_first() -> None:
+    first, *_ = advice("postgres", "name", {}).steps
+    assert "docker ps --all" in first, "Docker drops the name of a container that does not run"
