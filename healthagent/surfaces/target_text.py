@@ -93,6 +93,8 @@ def reason(target: Document) -> str:
     """Why it is as it is, beside what is being done about it: who reads of a fault alone would set
     about it too."""
     kept, why = drained(target), str(target["reason"])
+    if others := [f"{check['name']} {check['code']}".rstrip() for check in _also(target)]:
+        why = f"{why}; also {', '.join(others)}"
     return why if kept in why else f"{kept}; {why}".removesuffix("; ")
 
 
@@ -127,12 +129,24 @@ def blamed(target: Document) -> Document | None:
 
 
 def beside(target: Document, blame: Document) -> list[Document]:
-    """What fails and is shared by all replicas, where something else is to blame: its likely cause,
-    though only the agent sees it."""
-    return [
+    """What is told where something else is to blame: what fails and is shared by all replicas, its
+    likely cause, though only the agent sees it; and what :func:`_also` finds."""
+    shared = [
         check
         for check in target["checks"]
         if check["shared"] and check["status"] == "failed" and check is not blame
+    ]
+    return [*shared, *_also(target)]
+
+
+def _also(target: Document) -> list[Document]:
+    """What else is degraded of a replica that is merely that: a fault with which people live, as a
+    budget that is too small, would else hide one with which they should not, as a shared executor
+    id. Of one that does not serve it would be what follows from its fault."""
+    return [
+        check
+        for check in target["checks"]
+        if target["phase"] == check["status"] == "degraded" and check["name"] != target["check"]
     ]
 
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from healthagent.surfaces.target_text import ago, aside, reason
+from healthagent.surfaces.target_text import ago, aside, beside, reason
 
 
 @pytest.mark.parametrize(
@@ -53,4 +53,26 @@ def test_a_reason_says_too_who_is_at_it(
     drain: tuple[str, str] | None, fault: str, text: str
 ) -> None:
     told = {"by": drain[0], "why": drain[1]} if drain else None
-    assert reason({"drain": told, "reason": fault}).startswith(text)
+    assert reason(sick(drain=told, reason=fault)).startswith(text)
+
+
+def sick(**fields: Any) -> dict[str, Any]:
+    """A replica that does not live, and of which two checks are degraded besides."""
+    checks = [
+        {"name": "process", "status": "failed", "code": "stopped", "shared": False},
+        {"name": "pool", "status": "degraded", "code": "over_planned", "shared": False},
+        {"name": "dbos", "status": "degraded", "code": "shared_id", "shared": False},
+    ]
+    whole = {"phase": "not live", "check": "process", "drain": None, "checks": checks}
+    return whole | {"reason": "process stopped"} | fields
+
+
+def test_no_degraded_check_hides_another() -> None:
+    merely = sick(phase="degraded", check="pool", reason="pool over_planned: 34 of 32")
+    assert reason(merely) == "pool over_planned: 34 of 32; also dbos shared_id"
+    assert [check["code"] for check in beside(merely, merely["checks"][1])] == ["shared_id"]
+
+
+def test_of_a_replica_that_does_not_live_only_its_fault_is_told() -> None:
+    assert reason(sick()) == "process stopped"
+    assert beside(sick(), sick()["checks"][0]) == []
