@@ -15,11 +15,14 @@ from typing import Any
 import requests
 import urllib3
 from docker import APIClient
+from docker.context import ContextAPI
 from docker.errors import APIError, DockerException, TLSParameterError
 from docker.transport import UnixHTTPAdapter
 from docker.utils import kwargs_from_env
 from requests.adapters import HTTPAdapter
 
+from healthagent.config.tables import DOCKER_SOCKET
+from healthagent.core.masking import masked
 from healthagent.core.notice import Notice
 
 Api = Any
@@ -44,6 +47,9 @@ _JOIN = (
     "add the agent's user to the socket's group (group_add in Compose); where the Engine remaps "
     "users, also userns_mode: host"
 )
+
+_SSH = "ssh://"
+_NO_SSH = "run healthagent on that machine, since it asks no Engine over SSH"
 
 _MEANING: tuple[tuple[tuple[type[Exception], ...], str, str], ...] = (
     (
@@ -144,12 +150,34 @@ def explained(error: Exception, url: str, within: float = DEADLINE) -> Notice:
     for kinds, problem, remedy in _MEANING:
         if found := [cause for cause in causes if isinstance(cause, kinds)]:
             told = problem.format(where=where, within=within, why=_why(found[0]))
-            return Notice(about="docker", problem=told, remedy=remedy)
+            return Notice(about="docker", problem=told, remedy=elsewhere(url) or remedy)
     if isinstance(error, FAULTS):
         problem = f"the Engine at {where} cannot be asked: {error}"
-        return Notice(about="docker", problem=problem, remedy="look at the log of dockerd")
+        remedy = _NO_SSH if url.startswith(_SSH) else "look at the log of dockerd"
+        return Notice(about="docker", problem=problem, remedy=remedy)
     problem = f"healthagent's own source failed: {error!r}"
     return Notice(about="docker", problem=problem, remedy="please report it")
+
+
+def elsewhere(url: str) -> str:
+    """What to do where nobody said which Engine to ask, and the docker program here asks another
+    than that at ``url``, by a context of its own; else it is empty.
+
+    Contexts: https://docs.docker.com/engine/manage-resources/contexts/
+    """
+    if url != DOCKER_SOCKET or os.environ.get("DOCKER_HOST"):
+        return ""
+    try:
+        context = ContextAPI.get_context(os.environ.get("DOCKER_CONTEXT"))
+        name, host = str(context.Name), str(context.Host or url)
+    except Exception:  # no such context, or files that only the docker program understands
+        return ""
+    if name == "default" or host == url:
+        return ""
+    if host.startswith(_SSH):
+        return f"`docker` here asks {masked(host)}, by its context {name}: {_NO_SSH}"
+    found = f"`docker` here asks another Engine, by its context {name}"
+    return f"{found}: set DOCKER_HOST={masked(host)}"
 
 
 def _why(cause: BaseException) -> str:

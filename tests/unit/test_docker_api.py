@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 import logging
 import socket
 import socketserver
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler
@@ -14,11 +16,12 @@ from pathlib import Path
 
 import pytest
 import requests
-from docker.errors import APIError
+from docker.errors import APIError, DockerException
 from urllib3.connection import HTTPConnection
 from urllib3.exceptions import NameResolutionError
 
-from healthagent.docker_api import KEPT, connect, explained, words
+from healthagent.config.tables import DOCKER_SOCKET
+from healthagent.docker_api import KEPT, connect, elsewhere, explained, words
 
 URL = "unix:///run/docker.sock"
 
@@ -154,3 +157,72 @@ def test_what_the_engine_says_itself_is_told_as_it_is() -> None:
     error = refused("application/json", "{}")
     denied = APIError("403 Client Error", error.response, "authorization denied by plugin opa")
     assert words(denied, URL) == "authorization denied by plugin opa"
+
+
+Context = Callable[[str, str], None]
+
+
+@pytest.fixture
+def context(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Context:
+    """Puts down a context as ``docker context create NAME --docker host=HOST`` and ``use`` do."""
+    for name in ("DOCKER_HOST", "DOCKER_CONTEXT"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("DOCKER_CONFIG", str(tmp_path))
+
+    def used(name: str, host: str) -> None:
+        folder = tmp_path / "contexts" / "meta" / hashlib.sha256(name.encode()).hexdigest()
+        folder.mkdir(parents=True)
+        document = {"Name": name, "Metadata": {}, "Endpoints": {"docker": {"Host": host}}}
+        (folder / "meta.json").write_text(json.dumps(document))
+        (tmp_path / "config.json").write_text(json.dumps({"currentContext": name}))
+
+    return used
+
+
+ROOTLESS = "unix:///run/user/1000/docker.sock"
+
+
+@pytest.mark.parametrize(
+    "error",
+    [FileNotFoundError(2, "none"), ConnectionRefusedError(111, "no"), PermissionError(13, "no")],
+    ids=lambda error: type(error).__name__,
+)
+def test_where_the_docker_program_goes_by_a_context_that_is_the_remedy(
+    context: Context, error: OSError
+) -> None:
+    assert "context" not in explained(error, DOCKER_SOCKET).remedy
+    context("rootless", ROOTLESS)
+    found = "`docker` here asks another Engine, by its context rootless"
+    assert explained(error, DOCKER_SOCKET).remedy == f"{found}: set DOCKER_HOST={ROOTLESS}"
+    assert "context" not in explained(error, URL).remedy, "that Engine was named"
+
+
+def test_an_engine_over_ssh_is_one_to_go_to(context: Context) -> None:
+    context("far", "ssh://deploy@shop.example")
+    assert "run healthagent on that machine" in elsewhere(DOCKER_SOCKET)
+    assert "deploy" not in elsewhere(DOCKER_SOCKET), "who logs in there is nobody's business"
+    not_by_ssh = DockerException("Install paramiko package to enable ssh:// support")
+    remedy = explained(not_by_ssh, "ssh://deploy@shop.example").remedy
+    assert "run healthagent on that machine" in remedy
+
+
+def test_docker_s_own_variables_go_ahead_of_the_context_in_use(
+    context: Context, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    context("rootless", ROOTLESS)
+    context("far", "tcp://far:2376")
+    monkeypatch.setenv("DOCKER_CONTEXT", "rootless")
+    assert "by its context rootless" in elsewhere(DOCKER_SOCKET)
+    monkeypatch.setenv("DOCKER_CONTEXT", "default")
+    assert elsewhere(DOCKER_SOCKET) == ""
+    monkeypatch.setenv("DOCKER_HOST", DOCKER_SOCKET)
+    monkeypatch.delenv("DOCKER_CONTEXT")
+    assert elsewhere(DOCKER_SOCKET) == ""
+
+
+@pytest.mark.parametrize("text", ["", "[]", "{", '{"currentContext": "gone"}'])
+def test_a_configuration_of_docker_s_that_cannot_be_read_is_no_fault(
+    context: Context, tmp_path: Path, text: str
+) -> None:
+    (tmp_path / "config.json").write_text(text)
+    assert elsewhere(DOCKER_SOCKET) == ""

@@ -15,7 +15,7 @@ from healthagent.config.tables import DOCKER_SOCKET
 from healthagent.core import ps
 from healthagent.core.compose import ONE_OFF, PROJECT, SERVICE
 from healthagent.core.observation import Elsewhere, ProcessTree, Unseen
-from healthagent.docker_api import FAULTS, connect, explained
+from healthagent.docker_api import FAULTS, connect, elsewhere, explained
 
 SILENCE = 60
 """Seconds that it has between two pieces of a saved image."""
@@ -43,10 +43,12 @@ def look(
         client = connect(url)
     except _BROKEN as error:
         notice = explained(error, url)
-        away = Unseen(notice.problem, f"{notice.remedy}, or name it in DOCKER_HOST")
+        named = "DOCKER_HOST" in notice.remedy
+        remedy = notice.remedy if named else f"{notice.remedy}, or name it in DOCKER_HOST"
+        away = Unseen(notice.problem, remedy)
         return away, away
     try:
-        containers = _containers(client, project, tags.keys())
+        containers = _containers(client, project, tags.keys(), elsewhere(url) or _START)
         running = () if isinstance(containers, Unseen) else containers
         idle = tags.keys() - {c.service for c in running}
         wanted = {c.image_id: c.image for c in running}
@@ -57,7 +59,7 @@ def look(
 
 
 def _containers(
-    client: Any, project: str, services: Collection[str]
+    client: Any, project: str, services: Collection[str], start: str
 ) -> tuple[Container, ...] | Unseen:
     try:
         listed = client.containers(filters={"label": [f"{PROJECT}={project}"]})
@@ -71,9 +73,7 @@ def _containers(
     except _BROKEN as error:
         return Unseen(f"the Docker Engine does not tell: {_short(error)}", "look at dockerd's log")
     if not found:
-        return Elsewhere(
-            f"no container of project {project!r} runs {' or '.join(services)}", _START
-        )
+        return Elsewhere(f"no container of project {project!r} runs {' or '.join(services)}", start)
     return tuple(sorted(found, key=lambda c: c.name))
 
 
