@@ -100,14 +100,15 @@ def test_the_kinds_of_silence_are_told_apart_by_what_the_process_does(
 def test_a_paused_container_is_paused_whatever_its_process_seems_to_do(
     tree: ProcessTree | Unseen,
 ) -> None:
-    facts = {
-        Livez: Livez("/livez", None, 0.8, "timeout"),
-        ProcessTree: tree,
-        ContainerState: ContainerState("paused", pid=100),
-    }
-    verdict = CHECK.judge(Observation(APP, facts))
+    facts = {Livez: Livez("/livez", None, 0.8, "timeout"), ProcessTree: tree}
+
+    def judged_in(state: ContainerState) -> Verdict:
+        return CHECK.judge(Observation(APP, {**facts, ContainerState: state}))
+
+    verdict = judged_in(ContainerState("paused", pid=100))
     assert (verdict.status, verdict.code) == (Status.FAILED, "paused")
     assert "docker unpause" in verdict.reason
+    assert judged_in(ContainerState("running", pid=100)).code != "paused"
 
 
 def test_the_app_below_a_launcher_is_the_one_that_is_judged() -> None:
