@@ -90,7 +90,9 @@ def test_a_stop_that_ended_in_sigkill_degrades_with_the_remedy() -> None:
 
 
 def test_a_shutdown_that_fails_degrades() -> None:
-    assert said(judged(EXITED, replace(STOPPED, exit_code=7))) == (Status.DEGRADED, "unclean_stop")
+    verdict = judged(EXITED, replace(STOPPED, exit_code=7))
+    assert said(verdict) == (Status.DEGRADED, "unclean_stop")
+    assert "SIGTERM" not in verdict.reason, "that it heard"
 
 
 def test_an_end_that_may_have_been_a_stop_nobody_saw_is_unknown() -> None:
@@ -147,6 +149,10 @@ def test_a_container_that_could_not_start_fails_by_name() -> None:
     verdict = judged(missing)
     assert said(verdict) == (Status.FAILED, "not_found")
     assert verdict.conclusive
+
+
+def test_what_once_kept_a_container_from_its_start_is_over_once_it_runs() -> None:
+    assert said(judged(replace(RUNNING, error="port is already allocated"))) == (Status.OK, "ok")
 
 
 def test_a_container_that_was_only_created_owes_its_start() -> None:
