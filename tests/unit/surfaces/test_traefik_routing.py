@@ -327,6 +327,7 @@ def test_a_router_between_several_services_must_name_one(world: World) -> None:
 def test_a_router_to_an_app_without_a_port_is_told(world: World) -> None:
     routing = Routing().after(world.report(labelled(world.replica("app-1")).but(port=None)))
     assert routing.notices[0].key == "healthagent.port"
+    assert urls(routing) == [], "no server is told of rather than one that nobody could dial"
 
 
 @pytest.mark.parametrize("field", ["port", "url"])
