@@ -8,7 +8,7 @@ import pytest
 
 from healthagent.core.report import Report
 from healthagent.core.target import Traffic
-from healthagent.surfaces.traefik import Routing
+from healthagent.surfaces.traefik import Routing, offered
 from healthagent.surfaces.traefik.policy import NAME
 from healthagent.surfaces.traefik.routing import MOST_GONE
 from tests.unit.surfaces.world import NOW, Replica, World
@@ -359,6 +359,14 @@ def test_a_worker_without_http_adds_nothing(world: World) -> None:
     routing = Routing().after(world.report(world.replica("job-1", "job").but(port=None)))
     assert list(http(routing)) == ["serversTransports"]
     assert routing.notices == ()
+
+
+def test_what_is_offered_are_replicas_that_are_servers_once_they_are_ready(world: World) -> None:
+    """An act waits for the router to have those alone."""
+    assert offered(labelled(world.frozen("app-1")).target), "whether or not it is ready now"
+    hidden = world.replica("app-1").but(routing={**RULE, "traefik.enable": "false"})
+    assert not offered(hidden.target)
+    assert not offered(world.replica("job-1", "job").but(port=None).target), "a worker"
 
 
 def test_one_replicas_misspelt_label_leaves_the_others_alone(world: World) -> None:
