@@ -95,7 +95,8 @@ class Watcher:
     """Owns the life of every observation, from discovery to the surfaces.
 
     ``sources`` give facts by kind; a kind without a source is unseen. ``clock`` tells seconds since
-    the epoch. ``rotation`` tells whom somebody keeps out of traffic; without it nobody is.
+    the epoch, and ``steady`` those that passed, whatever the clock is set to. ``rotation`` tells
+    whom somebody keeps out of traffic; without it nobody is.
     :meth:`run` goes on until it is cancelled.
     """
 
@@ -107,12 +108,15 @@ class Watcher:
         surfaces: Sequence[Surface],
         clock: Callable[[], float] = time.time,
         rotation: Rotation | None = None,
+        steady: Callable[[], float] = time.monotonic,
     ) -> None:
         self._discoveries = discoveries
         self._sources: Mapping[type[Fact], Source] = {source.kind: source for source in sources}
         self._checks = checks
         self._surfaces = surfaces
         self._clock = clock
+        self._steady = steady
+        self._steadily = steady()
         self._rotation = rotation
         self._drains: Mapping[str, Drain] = {}
         self._replicas: dict[str, _Replica] = {}
@@ -307,8 +311,22 @@ class Watcher:
         for surface in self._surfaces:
             surface.publish(self._report, changes)
 
+    def _follow(self, now: float) -> None:
+        """Where the clock was set since the last report, forth or back, or the whole machine slept,
+        no grace is shorter or longer for it. What starts from now on did not run before the
+        agent."""
+        before, self._steadily = self._steadily, self._steady()
+        set_by = (now - self._report.at) - (self._steadily - before)
+        if abs(set_by) <= LEAST_STALE:
+            return
+        self._began = min(self._began, now)
+        for replica in self._replicas.values():
+            longest = now + replica.target.timing.grace
+            replica.grace_until = min(replica.grace_until + max(0.0, set_by), longest)
+
     def _assess(self) -> Report:
         now = self._clock()
+        self._follow(now)
         subjects = [
             Subject(
                 replica.target,

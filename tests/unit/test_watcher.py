@@ -120,6 +120,7 @@ async def watching(
     beside: Sequence[Discovery] = (),
     rotation: Rotation | None = None,
     clock: Callable[[], float] = time.time,
+    steady: Callable[[], float] = time.monotonic,
     seen: Mapping[type[Fact], Fact | Unseen] = MappingProxyType({}),
     audience: Audience | None = None,
 ) -> AsyncIterator[World]:
@@ -137,6 +138,7 @@ async def watching(
         (world.audience,),
         clock,
         rotation,
+        steady,
     )
     running = asyncio.create_task(watcher.run())
     try:
@@ -349,6 +351,26 @@ async def test_a_start_in_the_future_of_a_clock_that_was_set_back_is_one_of_now(
     started = replace(RUNNING, started_at=time.time() + 3600)
     refused = Readyz("/readyz", None, 0.0, "refused")
     async with watching(ONE, seen={ContainerState: started, Readyz: refused}) as world:
+        await world.audience.until(lambda r: one(r, ONE).phase is Phase.NOT_READY)
+
+
+@pytest.mark.parametrize("set_by", [-3600.0, 3600.0], ids=["back", "forth"])
+async def test_a_clock_that_is_set_makes_no_grace_longer_or_shorter(set_by: float) -> None:
+    clock, passed, grace = 10_000.0, 0.0, 30.0
+    starting = replace(ONE, timing=replace(QUICK, grace=grace))
+    seen: dict[type[Fact], Fact | Unseen] = {
+        ContainerState: replace(RUNNING, started_at=clock),
+        Readyz: Readyz("/readyz", None, 0.0, "refused"),
+    }
+    async with watching(
+        starting, seen=seen, clock=lambda: clock + passed, steady=lambda: passed
+    ) as world:
+        await world.audience.until(lambda r: one(r, ONE).phase is Phase.STARTING)
+        clock += set_by
+        report = await world.audience.until(lambda r: r.at == clock)
+        assert one(report, ONE).phase is Phase.STARTING
+        assert not one(report, ONE).trusted
+        passed += grace
         await world.audience.until(lambda r: one(r, ONE).phase is Phase.NOT_READY)
 
 
