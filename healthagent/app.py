@@ -231,8 +231,8 @@ def _eyes(
     pid_of = partial(_pid_of, docker)
     processes = ProcessTreeSource(pid_of)
     sources: list[Source] = [
-        HttpSource(Livez, names, processes.doubt, processes.refused),
-        HttpSource(Readyz, names),
+        HttpSource(Livez, names, processes.doubt, processes.refused, docker.apart),
+        HttpSource(Readyz, names, apart=docker.apart),
         ClientPortsSource(pid_of),
         postgres,
     ]

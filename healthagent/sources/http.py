@@ -40,7 +40,8 @@ class HttpSource:
 
     What went wrong on the way to the replica is told as an answer's ``error``; what the agent
     itself could not do (no file descriptor left) is ``Unseen``. ``silent`` is told of each target
-    that gave no answer in time, ``refused`` of each that took no connection.
+    that gave no answer in time, ``refused`` of each that took no connection. ``apart`` says why
+    a target is not to be asked from here at all, and gives nothing for one that is.
     """
 
     def __init__(
@@ -49,8 +50,10 @@ class HttpSource:
         names: Names | None = None,
         silent: Callable[[Target], None] = lambda _: None,
         refused: Callable[[Target], None] = lambda _: None,
+        apart: Callable[[Target], Unseen | None] = lambda _: None,
     ) -> None:
         self._kind = kind
+        self._apart = apart
         self._names = names or Names()
         self._silent = silent
         self._refused = refused
@@ -64,6 +67,9 @@ class HttpSource:
         path = target.livez if self._kind is Livez else target.readyz
         if target.address is None or target.port is None or path is None:
             return Unseen("the replica declares no such endpoint")
+        apart = self._apart(target)
+        if apart is not None:
+            return apart
         answer = await self._get(target.address, target.port, path, timeout)
         if isinstance(answer, HttpAnswer) and answer.error in SILENT:
             self._silent(target)

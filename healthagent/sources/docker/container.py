@@ -47,11 +47,13 @@ class Vantage:
     """From where the agent looks. ``networks`` are those that its own container is attached to, by
     name; ``None`` where it runs on the host, which reaches all. ``host`` is the host's address.
     ``routed`` is the network by which Traefik reaches replicas that are on several, where the agent
-    was told; a replica's own label goes before it."""
+    was told; a replica's own label goes before it. ``apart`` is true where that host does not reach
+    any: where it has their addresses too, they are somebody else's."""
 
     networks: frozenset[str] | None = None
     host: str = LOOPBACK
     routed: str | None = None
+    apart: bool = False
 
     def sees(self, network: Network) -> bool:
         return self.networks is None or network.name in self.networks

@@ -22,6 +22,11 @@ from healthagent.sources.docker.registry import Registry, Survey
 RETRY = (0.5, 5.0)
 """Seconds from one attempt to reach the Engine to the next: the first pause, and the longest."""
 
+APART = Unseen(
+    "the Engine is rootless, so that its containers' addresses do not lead to them from outside",
+    "run the agent in a container of that Engine",
+)
+
 
 class DockerDiscovery:
     """Finds the containers that ask to be watched and follows what happens to them.
@@ -71,6 +76,10 @@ class DockerDiscovery:
         known = self._registry.known.get(target.id)
         state = known.state if known else None
         return (state.pid or None) if isinstance(state, ContainerState) else None
+
+    def apart(self, target: Target) -> Unseen | None:
+        """Why a container must not be dialled from here; ``None`` where it may be."""
+        return APART if target.is_container and self._registry.apart else None
 
     def secrets_of(self, target: Target) -> tuple[str, ...]:
         """What must not be kept of what a container prints."""

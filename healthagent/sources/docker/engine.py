@@ -31,6 +31,7 @@ from healthagent.docker_api import DEADLINE, FAULTS, connect, explained, words
 from healthagent.sources.docker import container, event
 from healthagent.sources.docker.container import Container, Vantage
 from healthagent.sources.docker.messages import Heard, Inspected, Lost, Message, Surveyed, Untold
+from healthagent.sources.docker.own import has_users_of_machine
 from healthagent.sources.docker.wanted import Wanted
 
 IDLE = 10.0
@@ -261,7 +262,17 @@ class Engine:
             gateways = [network.gateway for network in own.networks if network.gateway]
             names = frozenset(network.name for network in own.networks)
             return own.id, Vantage(names, gateways[0] if gateways else container.HOST)
-        return None, Vantage()
+        return None, Vantage(apart=self._is_apart(client))
+
+    def _is_apart(self, client: APIClient) -> bool:
+        """Whether the networks of this Engine are in a namespace of its own, as those of a rootless
+        one are (https://docs.docker.com/engine/security/rootless/), and the agent is not in there.
+        Where it does not tell, as through a proxy, what it told before holds."""
+        try:
+            options = client.info().get("SecurityOptions") or ()
+        except FAULTS:
+            return self._place[1].apart
+        return "name=rootless" in options and has_users_of_machine()
 
 
 def _lines(response: requests.Response) -> Iterator[bytes]:

@@ -25,6 +25,11 @@ def own_containers(proc: str = "/proc") -> tuple[str, ...]:
     return tuple(dict.fromkeys([*mounted, *grouped, *named]))
 
 
+def has_users_of_machine(proc: str = "/proc") -> bool:
+    """Whether the agent is in no user namespace but the machine's own (user_namespaces(7))."""
+    return _read(proc, "uid_map").split() in ([], ["0", "0", str(2**32 - 1)])
+
+
 def _read(proc: str, name: str) -> str:
     try:
         return Path(proc, "self", name).read_text(errors="replace")

@@ -76,6 +76,11 @@ class Registry:
         return self._known
 
     @property
+    def apart(self) -> bool:
+        """Whether no container can be reached from where the agent is."""
+        return self._vantage.apart
+
+    @property
     def own(self) -> str | None:
         """The id of the agent's own container, if it has one."""
         return self._own

@@ -261,6 +261,16 @@ async def test_a_connection_that_is_not_taken_is_told_from_a_silent_one(
     assert (await look(full_listener, IMPATIENCE)).error == "unconnected"
 
 
+async def test_one_that_is_not_to_be_asked_from_here_is_not() -> None:
+    async def stranger(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        raise AssertionError("what has its address here is another")
+
+    unseen = Unseen("it is elsewhere")
+    async with serving(stranger) as port:
+        target = Target("static:app", "app", "app", address="127.0.0.1", port=port)
+        assert await HttpSource(Readyz, apart=lambda _: unseen).look(target, PATIENCE) is unseen
+
+
 async def test_who_gave_no_answer_in_time_is_told_at_once(full_listener: int) -> None:
     told: list[int | None] = []
     source = HttpSource(Livez, silent=lambda target: told.append(target.port))

@@ -7,6 +7,7 @@ import json
 import queue
 import threading
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from contextlib import aclosing
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,6 +17,7 @@ from docker.errors import APIError
 from urllib3.exceptions import ReadTimeoutError
 
 from healthagent.core.notice import Notice
+from healthagent.core.target import Target
 from healthagent.sources.docker import DockerDiscovery, discovery
 from healthagent.sources.docker import engine as connection
 from healthagent.sources.docker.engine import Engine
@@ -56,6 +58,7 @@ class Daemon:
         self.ids = ids
         self.inspecting: Callable[[str], None] = lambda _: None
         self.own: dict[str, Any] = {}
+        self.options: list[str] | requests.RequestException = ["name=seccomp,profile=default"]
         self.pings = True
         self.subscriptions: queue.SimpleQueue[str] = queue.SimpleQueue()
         self.streams: list[Stream] = []
@@ -68,6 +71,11 @@ class Daemon:
     def inspect_container(self, id_: str) -> dict[str, Any]:
         self.inspecting(id_)
         return document(id_) | (self.own if id_ == SICK else {})
+
+    def info(self) -> dict[str, Any]:
+        if isinstance(self.options, requests.RequestException):
+            raise self.options
+        return {"SecurityOptions": self.options}
 
     def ping(self) -> bool:
         if not self.pings:
@@ -337,3 +345,37 @@ async def test_so_they_are_over_another_connection(
     assert await subscribed(daemon) == "3.000000001", "until 5 s nothing would be told"
     following.cancel()
     await asyncio.wait([following])
+
+
+ROOTLESS = ["name=seccomp,profile=default", "name=rootless"]
+
+
+@pytest.mark.parametrize(
+    ("options", "outside", "apart"),
+    [
+        (ROOTLESS, True, True),
+        (ROOTLESS, False, False),
+        (["name=seccomp,profile=default", "name=userns"], True, False),
+        (requests.ConnectionError("a proxy lets nobody ask"), True, False),
+    ],
+    ids=["rootless", "the agent is in there too", "of root", "not told"],
+)
+async def test_replicas_of_a_rootless_engine_are_not_dialled_from_outside_of_it(
+    daemon: Daemon,
+    monkeypatch: pytest.MonkeyPatch,
+    options: list[str] | requests.RequestException,
+    outside: bool,
+    apart: bool,
+) -> None:
+    """Their addresses are nobody's there, or a replica's of the machine's other Engine."""
+    daemon.options = options
+    monkeypatch.setattr(connection, "has_users_of_machine", lambda: outside)
+    found = DockerDiscovery("unix:///none", own_ids=())
+    async with asyncio.timeout(AMPLE), aclosing(found.sightings()) as sightings:  # type: ignore[type-var]
+        async for sighting in sightings:
+            if sighting.complete:
+                break
+    reason = found.apart(Target(SICK, "app-b", "app"))
+    assert (reason is not None) is apart
+    assert found.apart(Target("static:app", "app", "app")) is None, "that one is no container"
+    assert reason is None or reason.remedy == "run the agent in a container of that Engine"

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from healthagent.sources.docker.own import own_containers
+from healthagent.sources.docker.own import has_users_of_machine, own_containers
 
 OURS, APPS = "1" * 64, "2" * 64
 
@@ -62,3 +62,17 @@ def test_on_the_host_there_is_none(tmp_path: Path) -> None:
 
 def test_no_proc_at_all_is_no_error(tmp_path: Path) -> None:
     assert own_containers(str(tmp_path)) == ()
+
+
+@pytest.mark.parametrize(
+    ("uid_map", "machines"),
+    [
+        ("         0          0 4294967295\n", True),
+        ("         0       1000          1\n         1     165536      65536\n", False),
+    ],
+    ids=["the machine's", "a rootless Engine's"],
+)
+def test_whose_users_it_has_is_known(tmp_path: Path, uid_map: str, machines: bool) -> None:
+    folder = proc(tmp_path)
+    (tmp_path / "self" / "uid_map").write_text(uid_map)
+    assert has_users_of_machine(folder) is machines
