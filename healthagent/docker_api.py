@@ -48,6 +48,13 @@ _JOIN = (
     "users, also userns_mode: host"
 )
 
+ANEW = (
+    "if it runs, and its socket is mounted into the agent's container, it has made another since: "
+    "restart the agent"
+)
+"""As where the Engine starts anew and leaves containers running (live-restore): what is mounted is
+the file that was there, not its name."""
+
 _SSH = "ssh://"
 _NO_SSH = "run healthagent on that machine, since it asks no Engine over SSH"
 
@@ -82,7 +89,11 @@ _MEANING: tuple[tuple[tuple[type[Exception], ...], str, str], ...] = (
         "the name of the Engine at {where} is not found: {why}",
         "correct it, or attach the agent to a network where it is known",
     ),
-    ((ConnectionRefusedError,), "nothing listens at {where}", "start the Docker Engine"),
+    (
+        (ConnectionRefusedError,),
+        "nothing listens at {where}",
+        f"start the Docker Engine; {ANEW}",
+    ),
     (
         (TimeoutError, requests.Timeout),
         "the Engine at {where} does not answer within {within:g} s",

@@ -44,6 +44,20 @@ def test_a_name_that_does_not_resolve_is_told_as_one() -> None:
     assert "attach the agent to a network" in notice.remedy
 
 
+def test_a_socket_that_nobody_listens_at_may_be_that_of_an_engine_which_has_another_by_now(
+    tmp_path: Path,
+) -> None:
+    """As of one that started anew under the agent's container, into which its file is mounted."""
+    with socket.socket(socket.AF_UNIX) as before:
+        before.bind(str(tmp_path / "docker.sock"))
+    with socket.socket(socket.AF_UNIX) as asking, pytest.raises(ConnectionRefusedError) as failed:
+        asking.connect(str(tmp_path / "docker.sock"))
+    notice = explained(failed.value, f"unix://{tmp_path}/docker.sock")
+    assert notice.problem == f"nothing listens at {tmp_path}/docker.sock"
+    assert notice.remedy.startswith("start the Docker Engine; if it runs")
+    assert notice.remedy.endswith("restart the agent")
+
+
 def refused(content_type: str, text: str) -> requests.HTTPError:
     """To create a container is answered 403."""
     request = requests.Request("POST", "http://proxy:2375/v1.41/containers/create?name=x").prepare()

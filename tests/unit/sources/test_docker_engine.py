@@ -18,6 +18,7 @@ from urllib3.exceptions import ReadTimeoutError
 
 from healthagent.core.notice import Notice
 from healthagent.core.target import Target
+from healthagent.docker_api import ANEW
 from healthagent.sources.docker import DockerDiscovery, discovery
 from healthagent.sources.docker import engine as connection
 from healthagent.sources.docker.engine import Engine
@@ -275,7 +276,7 @@ async def test_an_engine_that_answers_nothing_else_either_is_lost(
     lost = await first(engine)
     assert isinstance(lost, Lost), "the notice is to be about the Engine, not one a container"
     assert lost.notice == Notice(
-        "docker", "nothing listens at /none", remedy="start the Docker Engine"
+        "docker", "nothing listens at /none", remedy=f"start the Docker Engine; {ANEW}"
     )
 
 
