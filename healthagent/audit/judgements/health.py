@@ -50,7 +50,8 @@ def endpoint(kind: str) -> Callable[[App, Code], Finding]:
             return met(f"{path} is there", place)
         return not_met(
             f"nothing in the source answers {path}", Place(code.folder),
-            remedy=f"add src/routes{path}/+server.ts, or name the path: healthagent.{kind}",
+            remedy=f"answer {path} (with SvelteKit by src/routes{path}/+server.ts), or name the "
+            f"path that does: healthagent.{kind}",
         )  # fmt: skip
 
     return look

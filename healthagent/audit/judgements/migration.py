@@ -82,7 +82,8 @@ def phases(seen: Evidence) -> Finding:
     back = way_back(seen)
     if back is None:
         return not_met(
-            "packages and runtime cannot change one after the other: no file runs it under Node",
+            "packages and runtime cannot change one after the other: no file beside it runs it "
+            "under Node",
             seen.stack.place, remedy=_WRITE,
         )  # fmt: skip
     for app in back.apps:

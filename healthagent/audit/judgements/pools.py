@@ -37,7 +37,7 @@ class Pool:
         if label is None:
             return not_met(
                 f"{app.service.name} declares no size of {self.name}", app.service.place,
-                remedy=f"label it {self.label}: env:{self.variable}",
+                remedy=f"label it {self.label}: env:{self._read_from(app)}",
             )  # fmt: skip
         name = label.value.removeprefix("env:")
         value = label if name == label.value else told(app, name)
@@ -58,7 +58,7 @@ class Pool:
             if size not in (None, declared):
                 return not_met(
                     f"{self.name} is declared with {declared} connections, and takes {size}",
-                    value.place, place, remedy=f"label it {self.label}: env:{self.variable}",
+                    value.place, place, remedy=f"label it {self.label}: env:{self._read_from(app)}",
                 )  # fmt: skip
         return met(f"declared by {label}", label.place)
 
@@ -68,7 +68,7 @@ class Pool:
         if size is None:
             return not_met(
                 f"the agent knows no size of {self.name}", replica.place,
-                remedy=f"label it {self.label}: env:{self.variable}",
+                remedy=f"label it {self.label}, and recreate the containers",
             )  # fmt: skip
         return met(f"{self.name} is declared with {size}", replica.place)
 
@@ -99,6 +99,16 @@ class Pool:
         if given is None or not given.value:
             return default, call.place
         return constant(given.value), given.place
+
+    def _read_from(self, app: App) -> str:
+        """The variable that the source has the size from, whatever it is called there; else the
+        usual one."""
+        if isinstance(app.code, Unseen):
+            return self.variable
+        source = app.code.source
+        bounds = ((call.options.get(self.option, ""), call) for call in source.named(self.callee))
+        read = (variable(source, bound, call.place) for bound, call in bounds)
+        return next((name for name, _ in filter(None, read)), self.variable)
 
     def _sizes(self, app: App) -> list[tuple[int | None, Place]]:
         if isinstance(app.code, Unseen):

@@ -762,6 +762,21 @@ def test_a_pool_is_declared_with_the_number_that_bounds_it(
     assert found["NFR-1.1"].passing is (outcome is Outcome.MET)
 
 
+@pytest.mark.parametrize(("variable", "label", "id_"), POOLS, ids=["Prisma", "DBOS"])
+def test_a_pool_is_to_be_declared_by_the_variable_that_the_app_reads(
+    tmp_path: Path, variable: str, label: str, id_: str
+) -> None:
+    stack = assemble(tmp_path)
+    compose = stack / "compose.yaml"
+    compose.write_text(re.sub(rf"\n *{re.escape(label)}:.*", "", compose.read_text()))
+    for path in (stack / "src").rglob("*.ts"):
+        path.write_text(path.read_text().replace(variable, "CONNECTIONS"))
+
+    found = {j.requirement.id: j.finding for j in judgements(evidence(stack), Kind.FILES)}
+
+    assert f"label it {label}: env:CONNECTIONS" in found[id_].remedy
+
+
 @pytest.mark.parametrize(
     ("variable", "small"), [("PRISMA_POOL_MAX", "FR-6.3"), ("DBOS_POOL_MAX", "7.3.2")]
 )
