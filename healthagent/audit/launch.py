@@ -40,6 +40,7 @@ _ASSIGNMENT = re.compile(r"[A-Za-z_][A-Za-z0-9_]*=.*")
 _LONGEST = 20
 """Steps of a start, from one script to the next."""
 _OTHERS = frozenset({"node", "deno", *MANAGERS, *SUPERVISORS, *PM2})
+_CALL_IT_BUN = "where it is a program of `bun build --compile`, call it bun (`--outfile bun`)"
 _WRITE = 'write CMD ["bun", "run", "start"], or end the script with `exec bun run start`'
 
 
@@ -95,7 +96,11 @@ def watch_flag(words: tuple[str, ...]) -> str:
 
 
 class _Unclear(Exception):  # nothing is wrong
-    """What a start comes to cannot be told."""
+    """What a start comes to cannot be told. ``remedy`` is another way to write it."""
+
+    def __init__(self, why: str, remedy: str = _WRITE) -> None:
+        super().__init__(why)
+        self.remedy = remedy
 
 
 def launch(app: App) -> Launch | Unseen:
@@ -108,7 +113,7 @@ def launch(app: App) -> Launch | Unseen:
     try:
         found = replace(_started(app, command), init=first if first in INITS else "")
     except _Unclear as unclear:
-        return Unseen(str(unclear), _WRITE)
+        return Unseen(str(unclear), unclear.remedy)
     if found.final and "$" in found.final[0]:
         return Unseen(f"what {found.final[0]} is, which {found} starts, cannot be told", _WRITE)
     return found
@@ -190,7 +195,8 @@ def _followed(app: App, found: Launch) -> Launch:
     program = found.final[0] if found.final else ""
     known = PurePath(program).name in (*_OTHERS, "bun") or "node_modules/" in program
     if "/" in program and not known:
-        raise _Unclear(f"what {program} is, which {found} starts, cannot be told")
+        why = f"what {program} is, which {found} starts, cannot be told"
+        raise _Unclear(why, f"{_WRITE}; {_CALL_IT_BUN}")
     return _scripted(app, found)
 
 

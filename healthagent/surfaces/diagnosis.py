@@ -14,8 +14,9 @@ from typing import Any
 class Advice:
     """``means`` is one sentence; ``steps`` are in the order to try them.
 
-    ``{name}``, ``{logs}``, ``{inspect}``, ``{port}`` and ``{database}`` (where those are declared)
-    and the evidence's own fields are filled in; a step whose field is not there is left out.
+    ``{name}``, ``{logs}``, ``{inspect}``, ``{started}``, ``{port}`` and ``{database}`` (where those
+    are declared) and the evidence's own fields are filled in; a step whose field is not there is
+    left out.
     """
 
     means: str
@@ -49,7 +50,10 @@ ADVICE: dict[str, Advice] = {
     ),
     "wrong_runtime": Advice(
         "What runs is not what was declared.",
-        ("compare the image's CMD with the label healthagent.runtime: {inspect}",),
+        (
+            "compare what it starts with the label healthagent.runtime: {started}",
+            "a program of `bun build --compile` is told by its name: --outfile bun",
+        ),
     ),
     "pm2": Advice(
         "PM2 hides the app's end from Docker and doubles every connection pool.",
@@ -150,15 +154,15 @@ ADVICE: dict[str, Advice] = {
     ),
     "ended": Advice(
         "It ran out of things to do, or called process.exit(0); a server should do neither.",
-        (_LOGS, "compare the image's CMD with what should run: {inspect}"),
+        (_LOGS, "compare the image's CMD with what should run: {started}"),
     ),
     "not_found": Advice(
         "The image has no such program, or its interpreter is missing. No restart will mend it.",
-        ("compare the image's CMD and ENTRYPOINT with what is in it: {inspect}",),
+        ("compare the image's CMD and ENTRYPOINT with what is in it: {started}",),
     ),
     "not_executable": Advice(
         "The file is there and is no program that may be run. No restart will mend it.",
-        ("set its mode in the image: chmod +x", "see which file it is: {inspect}"),
+        ("set its mode in the image: chmod +x", "see which file it is: {started}"),
     ),
     "not_started": Advice(
         "Docker could not make the container run; the app had no part in it.",

@@ -170,10 +170,12 @@ def advice_for(target: Document, blame: Document) -> Advice:
     }
     if target["container"] is not None:
         state = "docker inspect --format '{{json .State}}'"
+        started = "docker inspect --format '{{.Path}} {{json .Args}}'"
         known = {
             "name": name,
             "logs": f"docker logs --tail 50 {name}",
             "inspect": f"{state} {name}",
+            "started": f"{started} {name}",
             "port": "the label healthagent.port",
             "database": "the replica's DATABASE_URL, or the label healthagent.database",
         }

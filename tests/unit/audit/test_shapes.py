@@ -125,6 +125,16 @@ def test_a_start_that_cannot_be_followed_is_neither_met_nor_failed(
         assert found[id_].remedy and found[id_].places
 
 
+def test_a_compiled_program_is_told_by_its_name_and_the_remedy_says_so(tmp_path: Path) -> None:
+    """``bun build --compile`` puts Bun into the program itself."""
+    other, bun = (
+        started(tmp_path / name, f'CMD ["/app/{name}"]', entry="") for name in ("server", "bun")
+    )
+
+    assert "`bun build --compile`, call it bun" in other["FR-1.1"].remedy
+    assert {bun[id_].outcome for id_ in ("FR-1.1", "FR-1.2", "FR-3.1", "8.1.1")} == {Outcome.MET}
+
+
 def test_an_image_without_a_dockerfile_is_not_seen_to_be_free_of_pm2_and_node(
     tmp_path: Path,
 ) -> None:

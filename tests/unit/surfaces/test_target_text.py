@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from healthagent.surfaces.target_text import ago, aside, beside, reason
+from healthagent.surfaces.target_text import advice_for, ago, aside, beside, reason
 
 
 @pytest.mark.parametrize(
@@ -76,3 +76,21 @@ def test_no_degraded_check_hides_another() -> None:
 def test_of_a_replica_that_does_not_live_only_its_fault_is_told() -> None:
     assert reason(sick()) == "process stopped"
     assert beside(sick(), sick()["checks"][0]) == []
+
+
+@pytest.mark.parametrize(
+    ("check", "code"),
+    [
+        ("process", "wrong_runtime"),
+        ("exit", "ended"),
+        ("exit", "not_found"),
+        ("exit", "not_executable"),
+    ],
+)
+def test_who_is_to_compare_what_is_started_is_shown_what_that_is(check: str, code: str) -> None:
+    """Docker's State, which tells of an exit, has no command."""
+    blame = {"name": check, "code": code, "evidence": {}}
+    steps = " ".join(
+        advice_for({"name": "app-1", "container": "a" * 64, "checks": []}, blame).steps
+    )
+    assert "docker inspect --format '{{.Path}} {{json .Args}}' app-1" in steps
