@@ -45,9 +45,10 @@ def lock(app: App, code: Code, package: Package) -> Finding:
     others = [place for name, place in code.locks.files.items() if name not in BUN_LOCKS]
     mine = [name for name in BUN_LOCKS if name in code.locks.files]
     if others:
+        first = "" if mine else "run `bun install`, which keeps its versions, commit bun.lock; "
         return not_met(
             f"another manager's lock file is there: {', '.join(map(str, others))}", *others,
-            remedy="remove it with `git rm`: Bun's lock is the one that counts",
+            remedy=f"{first}remove it with `git rm`: Bun's lock is the one that counts",
         )  # fmt: skip
     if not mine:
         return not_met(

@@ -762,6 +762,20 @@ def test_a_pool_is_declared_with_the_number_that_bounds_it(
     assert found["NFR-1.1"].passing is (outcome is Outcome.MET)
 
 
+@pytest.mark.parametrize("migrated", [False, True])
+def test_another_managers_lock_goes_once_buns_has_its_versions(
+    tmp_path: Path, migrated: bool
+) -> None:
+    """``bun install`` without either would choose every version anew."""
+    stack = assemble(tmp_path)
+    (stack / "package-lock.json").write_text("{}")
+    if not migrated:
+        (stack / "bun.lock").unlink()
+    found = {j.requirement.id: j.finding for j in judgements(evidence(stack), Kind.FILES)}
+
+    assert found["FR-2.2"].remedy.startswith("remove it" if migrated else "run `bun install`")
+
+
 @pytest.mark.parametrize(("variable", "label", "id_"), POOLS, ids=["Prisma", "DBOS"])
 def test_a_pool_is_to_be_declared_by_the_variable_that_the_app_reads(
     tmp_path: Path, variable: str, label: str, id_: str
