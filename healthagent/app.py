@@ -93,7 +93,7 @@ async def _life(settings: Settings) -> None:
         http = HttpSurface(settings.listen, settings.public_listen, history=history)
         names = Names()
         postgres = PostgresSource(settings.credentials, names=names)
-        otel = from_environment()
+        otel = from_environment(elsewhere=http.notices_of_routing)
         inquest = _inquest(settings, docker, postgres)
         logged = log.LogSurface()
         journal = Journal(history, inquest, told=(logged.record, http.record, otel.record))

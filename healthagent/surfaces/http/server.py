@@ -90,6 +90,10 @@ class HttpSurface:
         """What each poller of ``/traefik`` has, by its address."""
         return self._state.pollers.told()
 
+    def notices_of_routing(self) -> int:
+        """How many hold beside those of the report."""
+        return len(self._state.of_routing)
+
     @asynccontextmanager
     async def serve(self, admin: Admin | None = None) -> AsyncIterator[Bound]:
         """Serve until the context ends; then end every stream and stop within a second.

@@ -55,7 +55,7 @@ class State:
         self._reported = self._clock()
         self._route(report)
         self._miss(report)
-        self._notices.post(self._of_routing)
+        self._notices.post(self.of_routing)
         self.metrics.publish(report, changes, len(self.notices))
         self.feed.publish(*changes)
         if report.settled:
@@ -103,10 +103,11 @@ class State:
 
     @property
     def notices(self) -> tuple[Notice, ...]:
-        return (*self.report.notices, *self._of_routing)
+        return (*self.report.notices, *self.of_routing)
 
     @property
-    def _of_routing(self) -> tuple[Notice, ...]:
+    def of_routing(self) -> tuple[Notice, ...]:
+        """Those about what Traefik is given, and whether it asks for it."""
         routing = self._routing.notices if self._fault is None else (self._fault,)
         return routing if self._alone is None else (*routing, self._alone)
 

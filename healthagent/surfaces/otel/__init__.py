@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 import os
+from collections.abc import Callable
 from typing import Protocol
 
 from healthagent.core.action import Step
@@ -42,8 +43,11 @@ class NoTelemetry:
         pass
 
 
-def from_environment(environ: Environ = os.environ) -> Telemetry:
-    """Telemetry as the variables ask for it; :class:`NoTelemetry` where they do not."""
+def from_environment(
+    environ: Environ = os.environ, elsewhere: Callable[[], int] = lambda: 0
+) -> Telemetry:
+    """Telemetry as the variables ask for it; :class:`NoTelemetry` where they do not. ``elsewhere``
+    counts the notices that no report has, such as those about its routing."""
     signals = variables.signals(environ)
     if not signals:
         return NoTelemetry()
@@ -64,4 +68,5 @@ def from_environment(environ: Environ = os.environ) -> Telemetry:
         collector,
         metric_interval=variables.seconds("OTEL_METRIC_EXPORT_INTERVAL", 60_000, environ),
         log_delay=variables.seconds("OTEL_BLRP_SCHEDULE_DELAY", 1_000, environ),
+        elsewhere=elsewhere,
     )

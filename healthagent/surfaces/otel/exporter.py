@@ -71,7 +71,8 @@ class Reply(Enum):
 class OtelSurface:
     """Exports gauges each ``metric_interval``, and transitions and acts each ``log_delay`` seconds.
 
-    An exporter that is ``None`` is a signal that nobody wants.
+    An exporter that is ``None`` is a signal that nobody wants. ``elsewhere`` counts the notices
+    that hold and are not a report's; it is asked from the thread.
     """
 
     def __init__(
@@ -81,11 +82,13 @@ class OtelSurface:
         collector: Collector,
         metric_interval: float,
         log_delay: float,
+        elsewhere: Callable[[], int],
     ) -> None:
         self._metrics = metrics
         self._logs = logs
         self._metric_interval = metric_interval
         self._log_delay = log_delay
+        self._elsewhere = elsewhere
         self._agent = agent_resource()
         self._report: Report | None = None
         self._waiting: deque[Entry] = deque(maxlen=MOST_WAITING)
@@ -134,7 +137,7 @@ class OtelSurface:
     def _send_metrics(self) -> None:
         if self._metrics is None or self._report is None:
             return
-        data = metrics_data(self._report, self._agent)
+        data = metrics_data(self._report, self._agent, self._elsewhere())
         reply = self._collector.ask(partial(self._metrics.export, data))
         self._collector.heard("metrics", reply is Reply.TAKEN)
 

@@ -86,10 +86,11 @@ def _resource(own: Mapping[str, str], agent: Resource) -> Resource:
     return Resource({**around, **own})
 
 
-def metrics_data(report: Report, agent: Resource) -> MetricsData:
-    """All gauges of one report, at the report's time."""
+def metrics_data(report: Report, agent: Resource, elsewhere: int = 0) -> MetricsData:
+    """All gauges of one report, at the report's time. ``elsewhere`` counts the notices that hold
+    and are not the report's."""
     at = nanoseconds(report.at)
-    described = [(agent, _of_agent(report))]
+    described = [(agent, _of_agent(report, elsewhere))]
     described += [
         (target_resource(target.target, agent), _of_target(target, report.budgets))
         for target in report.targets
@@ -169,11 +170,11 @@ def _stamped(resource: Resource, gauges: Sequence[Reading], at: int) -> Resource
     return ResourceMetrics(resource, [ScopeMetrics(SCOPE, metrics, "")], "")
 
 
-def _of_agent(report: Report) -> list[Reading]:
+def _of_agent(report: Report, elsewhere: int) -> list[Reading]:
     at = [(_server(budget), budget) for budget in report.budgets]
     return [
         _one("settled", "1", "1 once every replica has been judged", report.settled),
-        _one("notices", "{notice}", "Notices that hold", len(report.notices)),
+        _one("notices", "{notice}", "Notices that hold", len(report.notices) + elsewhere),
         Reading(
             "service.replicas.ready",
             "{replica}",

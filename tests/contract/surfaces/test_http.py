@@ -545,7 +545,8 @@ async def test_a_poll_waits_no_longer_than_it_asked_to(agent: Agent, world: Worl
 async def test_labels_that_traefik_would_refuse_are_notices(agent: Agent, world: World) -> None:
     bad = world.replica("app-1").but(routing={"traefik.http.routers.a.priority": "high"})
     agent.surface.publish(world.report(bad), ())
-    [first, *_] = (await agent.document("/health"))["notices"]
+    [first, *others] = (await agent.document("/health"))["notices"]
+    assert agent.surface.notices_of_routing() == len([first, *others])
     assert first["text"] == (
         "app-1: traefik.http.routers.a.priority='high' is no whole number; write a whole number"
     )

@@ -25,6 +25,7 @@ from opentelemetry.proto.collector.metrics.v1 import (
     metrics_service_pb2_grpc,
 )
 
+from healthagent.core.notice import Notice
 from healthagent.core.report import Report
 from healthagent.core.target import Target
 from healthagent.core.transition import transitions
@@ -237,6 +238,18 @@ def test_the_agent_itself_is_a_resource_too(
     role, database = ("healthagent.role.name", "app"), ("db.namespace", "shop")
     assert found["healthagent.role.connections.held", server | {role}] == 2
     assert found["healthagent.database.connections.held", server | {database}] == 3
+
+
+def test_notices_are_counted_with_those_that_no_report_has(
+    receiver: Receiver, world: World
+) -> None:
+    """That Traefik polls no more is one of these."""
+    notice = Notice("docker", "there is no socket", "start the Engine")
+    with closing(from_environment(elsewhere=lambda: 2)) as surface:
+        surface.publish(world.report(world.replica("app-1"), notices=(notice,)), ())
+        receiver.until(lambda: bool(receiver.metrics), "metrics")
+    agent = next(m for m in receiver.metrics if "container.id" not in attributes(m.resource))
+    assert gauges(agent)["healthagent.notices", frozenset()] == 3
 
 
 def test_every_transition_is_a_log_record(
