@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 import pytest
 from playwright.sync_api import Browser, Locator, Page, Route, expect, sync_playwright
 
-from healthagent.core.verdict import failed
+from healthagent.core.verdict import degraded, failed
 from provision import browser as chromium
 from provision.errors import Unavailable
 from tests.system.client import WITHIN
@@ -130,6 +130,37 @@ def test_what_the_reader_is_at_stays_while_replicas_come_and_go(
     expect(replica(page, "shop-app-4")).to_have_count(1)
     expect(row).to_be_focused()
     assert "shop-app-2" in page.evaluate("String(getSelection())")
+
+
+def from_the_top(page: Page) -> list[str]:
+    """The replicas' names as they are seen."""
+    names: list[str] = page.locator("details").evaluate_all(
+        "rows => rows.sort((one, other) => one.offsetTop - other.offsetTop)"
+        ".map(row => row.querySelector('.name').textContent)"
+    )
+    return names
+
+
+def test_on_a_small_screen_the_worst_of_many_is_seen_first(told: RunningAgent, page: Page) -> None:
+    fleet = [one(n, id=f"{n:064x}") for n in range(1, 100)]
+    broken = {"shop-app-57": {"process": failed("stopped", "pid 57 is stopped")}}
+    limping = {"shop-app-8": {"pool": degraded("leak", "its pool leaks")}}
+    other = one(100, id=f"{100:064x}", name="another-1", service="another")
+    page.set_viewport_size({"width": 390, "height": 844})
+    told.publish(report(other, *fleet))
+    page.goto(told.url)
+    row = replica(page, "shop-app-99").locator("summary")
+    row.focus()
+    told.publish(report(other, *fleet, seen=broken | limping))
+    expect(replica(page, "shop-app-57")).to_contain_text("pid 57 is stopped")
+    assert from_the_top(page)[:3] == ["shop-app-57", "shop-app-8", "shop-app-1"]
+    expect(row).to_be_focused()
+    page.evaluate("scrollTo(0, 0)")
+    expect(replica(page, "shop-app-57")).to_be_in_viewport()
+    told.publish(report(other, *fleet))
+    expect(state(page, "shop-app-57")).to_have_text("ready")
+    assert from_the_top(page)[:3] == ["another-1", "shop-app-1", "shop-app-2"]
+    expect(row).to_be_focused()
 
 
 def test_an_entry_stays_what_it_is_while_newer_ones_come(told: RunningAgent, page: Page) -> None:
