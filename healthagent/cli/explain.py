@@ -127,14 +127,17 @@ def _explain(screen: Screen, target: Document, blame: Document) -> None:
     _heading(screen, "What was seen")
     for seen in (*beside(target, blame), blame):
         style = STYLES.get(seen["status"], "")
-        why = f": {seen['reason']}" if seen["reason"] else ""  # a public listener tells states only
-        screen.line("  ", (f"{seen['name']} {seen['code']}".rstrip(), style), why)
+        what = f"  {seen['name']} {seen['code']}".rstrip()
+        if seen["reason"]:  # a public listener tells states only
+            screen.folding((what, style), ": ", seen["reason"])
+        else:
+            screen.line((what, style))
         if seen["evidence"]:
             facts = ", ".join(f"{key} {value}" for key, value in seen["evidence"].items())
             screen.line(f"  {facts}")
     if given.means:
         _heading(screen, "What it means")
-        screen.line(f"  {given.means}")
+        screen.folding("  ", given.means)
     if given.steps:
         _heading(screen, "What to do")
         for number, step in enumerate(given.steps, 1):

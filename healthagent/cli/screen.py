@@ -1,4 +1,5 @@
-"""What people see: tables, colours, times. Colour only on a terminal, and not where NO_COLOR is."""
+"""What people see: tables, colours, times. Colour only on a terminal that paints,
+and not where NO_COLOR is."""
 
 from __future__ import annotations
 
@@ -59,7 +60,8 @@ class Screen:
         self._print = to or partial(click.echo, color=True)
         terminal = sys.stdout is not None and sys.stdout.isatty()  # None: it was closed
         forced = bool(os.environ.get("FORCE_COLOR"))
-        self._coloured = (terminal or forced) and not os.environ.get("NO_COLOR")
+        paints = terminal and os.environ.get("TERM") != "dumb"
+        self._coloured = (paints or forced) and not os.environ.get("NO_COLOR")
         self._width = shutil.get_terminal_size().columns if terminal else sys.maxsize
 
     def line(self, *parts: Part) -> None:

@@ -261,3 +261,16 @@ def test_prints_json_with_the_transitions(frozen: RunningAgent, run: Run) -> Non
 def test_leaves_no_gap_in_a_step(agent: RunningAgent, run: Run, verdict: Verdict) -> None:
     agent.publish(report(replica(1), seen={"shop-app-1": {"http": verdict}}))
     assert "{" not in run("explain", "shop-app-1").out.replace("{{json", "").replace("{json", "")
+
+
+def test_what_was_seen_and_means_is_folded_on_a_narrow_terminal(
+    agent: RunningAgent, run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("sys.stdout.isatty", lambda: True)
+    monkeypatch.setenv("COLUMNS", "60")
+    monkeypatch.setenv("NO_COLOR", "1")
+    seen = {"shop-app-1": {"http": failed("status", "one word after another " * 8)}}
+    agent.publish(report(replica(1), seen=seen))
+    told = run("explain", "shop-app-1").out.partition("What was seen\n")[2]
+    seen_and_means, _, _ = told.partition("What to do")
+    assert max(len(line) for line in seen_and_means.splitlines()) <= 60

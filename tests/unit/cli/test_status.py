@@ -139,6 +139,17 @@ def test_is_not_coloured_where_no_color_is_set(
     assert "\x1b[" not in run("status").out
 
 
+@pytest.mark.parametrize(("term", "colours"), [("xterm", True), ("dumb", False)])
+def test_colours_only_a_terminal_that_knows_colours(
+    agent: RunningAgent, run: Run, monkeypatch: pytest.MonkeyPatch, term: str, colours: bool
+) -> None:
+    monkeypatch.setattr("sys.stdout.isatty", lambda: True)
+    monkeypatch.setenv("TERM", term)
+    monkeypatch.delenv("NO_COLOR", raising=False)
+    agent.publish(report(replica(1)))
+    assert ("\x1b[" in run("status").out) == colours
+
+
 def test_folds_no_line_that_a_program_reads(agent: RunningAgent, run: Run) -> None:
     reason = "the container exited 1: " + "a long story " * 30
     seen = {"shop-app-1": {"process": conclusively_failed("exited", reason)}}
