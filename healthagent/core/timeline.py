@@ -67,13 +67,17 @@ class Timeline(NamedTuple):
     def read(self, now: float, timing: Timing) -> Verdict:
         """What to show at time ``now``: the standing verdict, or *unknown* once it is stale, under
         the code of what keeps the agent from looking. So it is too where the first look failed,
-        which is not believed before the next."""
+        which is not believed before the next.
+
+        What is stale goes on taking effect, so that its reason names the fault that was seen."""
         if self.standing is None:
             return self.latest if self.latest.status is Status.UNKNOWN else _unbelieved(self.latest)
         if now <= self._holds_until(timing):
             return self.standing
         blind = self.latest if self.latest.status is Status.UNKNOWN else NOTHING_NEW
-        return unknown(blind.code, f"last known {self.standing.status} is stale: {blind.reason}")
+        fault = "" if self.standing.status is Status.OK else f" ({self.standing.code})"
+        known = f"last known {self.standing.status}{fault}"
+        return unknown(blind.code, f"{known} is stale: {blind.reason}")
 
     def shown_since(self, shown: Verdict, timing: Timing) -> float:
         """When what :meth:`read` shows began; 0 where nothing was looked at yet."""

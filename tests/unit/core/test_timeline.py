@@ -91,6 +91,15 @@ def test_since_is_when_the_state_began_not_when_it_was_last_seen() -> None:
     assert after(ok(), ok(), ok()).since == 1
 
 
+def test_a_fault_that_is_stale_is_still_named() -> None:
+    """It keeps its replica out of rotation: whoever is paged must not lose the cause."""
+    stale_at = 3.1 + TIMING.stale_after
+    assert (
+        "last known failed (stopped) is stale" in after(*[FAILED] * 3).read(stale_at, TIMING).reason
+    )
+    assert "last known ok is stale" in after(ok()).read(stale_at, TIMING).reason
+
+
 def test_what_is_stale_is_unknown_since_it_became_so() -> None:
     timeline = after(ok(), BLIND, BLIND)
     stale_at = 1 + TIMING.stale_after
