@@ -86,7 +86,8 @@ def _fill(context: Path, kind: str) -> None:
 
 
 def _compile(program: Path, linking: str) -> None:
-    """With the probe's own flags, for which zig has compiled its C library already."""
+    """As the probe is, for which zig has compiled its C library already: with its flags, and from
+    a folder beside that of its build, since zig's cache goes by the way from there to zig."""
     cache = os.environ.get("ZIG_GLOBAL_CACHE_DIR") or str(BUILD / "zig-cache")
     target = f"{platform.machine()}-linux-musl"
     run(
@@ -95,6 +96,7 @@ def _compile(program: Path, linking: str) -> None:
             linking, str(APP), "-o", str(program),
         ],
         timeout=300,
+        directory=program.parent,
         environment={"ZIG_GLOBAL_CACHE_DIR": cache, "ZIG_LOCAL_CACHE_DIR": cache},
     )  # fmt: skip
 
