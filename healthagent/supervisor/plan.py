@@ -178,7 +178,8 @@ def way_on(
     name = failed.service
     parts = [f"{done} of {len(replicas)} replicas of {name} are done"]
     if rest:
-        parts.append(f"{' and '.join(rest)} were left as they are")
+        left = "was left as it is" if len(rest) == 1 else "were left as they are"
+        parts.append(f"{' and '.join(rest)} {left}")
     if more is not None:
         parts.append(f"{more.name}, the one more, goes on serving")
     ways = f"see healthagent explain {failed.name}; to go on, roll it again once that is cured"

@@ -212,6 +212,18 @@ def test_what_was_just_tried_is_no_way_back() -> None:
 
 
 @pytest.mark.parametrize(
+    ("left", "told"),
+    [
+        (("app-2",), "app-2 was left as it is"),
+        (("app-2", "app-3"), "app-2 and app-3 were left as they are"),
+    ],
+)
+def test_whom_a_roll_that_stopped_has_left_is_told(left: tuple[str, ...], told: str) -> None:
+    replicas = service(frozen("app-1"), *map(well, left)).targets
+    assert told in planning.way_on(0, replicas, "", None)
+
+
+@pytest.mark.parametrize(
     ("image_before", "back"),
     [("", "roll app"), ("shop:1", "rollback app --image shop:1")],
 )
