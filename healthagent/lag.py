@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
+from itertools import takewhile
 from math import inf
 from time import monotonic
 
@@ -27,8 +28,8 @@ class Lag:
     def longest_since(self, begun: float) -> float:
         """Seconds for which the loop stood still at the most, in one go, since ``begun``, which is
         a time of the monotonic clock."""
-        ended = (seconds for at, seconds in self._kept if at >= begun)
-        return max(monotonic() - self._due, *ended, 0.0)
+        since = takewhile(lambda kept: kept[0] >= begun, reversed(self._kept))
+        return max(monotonic() - self._due, *(seconds for _, seconds in since), 0.0)
 
     async def measure(self) -> None:
         """Until cancelled."""
