@@ -15,6 +15,10 @@ from healthagent.aside import beside
 LARGEST = 50_000_000
 """Bytes of an answer that are read."""
 
+SLACK = 1.0
+"""Seconds by which one step may outlast the whole: what ends first is always the same, and has a
+time also where none is left."""
+
 
 class Answer(NamedTuple):
     """A whole answer, of any status."""
@@ -40,17 +44,17 @@ def get(url: str, within: float) -> Answer:
     """
     try:
         # urllib gives each step its time anew, so that who drips would never come to an end.
-        return beside("get", partial(_answered, url, within)).result(within)
+        return beside("get", partial(_answered, url, within + SLACK)).result(within)
     except TimeoutError:
         raise TimeoutError(f"no whole answer within {within:g} s") from None
 
 
-def _answered(url: str, within: float) -> Answer:
+def _answered(url: str, step: float) -> Answer:
     handlers: list[Any] = [_AnyStatus]
     try:
         if _is_here(urlsplit(url).hostname or ""):
             handlers.append(urllib.request.ProxyHandler({}))
-        with urllib.request.build_opener(*handlers).open(url, timeout=within) as answer:
+        with urllib.request.build_opener(*handlers).open(url, timeout=step) as answer:
             return Answer(answer.status, answer.headers, answer.read(LARGEST))
     except OSError:
         raise  # RemoteDisconnected is an HTTPException as well

@@ -5,11 +5,15 @@ from __future__ import annotations
 import socket
 import threading
 from collections.abc import Callable, Iterator
+from concurrent.futures import Future, wait
 from contextlib import contextmanager
+from typing import TypeVar
 
 import pytest
 
 from examples.quickstart.tour import web
+from healthagent import http_get
+from healthagent.aside import beside
 from healthagent.audit.evidence import Metrics, Router
 from healthagent.audit.reading import records, traefik
 from healthagent.core.observation import Unseen
@@ -17,6 +21,7 @@ from healthagent.http_get import get
 from provision.local import answers
 from tests.web_servers import serving
 
+T = TypeVar("T")
 SOON = 5.0
 REFUSED = "http://127.0.0.1:1"
 HTTP_2_SETTINGS = bytes.fromhex("00000604000000000000050000400000")
@@ -142,6 +147,20 @@ def test_an_answer_that_drips_is_not_waited_for_beyond_its_time(begun: bytes) ->
         pytest.raises(TimeoutError, match=r"no whole answer within 0\.5 s"),
     ):
         get(url, 0.5)
+
+
+def test_where_no_time_is_left_no_step_fails_for_want_of_it(
+    url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The thread that asks may be ahead of the one that waits: it is the latter that gives up."""
+
+    def ahead(name: str, work: Callable[[], T]) -> Future[T]:
+        asked = beside(name, work)
+        wait([asked], SOON)
+        return asked
+
+    monkeypatch.setattr(http_get, "beside", ahead)
+    assert get(url, 0.0).content == b"[]"
 
 
 @pytest.mark.timeout(20)
