@@ -158,7 +158,8 @@ def _listed(ctx: click.Context, member: str) -> list[Document]:
         with suppress(HealthagentError):
             found.extend(asked.health()[member])
 
-    # Aside, where a name that does not resolve holds up nobody either.
+    # Aside, where a name that does not resolve holds up nobody either; in a bare thread, since
+    # healthagent.aside brings asyncio, which takes longer to import than a shell's TAB may.
     asking = threading.Thread(target=ask, daemon=True)
     asking.start()
     asking.join(PATIENCE)

@@ -49,8 +49,7 @@ class DockerRuntime:
 
     async def foresee(self, id_: str, plan: Plan) -> Successor:
         def look(engine: Api) -> Successor:
-            asked = _asked(engine, _inspected(engine, id_), plan).body
-            return foreseen(asked, engine.inspect_image(asked["Image"]))
+            return foreseen(_asked(engine, _inspected(engine, id_), plan))
 
         return await self._do(f"foresee the successor of {id_[:12]}", look)
 

@@ -36,10 +36,11 @@ _ANONYMOUS = re.compile("[0-9a-f]{64}")
 @dataclass(frozen=True, slots=True)
 class Creation:
     """A request to create, and the networks to join before the start, by name: an Engine before
-    API 1.44 takes one at the creation."""
+    API 1.44 takes one at the creation. ``image`` is what the Engine says of the image to run."""
 
     body: dict[str, Any]
     networks: dict[str, dict[str, Any]]
+    image: Document
 
 
 def image_of(old: Document, plan: Plan) -> str:
@@ -81,20 +82,19 @@ def creation(
     body = {**config, "HostConfig": host, "NetworkingConfig": {"EndpointsConfig": {}}}
     if first is not None:
         body["NetworkingConfig"]["EndpointsConfig"] = {first: networks.pop(first)}
-    return Creation(body, networks)
+    return Creation(body, networks, new_image)
 
 
-def foreseen(asked: Document, image: Document) -> Successor:
-    """What the Engine makes of a creation that it is ``asked`` for, under ``image``. It takes
-    the image's command only where no entrypoint is asked for (moby, daemon/commit.go, ``merge``).
-    """
-    config = image.get("Config") or {}
-    entrypoint, command = asked.get("Entrypoint"), asked.get("Cmd")
+def foreseen(asked: Creation) -> Successor:
+    """What the Engine makes of a creation. It takes the image's command only where no entrypoint
+    is asked for (moby, daemon/commit.go, ``merge``)."""
+    config = asked.image.get("Config") or {}
+    entrypoint, command = asked.body.get("Entrypoint"), asked.body.get("Cmd")
     if not entrypoint:
         command = command or config.get("Cmd")
     if entrypoint is None:
         entrypoint = config.get("Entrypoint")
-    labels = {**(config.get("Labels") or {}), **asked["Labels"]}
+    labels = {**(config.get("Labels") or {}), **asked.body["Labels"]}
     return Successor((*(entrypoint or ()), *(command or ())), labels)
 
 

@@ -43,12 +43,11 @@ def look(
         client = connect(url)
     except _BROKEN as error:
         notice = explained(error, url)
-        named = "DOCKER_HOST" in notice.remedy
-        remedy = notice.remedy if named else f"{notice.remedy}, or name it in DOCKER_HOST"
+        remedy = elsewhere(url) or f"{notice.remedy}, or name it in DOCKER_HOST"
         away = Unseen(notice.problem, remedy)
         return away, away
     try:
-        containers = _containers(client, project, tags.keys(), elsewhere(url) or _START)
+        containers = _containers(client, url, project, tags.keys())
         running = () if isinstance(containers, Unseen) else containers
         idle = tags.keys() - {c.service for c in running}
         wanted = {c.image_id: c.image for c in running}
@@ -59,7 +58,7 @@ def look(
 
 
 def _containers(
-    client: Any, project: str, services: Collection[str], start: str
+    client: Any, url: str, project: str, services: Collection[str]
 ) -> tuple[Container, ...] | Unseen:
     try:
         listed = client.containers(filters={"label": [f"{PROJECT}={project}"]})
@@ -73,7 +72,8 @@ def _containers(
     except _BROKEN as error:
         return Unseen(f"the Docker Engine does not tell: {_short(error)}", "look at dockerd's log")
     if not found:
-        return Elsewhere(f"no container of project {project!r} runs {' or '.join(services)}", start)
+        missing = f"no container of project {project!r} runs {' or '.join(services)}"
+        return Elsewhere(missing, elsewhere(url) or _START)
     return tuple(sorted(found, key=lambda c: c.name))
 
 

@@ -5,16 +5,19 @@ from __future__ import annotations
 import io
 import json
 import tarfile
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import NoReturn
 
 import pytest
+import requests
 
 from healthagent.audit.evidence import Dockerfile
 from healthagent.audit.finding import Outcome
 from healthagent.audit.judgements.processes import ends_live, runs_one
 from healthagent.audit.reading import agent, dockerfile, engine, layers, records, traefik
 from healthagent.audit.reading.script import Script
+from healthagent.config.tables import DOCKER_SOCKET
 from healthagent.core.compose import SERVICE
 from healthagent.core.observation import ProcessTree, Unseen
 
@@ -330,6 +333,31 @@ def test_the_image_of_a_service_without_a_container_is_looked_into(
     assert not isinstance(images, Unseen)
     assert [container.service for container in containers] == ["app"]
     assert [image.name for image in images] == ["shop:1", "back:1"]
+
+
+def unanswered(*_: object) -> NoReturn:
+    raise requests.ConnectionError("no such socket")
+
+
+@pytest.mark.parametrize(
+    ("connect", "else_"),
+    [
+        (unanswered, "or name it in DOCKER_HOST"),
+        (lambda *_: Running("other", "other:1"), "start the stack"),
+    ],
+    ids=["none answers", "it runs another stack"],
+)
+def test_another_engine_that_the_docker_program_asks_is_the_remedy(
+    monkeypatch: pytest.MonkeyPatch, connect: Callable[..., Running], else_: str
+) -> None:
+    monkeypatch.delenv("DOCKER_HOST", raising=False)
+    monkeypatch.setattr(engine, "connect", connect)
+    there = "set DOCKER_HOST=unix:///run/user/1000/docker.sock"
+    for found, remedy in ((there, there), ("", else_)):
+        monkeypatch.setattr(engine, "elsewhere", {DOCKER_SOCKET: found}.get)
+        containers, _ = engine.look("shop", {"app": "shop:1"}, lambda _: None)
+        assert isinstance(containers, Unseen)
+        assert remedy in containers.remedy
 
 
 def test_a_container_that_crashes_in_a_loop_names_its_exit_and_its_log(

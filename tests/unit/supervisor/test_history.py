@@ -172,6 +172,12 @@ class TestWhereTheFileFails:
         assert (UNDONE in notice.problem) == unread, str(notice)
         assert (DRAIN_AGAIN in notice.remedy) == unread, str(notice)
 
+    async def fills_up(self, history: History) -> None:
+        """SQLite's own limit of pages, in place of a disk: tests/contract has a real one."""
+        history._tell(lambda store: store._connection.execute("PRAGMA max_page_count = 8"))
+        assert await history.settled()
+        history.add_evidence("big", {"log": "x" * 100_000})
+
     async def test_a_corrupt_file_is_left_alone(self, tmp_path: Path) -> None:
         path = tmp_path / FILE
         path.write_bytes(b"no database at all " * 500)
@@ -223,13 +229,10 @@ class TestWhereTheFileFails:
     async def test_a_disk_that_fills_up_later_costs_nothing_that_was_kept(
         self, tmp_path: Path
     ) -> None:
-        """SQLite's own limit of pages, in place of a disk: tests/contract has a real one."""
         notices: list[Notice] = []
         async with opened(tmp_path / FILE, notices) as (history, _):
             history.add(STEP)
-            history._tell(lambda store: store._connection.execute("PRAGMA max_page_count = 8"))
-            assert await history.settled()
-            history.add_evidence("big", {"log": "x" * 100_000})
+            await self.fills_up(history)
             history.add(CHANGE)
             assert await kept(history) == [STEP, CHANGE]
             assert await history.evidence("big") == {"log": "x" * 100_000}
@@ -241,9 +244,7 @@ class TestWhereTheFileFails:
     ) -> None:
         async with opened(tmp_path / FILE) as (history, _):
             history.keep_drains({"c" * 64: BY_HAND})
-            history._tell(lambda store: store._connection.execute("PRAGMA max_page_count = 8"))
-            assert await history.settled()
-            history.add_evidence("big", {"log": "x" * 100_000})
+            await self.fills_up(history)
             history.keep_drains({})
             history.add(STEP)
         async with opened(tmp_path / FILE) as (history, earlier):
@@ -259,9 +260,7 @@ class TestWhereTheFileFails:
         history = History(tmp_path / FILE, notices.append, gone.append)
         await history.open()
         history.keep_drains({"c" * 64: BY_HAND})
-        history._tell(lambda store: store._connection.execute("PRAGMA max_page_count = 8"))
-        assert await history.settled()
-        history.add_evidence("big", {"log": "x" * 100_000})
+        await self.fills_up(history)
         history.add(STEP)
         history.keep_drains({})
         await until(lambda: bool(gone))
